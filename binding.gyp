@@ -1,0 +1,18 @@
+{
+  "targets": [
+    {
+      "target_name": "lamina",
+      "sources": [
+        "native/addon.cc",
+        "native/syscalls.cc",
+        "native/syscalls_xattr.cc",
+        "native/copy_data.cc"
+      ],
+      "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")", "native"],
+      "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS", "_GNU_SOURCE"],
+      "cflags_cc!": ["-fno-rtti", "-std=gnu++17"],
+      "cflags_cc": ["-std=c++20", "-fno-exceptions", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-Wno-missing-field-initializers", "-O2"],
+      "ldflags": ["-Wl,--gc-sections"]
+    }
+  ]
+}

@@ -1,0 +1,19 @@
+// Registration of the addon: what JavaScript can reach. Nothing here is shared between environments.
+
+#include <napi.h>
+
+#include "syscalls.h"
+
+namespace {
+
+Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  auto sys = Napi::Object::New(env);
+  lamina::registerFileCalls(env, sys);
+  lamina::registerXattrAndMountCalls(env, sys);
+  exports.Set("sys", sys);
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(NODE_GYP_MODULE_NAME, Init)

@@ -1,0 +1,73 @@
+#include "copy_data.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+
+namespace lamina {
+namespace {
+
+constexpr size_t kChunk = 1 << 18;
+
+int copyByReading(int src, int dst, int64_t from, int64_t to) {
+  auto buffer = std::make_unique<char[]>(kChunk);
+  while (from < to) {
+    ssize_t got = pread(src, buffer.get(), std::min<int64_t>(kChunk, to - from), from);
+    if (got < 0) return -errno;
+    if (got == 0) return 0;
+    for (ssize_t put = 0; put < got;) {
+      ssize_t n = pwrite(dst, buffer.get() + put, got - put, from + put);
+      if (n < 0) return -errno;
+      put += n;
+    }
+    from += got;
+  }
+  return 0;
+}
+
+bool rangeUnsupported(int error) { return error == EXDEV || error == EINVAL || error == ENOSYS || error == EOPNOTSUPP; }
+
+int copyExtent(int src, int dst, int64_t from, int64_t to) {
+  while (from < to) {
+    loff_t in = from, out = from;
+    ssize_t n = copy_file_range(src, &in, dst, &out, to - from, 0);
+    if (n < 0 && rangeUnsupported(errno)) return copyByReading(src, dst, from, to);
+    if (n < 0) return -errno;
+    // Some filesystems answer 0 before the end (procfs-like sizes): reading settles it.
+    if (n == 0) return copyByReading(src, dst, from, to);
+    from += n;
+  }
+  return 0;
+}
+
+}  // namespace
+
+int copyData(int src, int dst, int64_t length) {
+  struct stat st;
+  if (fstat(src, &st) < 0) return -errno;
+  int64_t end = length < 0 ? st.st_size : std::min<int64_t>(length, st.st_size);
+  if (end == 0) return 0;
+  if (end == st.st_size && ioctl(dst, FICLONE, src) == 0) return 0;
+  for (int64_t at = 0; at < end;) {
+    off_t data = lseek(src, at, SEEK_DATA);
+    if (data < 0 && errno == ENXIO) break;
+    off_t hole = data < 0 ? -1 : lseek(src, data, SEEK_HOLE);
+    if (hole < 0) {  // no SEEK_DATA here: everything is data
+      data = at;
+      hole = end;
+    }
+    if (data >= end) break;
+    int error = copyExtent(src, dst, data, std::min<int64_t>(hole, end));
+    if (error) return error;
+    at = hole;
+  }
+  return ftruncate(dst, end) < 0 ? -errno : 0;
+}
+
+}  // namespace lamina

@@ -1,0 +1,15 @@
+// Copying a regular file's data with its holes: the data half of copy-up and of filling a volume.
+#pragma once
+
+#include <stdint.h>
+
+namespace lamina {
+
+/**
+ * Copies the first `length` bytes of `src` (all of it when negative) to the empty file `dst`, keeping holes.
+ * FICLONE for a whole file, else copy_file_range per data extent, else read and write.
+ * Returns 0 or -errno; on failure `dst` holds a part. Any thread.
+ */
+int copyData(int src, int dst, int64_t length);
+
+}  // namespace lamina
