@@ -1,0 +1,86 @@
+// Says in sentences where the results of a conformance case differ: from what the case demands, and between the
+// kinds of mount. Pure. Called by run.ts and oracle.ts.
+
+import { isDeepStrictEqual } from 'node:util';
+import type { Kind } from '../support/mounts.js';
+import type { Op, Outcome } from '../support/ops.js';
+import type { Case, Result, Tree } from './run.js';
+
+function tell(outcome: Outcome | undefined): string {
+  if (outcome === undefined) return 'nothing';
+  if ('e' in outcome) return outcome.e;
+  if ('x' in outcome) return `broken executor: ${outcome.x}`;
+  return outcome.v === null ? 'ok' : JSON.stringify(outcome.v);
+}
+
+function tellOp(op: Op): string {
+  const { op: name, fails: _fails, any: _any, gives: _gives, ...rest } = op;
+  return `${name} ${JSON.stringify(rest)}`;
+}
+
+/** What the case itself says of an outcome: undefined when content. */
+function against(op: Op, outcome: Outcome | undefined): string | undefined {
+  if (outcome === undefined) return 'not run';
+  if ('x' in outcome) return tell(outcome);
+  if (op.fails !== undefined) return 'e' in outcome && outcome.e === op.fails ? undefined : `must fail with ${op.fails}, gave ${tell(outcome)}`;
+  if (op.any === true) return undefined;
+  if ('e' in outcome) return `must succeed, gave ${outcome.e}`;
+  if ('gives' in op && !isDeepStrictEqual(outcome.v, op.gives)) return `must give ${JSON.stringify(op.gives)}, gave ${tell(outcome)}`;
+  return undefined;
+}
+
+/** Paths at which two trees differ, one sentence each, at most `limit`. */
+export function treeDifferences(a: Tree, b: Tree, nameA: string, nameB: string, limit = 5): string[] {
+  const found: string[] = [];
+  for (const path of [...new Set([...Object.keys(a), ...Object.keys(b)])].sort()) {
+    if (a[path] === b[path]) continue;
+    if (found.length === limit) return [...found, 'and more'];
+    found.push(`'${path}' is ${a[path] ?? 'absent'} on ${nameA}, ${b[path] ?? 'absent'} on ${nameB}`);
+  }
+  return found;
+}
+
+function comparePair(item: Case, a: Kind, first: Result, b: Kind, second: Result): string[] {
+  const found: string[] = [];
+  item.ops.forEach((op, i) => {
+    const left = first.outcomes[i];
+    const right = second.outcomes[i];
+    if (isDeepStrictEqual(left, right)) return;
+    found.push(`op ${i} ${tellOp(op)}: ${a} ${tell(left)}, ${b} ${tell(right)}`);
+  });
+  if (first.tree && second.tree) found.push(...treeDifferences(first.tree, second.tree, a, b).map((text) => `final tree: ${text}`));
+  return found;
+}
+
+function compareAfter(item: Case, kind: Kind, result: Result): string[] {
+  const found: string[] = [];
+  const check = (after: Tree | undefined, how: string): void => {
+    if (!after || !result.tree) return;
+    found.push(...treeDifferences(result.tree, after, kind, how).map((text) => `tree after: ${text}`));
+  };
+  check(result.remounted, `${kind} mounted again`);
+  if (item.kernelTree === undefined) {
+    check(result.asKernelUpper, `kernel overlayfs on lamina's upper`);
+    check(result.asKernelLower, `kernel overlayfs with lamina's upper as a lower`);
+  }
+  return found;
+}
+
+/** Every difference that the results of a case show; empty when all agree. */
+export function compare(item: Case, results: ReadonlyMap<Kind, Result>): string[] {
+  const found: string[] = [];
+  for (const [kind, result] of results) {
+    if (result.broken !== undefined) found.push(`${kind} broke off: ${result.broken}`);
+    else
+      item.ops.forEach((op, i) => {
+        const complaint = against(op, result.outcomes[i]);
+        if (complaint !== undefined) found.push(`op ${i} ${tellOp(op)}: on ${kind} ${complaint}`);
+      });
+    found.push(...compareAfter(item, kind, result));
+  }
+  const whole = [...results].filter(([, result]) => result.broken === undefined);
+  const [reference] = whole;
+  if (reference === undefined) return found;
+  for (const [kind, result] of whole.slice(1)) found.push(...comparePair(item, reference[0], reference[1], kind, result));
+  return found;
+}

@@ -1,0 +1,199 @@
+// Mounts for tests: a stack of layers on disk, shown as a plain directory, by kernel overlayfs or by mount.lamina,
+// with a child process to run operations in it. Whatever happens, nothing of it stays: see `Rig.dispose`, `leaks`.
+
+import { accessSync, constants, existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { abortFuse, command, mountTable, mustCommand, processesWith, waitFor } from './command.js';
+import { checkout, scratchDir, scratchRoot, testTag } from './paths.js';
+import { buildOps, merge, nest, withoutMarks } from './tree.js';
+import type { Stack } from './tree.js';
+import { Worker } from './worker.js';
+
+/** plain: the union made as an ordinary directory · overlay: the kernel's · lamina: bin/mount.lamina. */
+export type Kind = 'plain' | 'overlay' | 'lamina';
+
+/** The layers of a rig on disk; `lower` is topmost first. */
+export interface Dirs {
+  readonly lower: readonly string[];
+  readonly upper?: string;
+  readonly work?: string;
+}
+
+/** The program under test; LAMINA_MOUNT_PROGRAM names another with fuse-overlayfs's arguments, to compare a peer. */
+export const mountProgram = process.env['LAMINA_MOUNT_PROGRAM'] ?? join(checkout, 'bin', 'mount.lamina');
+
+/** Parts of a stack go below these directories of each layer, so that many cases can share one mount. */
+export type Parts = ReadonlyMap<string, Stack>;
+
+/** One stack on disk and its mount, if it is up. */
+export class Rig {
+  readonly root = scratchDir();
+  readonly point = join(this.root, 'mnt');
+  readonly dirs: Dirs;
+  private child: Worker | undefined;
+
+  private constructor(
+    readonly kind: Kind,
+    layers: number,
+    readonly writable: boolean,
+    private readonly extraOptions: readonly string[],
+  ) {
+    const lower = Array.from({ length: layers }, (_, i) => join(this.root, `l${i}`));
+    this.dirs = writable ? { lower, upper: join(this.root, 'upper'), work: join(this.root, 'work') } : { lower };
+    mkdirSync(this.point);
+    for (const dir of [...lower, ...(writable ? [join(this.root, 'upper'), join(this.root, 'work')] : [])]) mkdirSync(dir);
+  }
+
+  /** Builds the layers (for plain: the union itself) on disk. The caller disposes of the rig. */
+  static async build(kind: Kind, parts: Parts, extraOptions: readonly string[] = []): Promise<Rig> {
+    const stacks = [...parts.values()];
+    const layers = Math.max(1, ...stacks.map((stack) => stack.lower.length));
+    const rig = new Rig(kind, layers, stacks.every((stack) => stack.upper !== null), extraOptions);
+    try {
+      for (const [part, stack] of parts) await rig.fill(part, stack);
+      return rig;
+    } catch (cause) {
+      await rig.dispose();
+      throw cause;
+    }
+  }
+
+  /** The process that works in this mount; a new one after the last was ended or killed. */
+  get worker(): Worker {
+    this.child ??= new Worker();
+    return this.child;
+  }
+
+  async up(): Promise<void> {
+    if (this.kind === 'plain') await this.upPlain();
+    else if (this.kind === 'overlay') await mountOverlay(this.dirs, this.point, this.extraOptions);
+    else await mountLamina(this.dirs, this.point, { LAMINA_TEST_RIG: this.root }, this.extraOptions);
+  }
+
+  /** Unmounts, and waits for the server to end. Throws when either does not happen by itself. */
+  async down(): Promise<void> {
+    await this.endWorker();
+    if (this.mounted()) await mustCommand(['umount', this.point]);
+    await waitFor(`the server of ${this.point} to end`, () => processesWith(`LAMINA_TEST_RIG=${this.root}`).length === 0);
+  }
+
+  mounted(): boolean {
+    return mountTable().some((entry) => entry.point === this.point);
+  }
+
+  /** Ends the worker, by force when it hangs in the mount. */
+  async endWorker(): Promise<void> {
+    await this.child?.end();
+    this.child = undefined;
+  }
+
+  /** Fails every request in flight, so that processes which hang in the mount can end. */
+  abort(): void {
+    abortFuse(this.point);
+  }
+
+  /** Removes the mount, the server and the directories, by force where needed. Never throws for a broken mount. */
+  async dispose(): Promise<void> {
+    const clean = await this.endWorker().then(() => this.down()).then(() => true, () => false);
+    if (!clean) {
+      this.abort();
+      for (let tries = 0; tries < 10 && this.mounted(); tries++) await command(['umount', '-l', this.point]);
+      for (const pid of processesWith(`LAMINA_TEST_RIG=${this.root}`)) killQuietly(pid);
+    }
+    await mustCommand(['rm', '-rf', '--one-file-system', this.root]);
+  }
+
+  private async upPlain(): Promise<void> {
+    if (this.writable) return;
+    await mustCommand(['mount', '--bind', this.point, this.point]);
+    await mustCommand(['mount', '-o', 'remount,bind,ro', this.point]);
+  }
+
+  private async fill(part: string, stack: Stack): Promise<void> {
+    if (this.kind === 'plain') {
+      await this.worker.must(this.point, buildOps(withoutMarks(merge(stack)), part), 60_000);
+      return;
+    }
+    const offset = stack.upper ? 1 : 0;
+    for (const [i, layer] of stack.lower.entries()) {
+      await this.worker.must(join(this.root, `l${i}`), buildOps(nest(layer, i + offset), part), 60_000);
+    }
+    if (stack.upper) await this.worker.must(join(this.root, 'upper'), buildOps(nest(stack.upper, 0), part), 60_000);
+  }
+}
+
+function killQuietly(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended.
+  }
+}
+
+function layerOptions(dirs: Dirs): string[] {
+  const options = [`lowerdir=${dirs.lower.join(':')}`];
+  if (dirs.upper !== undefined) options.push(`upperdir=${dirs.upper}`, `workdir=${dirs.work ?? ''}`);
+  return options;
+}
+
+/** Mounts kernel overlayfs with the features whose behaviour lamina has: redirects and the hard-link index. */
+export async function mountOverlay(dirs: Dirs, point: string, extra: readonly string[] = []): Promise<void> {
+  const features = dirs.upper === undefined ? ['redirect_dir=follow'] : ['redirect_dir=on', 'index=on', 'metacopy=off'];
+  // Without an upper the kernel wants two lowers.
+  const empty = `${point}-empty`;
+  const alone = dirs.upper === undefined && dirs.lower.length === 1;
+  if (alone && !existsSync(empty)) mkdirSync(empty);
+  const shown = alone ? { lower: [...dirs.lower, empty] } : dirs;
+  const options = [...layerOptions(shown), ...features, ...extra].join(',');
+  await mustCommand(['mount', '-t', 'overlay', 'overlay', '-o', options, point]);
+}
+
+/** Starts mount.lamina (which goes to the background) on `dirs`; `env` lets the server be found again. */
+export async function mountLamina(dirs: Dirs, point: string, env: Readonly<Record<string, string>>, extra: readonly string[] = []): Promise<void> {
+  await mustCommand([mountProgram, '-o', [...layerOptions(dirs), ...extra].join(','), point], { env });
+  await waitFor(`${point} to be mounted`, () => mountTable().some((entry) => entry.point === point));
+}
+
+/** Builds `stack`, mounts it as `kind`, calls `use` and removes everything again, also when `use` throws. */
+export async function withMount<T>(kind: Kind, stack: Stack, use: (rig: Rig) => Promise<T>): Promise<T> {
+  const rig = await Rig.build(kind, new Map([['.', stack]]));
+  try {
+    await rig.up();
+    return await use(rig);
+  } finally {
+    await rig.dispose();
+  }
+}
+
+const probes = new Map<Kind, Promise<string | undefined>>();
+
+async function probe(kind: Kind): Promise<string | undefined> {
+  if (process.getuid?.() !== 0) return 'not root: device nodes, owners and trusted xattrs cannot be made';
+  if ((await command(['python3', '-c', 'import ctypes'])).code !== 0) return 'no python3 to run the operations';
+  if (kind === 'lamina') {
+    if (!existsSync('/dev/fuse')) return 'no /dev/fuse';
+    try {
+      if (mountProgram.includes('/')) accessSync(mountProgram, constants.X_OK);
+    } catch {
+      return `no ${mountProgram}`;
+    }
+  }
+  return withMount(kind, { lower: [{}] }, () => Promise.resolve(undefined)).catch((cause: Error) => `cannot mount ${kind}: ${cause.message}`);
+}
+
+/** Why mounts of this kind cannot be tested here; undefined when they can. */
+export function unavailable(kind: Kind): Promise<string | undefined> {
+  const known = probes.get(kind) ?? probe(kind);
+  probes.set(kind, known);
+  return known;
+}
+
+/** Set where every test must run (CI): a reason to skip is then a failure. */
+export const privilegedRequired = process.env['LAMINA_REQUIRE_PRIVILEGED'] === '1';
+
+/** What this process's rigs left behind; empty when nothing. */
+export function leaks(): string[] {
+  const left = mountTable().filter((entry) => entry.point.includes(`/${testTag}-`)).map((entry) => `mount ${entry.point}`);
+  for (const name of readdirSync(scratchRoot)) if (name.startsWith(`${testTag}-`)) left.push(`directory ${name}`);
+  return left;
+}
