@@ -1,0 +1,82 @@
+// The machine under the bench: quiet or busy, cold or warm, and its description for the result files.
+
+import { readFileSync } from 'node:fs';
+import { cpus, release, totalmem } from 'node:os';
+import { program, root } from './load.js';
+import { killGroup, run, start, until } from './process.js';
+import type { Action, Undo } from './undo.js';
+
+export type Host = 'quiet' | 'busy';
+export const hosts: readonly Host[] = ['quiet', 'busy'];
+
+/** Keeps every core busy with one idle-priority (SCHED_IDLE) loop each; the returned action ends them. */
+export async function makeBusy(undo: Undo): Promise<Action> {
+  const loops = cpus().map((_, cpu) => start([program, 'spin', String(cpu)]));
+  const stop = undo.push(async () => {
+    for (const loop of loops) killGroup(loop);
+    await until('idle-priority loops end', () => loops.every((loop) => loop.exitCode !== null || loop.signalCode !== null));
+  });
+  await Promise.all(
+    loops.map(
+      (loop) =>
+        new Promise<void>((resolve, reject) => {
+          loop.stdout?.once('data', () => resolve());
+          loop.once('exit', () => reject(new Error('an idle-priority loop ended early: SCHED_IDLE or pinning refused')));
+        }),
+    ),
+  );
+  return stop;
+}
+
+/** Writes dirty data out, so that one sample does not pay for the previous one. */
+export async function settle(): Promise<void> {
+  await run(['sync']);
+}
+
+/** Writes dirty data out and drops caches: 'all' page cache, dentries and inodes; 'inodes' only the latter two. */
+export async function dropCaches(what: 'all' | 'inodes'): Promise<void> {
+  await run(['sh', '-ec', `sync; echo ${what === 'all' ? 3 : 2} >/proc/sys/vm/drop_caches`]);
+}
+
+async function tryRun(command: readonly string[]): Promise<string> {
+  return run(command).then(
+    (out) => out.trim().split('\n')[0] ?? '',
+    () => '',
+  );
+}
+
+export interface Machine {
+  commit: string;
+  dirty: boolean;
+  date: string;
+  kernel: string;
+  node: string;
+  cpus: number;
+  cpu: string;
+  memoryGiB: number;
+  filesystem: string;
+  loadAverage: string;
+  versions: Record<string, string>;
+}
+
+/** What a reader needs to judge or repeat the figures. `scratch` is where layers and uppers lie. */
+export async function describeMachine(scratch: string): Promise<Machine> {
+  return {
+    commit: await tryRun(['git', '-C', root, 'rev-parse', 'HEAD']),
+    dirty: (await tryRun(['git', '-C', root, 'status', '--porcelain', '--', 'native', 'src', 'bench/*.ts', 'bench/load.cc'])) !== '',
+    date: new Date().toISOString(),
+    kernel: release(),
+    node: process.version,
+    cpus: cpus().length,
+    cpu: cpus()[0]?.model ?? '',
+    memoryGiB: Math.round(totalmem() / 2 ** 30),
+    filesystem: await tryRun(['findmnt', '-no', 'FSTYPE,OPTIONS', '--target', scratch]),
+    loadAverage: readFileSync('/proc/loadavg', 'latin1').trim(),
+    versions: {
+      'fuse-overlayfs': await tryRun(['sh', '-c', 'fuse-overlayfs --version | grep ^fuse-overlayfs']),
+      'unionfs-fuse': await tryRun(['sh', '-c', 'unionfs --version 2>&1 | grep ^unionfs-fuse']),
+      tar: await tryRun(['tar', '--version']),
+      git: await tryRun(['git', '--version']),
+    },
+  };
+}

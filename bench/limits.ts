@@ -1,0 +1,71 @@
+// The acceptance table: what lamina must reach, as data. report.ts prints a miss as FAIL beside its figure,
+// results.ts stores every verdict, `--check` turns a miss into exit code 1.
+
+import { ratio, type Figure } from './bench.js';
+import type { Host } from './host.js';
+import { digits, summarize } from './stats.js';
+
+export interface Limit {
+  /** A case id, or a prefix of case ids that ends in "*". */
+  case: string;
+  host: Host | 'both';
+  target: string;
+  /** The limit is on the ratio to this target's median; without it, on the median itself, in the case's unit. */
+  versus?: string;
+  atMost?: number;
+  atLeast?: number;
+}
+
+export const limits: readonly Limit[] = [
+  { case: 'miss-20', host: 'quiet', target: 'lamina', versus: 'fuse-overlayfs', atMost: 1 / 3 },
+  { case: 'miss-20', host: 'busy', target: 'lamina', versus: 'fuse-overlayfs', atMost: 1 },
+  { case: 'miss-50', host: 'both', target: 'lamina', versus: 'overlay', atMost: 1 },
+
+  { case: 'untar', host: 'quiet', target: 'lamina', versus: 'overlay', atMost: 6 },
+  { case: 'find-*', host: 'quiet', target: 'lamina', versus: 'overlay', atMost: 2 },
+  { case: 'tar-*', host: 'quiet', target: 'lamina', versus: 'overlay', atMost: 4 },
+
+  { case: 'upper-*', host: 'both', target: 'lamina', versus: 'overlay', atLeast: 0.9 },
+  { case: 'lower-*', host: 'both', target: 'lamina', versus: 'overlay', atLeast: 0.9 },
+  { case: 'upper-randwrite', host: 'both', target: 'lamina', versus: 'fuse-overlayfs', atLeast: 5 },
+  { case: 'volume-*', host: 'both', target: 'lamina-passthrough', versus: 'bind', atLeast: 0.9 },
+
+  { case: 'mount-usable', host: 'both', target: 'lamina', versus: 'node', atMost: 3 },
+  { case: 'idle-cpu', host: 'both', target: 'lamina', atMost: 0.05 },
+  { case: 'rss-mounted', host: 'both', target: 'lamina', atMost: 30 },
+  { case: 'rss-per-node', host: 'both', target: 'lamina', atMost: 300 },
+  { case: 'rss-forgotten', host: 'both', target: 'lamina', atMost: 30 },
+];
+
+export interface Verdict {
+  limit: Limit;
+  host: Host;
+  value: number;
+  ok: boolean;
+  /** Such as "untar, quiet host: lamina / overlay 7.2, at most 6". */
+  text: string;
+}
+
+function applies(limit: Limit, figure: Figure): boolean {
+  const id = figure.case.id;
+  const named = limit.case.endsWith('*') ? id.startsWith(limit.case.slice(0, -1)) : id === limit.case;
+  return named && (limit.host === 'both' || limit.host === figure.host);
+}
+
+function judge(limit: Limit, figure: Figure): Verdict | undefined {
+  const samples = figure.series.get(limit.target);
+  const value = limit.versus === undefined ? samples && summarize(samples).median : ratio(figure, limit.target, limit.versus);
+  if (value === undefined) return undefined;
+  const ok = value <= (limit.atMost ?? Infinity) && value >= (limit.atLeast ?? -Infinity);
+  const subject = limit.versus === undefined ? `${limit.target} (${figure.case.unit})` : `${limit.target} / ${limit.versus}`;
+  const bound = limit.atMost === undefined ? `at least ${digits(limit.atLeast ?? NaN)}` : `at most ${digits(limit.atMost)}`;
+  return { limit, host: figure.host, value, ok, text: `${figure.case.id}, ${figure.host} host: ${subject} ${digits(value)}, ${bound}` };
+}
+
+/** The verdicts on one figure; none when the target or its peer was not measured. */
+export function judgeFigure(figure: Figure): Verdict[] {
+  return limits
+    .filter((limit) => applies(limit, figure))
+    .map((limit) => judge(limit, figure))
+    .filter((verdict) => verdict !== undefined);
+}
