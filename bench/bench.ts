@@ -3,7 +3,7 @@
 
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { makeBusy, type Host } from './host.js';
+import { idleShare, makeBusy, type Host } from './host.js';
 import type { Options } from './options.js';
 import { wasInterrupted } from './process.js';
 import { summarize, type Summary } from './stats.js';
@@ -34,8 +34,19 @@ export interface Workload {
   run(bench: Bench): Promise<void>;
 }
 
+/** What is sampled in turn: a target, a mounted one, or a named yardstick. */
+export type Subject = { name: string } | { target: { name: string } };
+
+function nameOf(subject: Subject): string {
+  return 'name' in subject ? subject.name : subject.target.name;
+}
+
 export class Bench {
   readonly figures: Figure[] = [];
+  /** Targets left out because they gave wrong results, errors or no answer. */
+  readonly failed = new Map<string, string>();
+  /** Share of idle processor time found before each series on the quiet host. */
+  readonly idle: number[] = [];
   readonly skipped = new Map<string, string>();
   /** Mount command of each target, as last used. */
   readonly commands = new Map<string, readonly string[]>();
@@ -75,6 +86,31 @@ export class Bench {
     });
   }
 
+  /** Leaves a target out of the rest of this workload. Errors: rethrows `cause` when the bench was interrupted. */
+  fail(target: string, during: string, cause: unknown): void {
+    if (wasInterrupted()) throw cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    this.failed.set(target, `${during}: ${reason}`);
+    this.progress(`${target} fails ${during}: ${reason}`);
+  }
+
+  /** Applies `work` to each target; one that fails is noted and left out. */
+  async each<T>(subjects: readonly Target[], work: (subject: Target) => Promise<T>): Promise<T[]> {
+    const done: T[] = [];
+    for (const subject of subjects) await work(subject).then((value) => done.push(value), (cause: unknown) => this.fail(subject.name, 'setting up', cause));
+    return done;
+  }
+
+  /** The subjects whose result is right: correctness before any timing. Those of a wrong target are noted and left out. */
+  async checked<T extends Subject>(subjects: readonly T[], check: (subject: T) => Promise<void>): Promise<T[]> {
+    for (const subject of subjects) {
+      if (this.failed.has(nameOf(subject))) continue;
+      this.progress(`checking ${nameOf(subject)}`);
+      await check(subject).catch((cause: unknown) => this.fail(nameOf(subject), 'the correctness check', cause));
+    }
+    return subjects.filter((subject) => !this.failed.has(nameOf(subject)));
+  }
+
   /** Adds a sample of one case on the present host. */
   record(spec: Case, target: string, value: number): void {
     let figure = this.figures.find((known) => known.case.id === spec.id && known.host === this.host);
@@ -87,16 +123,17 @@ export class Bench {
    * Calls `sample` in rounds, on a quiet host and then on a busy one: every target once, then every target again,
    * so that drift of the machine reaches all alike.
    */
-  async interleave<T>(rounds: number, subjects: readonly T[], sample: (subject: T, round: number) => Promise<void>): Promise<void> {
+  async interleave<T extends Subject>(rounds: number, subjects: readonly T[], sample: (subject: T, round: number) => Promise<void>): Promise<void> {
     const count = this.options.rounds ?? rounds;
     for (const host of this.options.hosts) {
       this.host = host;
+      if (host === 'quiet') this.idle.push(await idleShare());
       const calm = host === 'busy' ? await makeBusy(this.undo) : undefined;
       for (let round = 0; round < count; round++) {
         this.progress(`${host} host, round ${round + 1} of ${count}`);
         for (const subject of subjects) {
-          if (wasInterrupted()) throw new Error('interrupted');
-          await sample(subject, round);
+          if (this.failed.has(nameOf(subject))) continue;
+          await sample(subject, round).catch((cause: unknown) => this.fail(nameOf(subject), `${host} round ${round + 1}`, cause));
         }
       }
       await calm?.();

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import { program, root } from './load.js';
-import { killGroup, run, start, until } from './process.js';
+import { killGroup, pause, run, start, until } from './process.js';
 import type { Action, Undo } from './undo.js';
 
 export type Host = 'quiet' | 'busy';
@@ -26,6 +26,19 @@ export async function makeBusy(undo: Undo): Promise<Action> {
     ),
   );
   return stop;
+}
+
+function cpuTicks(): { idle: number; all: number } {
+  const ticks = (readFileSync('/proc/stat', 'latin1').split('\n')[0] ?? '').trim().split(/\s+/).slice(1, 9).map(Number);
+  return { idle: (ticks[3] ?? 0) + (ticks[4] ?? 0), all: ticks.reduce((sum, value) => sum + value, 0) };
+}
+
+/** The share of processor time that was idle over one second: near 1 on a quiet host. */
+export async function idleShare(): Promise<number> {
+  const before = cpuTicks();
+  await pause(1000);
+  const after = cpuTicks();
+  return (after.idle - before.idle) / (after.all - before.all);
 }
 
 /** Writes dirty data out, so that one sample does not pay for the previous one. */

@@ -43,5 +43,9 @@ function block(figures: readonly Figure[]): string[] {
 export function table(title: string, bench: Bench): string {
   const ids = [...new Set(bench.figures.map((figure) => figure.case.id))];
   const skipped = [...bench.skipped].map(([name, reason]) => `  skipped ${name}: ${reason}`);
-  return [`== ${title}`, ...skipped, ...ids.flatMap((id) => block(bench.figures.filter((figure) => figure.case.id === id)))].join('\n') + '\n';
+  const failed = [...bench.failed].map(([name, reason]) => `  FAIL  ${name} left out, ${reason}`);
+  const idle = Math.min(1, ...bench.idle);
+  const noisy = idle < 0.95 ? [`  NOTE  the quiet host was only ${Math.round(idle * 100)} % idle before a series: do not trust its figures`] : [];
+  const blocks = ids.flatMap((id) => block(bench.figures.filter((figure) => figure.case.id === id)));
+  return [`== ${title}`, ...skipped, ...failed, ...noisy, ...blocks].join('\n') + '\n';
 }

@@ -24,6 +24,8 @@ export interface Target {
   needs: readonly string[];
   /** The mount command, without any for a plain directory. */
   command?: (stack: Stack, at: string) => string[];
+  /** Known not to keep modification times (a peer's defect): they are left out of its comparison. */
+  losesTimes?: true;
   /** Where in the mounted tree the volume appears. */
   volumeAt?: string;
 }
@@ -51,6 +53,7 @@ export const targets: readonly Target[] = [
   {
     name: 'unionfs-fuse',
     needs: ['unionfs'],
+    losesTimes: true,
     command: (stack, at) => ['unionfs', '-o', 'cow', [`${stack.upper}=RW`, ...stack.lowers.map((dir) => `${dir}=RO`)].join(':'), at],
   },
   { name: 'lamina', needs: [mountLamina], command: (stack, at) => [mountLamina, at, '-o', overlayOptions(stack)] },

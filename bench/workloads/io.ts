@@ -33,7 +33,7 @@ function caseOf(place: Place, kind: Kind): Case {
 
 /** A file of one target, as the load sees it and where its bytes must end up. */
 interface Subject {
-  target: string;
+  target: Target;
   place: Place;
   file: string;
   backing: string;
@@ -59,18 +59,20 @@ async function check(bench: Bench, subject: Subject): Promise<void> {
 async function unionSubjects(bench: Bench, template: string): Promise<Subject[]> {
   const pristine = emptyStack(bench, 3);
   copyFileSync(template, join(pristine.lowers[2] ?? '', 'low'));
-  const subjects: Subject[] = [];
-  for (const target of bench.select(['plain', 'overlay', 'fuse-overlayfs', 'unionfs-fuse', 'lamina'])) {
+  const chosen = bench.select(['plain', 'overlay', 'fuse-overlayfs', 'unionfs-fuse', 'lamina']);
+  const subjects = await bench.each(chosen, async (target): Promise<Subject[]> => {
     const stack = freshUpper(bench, pristine);
     const mounted = await mount(bench.undo, target, stack, join(bench.directory(), 'm'));
     bench.commands.set(target.name, mounted.command);
     const own = target.command ? stack.upper : mounted.path;
     if (!target.command) copyFileSync(template, join(mounted.path, 'low'));
-    subjects.push({ target: target.name, place: 'upper', file: join(mounted.path, 'up'), backing: join(own, 'up') });
-    const low = join(mounted.path, 'low');
-    subjects.push({ target: target.name, place: 'lower', file: low, backing: low });
-  }
-  return subjects;
+    const [up, low] = [join(mounted.path, 'up'), join(mounted.path, 'low')];
+    return [
+      { target, place: 'upper', file: up, backing: join(own, 'up') },
+      { target, place: 'lower', file: low, backing: low },
+    ];
+  });
+  return subjects.flat();
 }
 
 async function volumeSubject(bench: Bench, target: Target): Promise<Subject> {
@@ -80,7 +82,7 @@ async function volumeSubject(bench: Bench, target: Target): Promise<Subject> {
   mkdirSync(volume);
   const mounted = await mount(bench.undo, target, { ...emptyStack(bench, 3), volume }, at);
   bench.commands.set(target.name, mounted.command);
-  return { target: target.name, place: 'volume', file: join(volumeOf(mounted), 'data'), backing: join(volume, 'data') };
+  return { target, place: 'volume', file: join(volumeOf(mounted), 'data'), backing: join(volume, 'data') };
 }
 
 async function sample(bench: Bench, { target, place, file }: Subject, kind: Kind): Promise<void> {
@@ -88,7 +90,7 @@ async function sample(bench: Bench, { target, place, file }: Subject, kind: Kind
   await settle();
   const { n, ns } = await load([kind, file, String(size(bench)), String(block), String(bench.size(600, 150))]);
   const perSecond = n / (ns / 1e9);
-  bench.record(caseOf(place, kind), target, unit === 'MiB/s' ? (perSecond * block) / 2 ** 20 : perSecond / 1000);
+  bench.record(caseOf(place, kind), target.name, unit === 'MiB/s' ? (perSecond * block) / 2 ** 20 : perSecond / 1000);
 }
 
 export const io: Workload = {
@@ -97,18 +99,13 @@ export const io: Workload = {
   async run(bench) {
     const template = join(bench.directory(), 'template');
     await load(['fill', template, String(size(bench)), lowerSeed]);
-    const subjects = await unionSubjects(bench, template);
-    for (const target of bench.select(['plain', 'bind', 'lamina-bind', 'lamina-passthrough', 'lamina-relay'])) {
-      subjects.push(await volumeSubject(bench, target));
-    }
+    const volumes = bench.select(['plain', 'bind', 'lamina-bind', 'lamina-passthrough', 'lamina-relay']);
+    const made = [...(await unionSubjects(bench, template)), ...(await bench.each(volumes, (target) => volumeSubject(bench, target)))];
     await run(['rm', template]);
-    for (const subject of subjects) {
-      bench.progress(`checking ${subject.target}, ${subject.place} file`);
-      await check(bench, subject);
-    }
+    const subjects = await bench.checked(made, (subject) => check(bench, subject));
     const work = (['upper', 'lower', 'volume'] as const).flatMap((place) =>
-      places[place].kinds.flatMap((kind) => subjects.filter((subject) => subject.place === place).map((subject) => ({ subject, kind }))),
+      places[place].kinds.flatMap((kind) => subjects.filter((subject) => subject.place === place).map((subject) => ({ ...subject, kind }))),
     );
-    await bench.interleave(bench.size(7, 2), work, ({ subject, kind }) => sample(bench, subject, kind));
+    await bench.interleave(bench.size(7, 2), work, (subject) => sample(bench, subject, subject.kind));
   },
 };

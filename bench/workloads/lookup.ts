@@ -10,7 +10,8 @@ import { run } from '../process.js';
 import { mount, type Mounted, type Stack } from '../targets.js';
 
 const depths = [1, 20, 50] as const;
-const filesPerLayer = 8;
+/** Divisible by every depth. */
+const files = 400;
 const versus = ['overlay', 'fuse-overlayfs'];
 
 const miss = (layers: number): Case => ({
@@ -32,35 +33,30 @@ const hit = (layers: number): Case => ({
 });
 
 async function mountAll(bench: Bench, stack: Stack): Promise<Mounted[]> {
-  const mounted: Mounted[] = [];
-  for (const target of bench.select(['plain', 'overlay', 'fuse-overlayfs', 'unionfs-fuse', 'lamina'])) {
+  return bench.each(bench.select(['plain', 'overlay', 'fuse-overlayfs', 'unionfs-fuse', 'lamina']), async (target) => {
     const own = await mount(bench.undo, target, freshUpper(bench, stack), join(bench.directory(), 'm'));
     if (own.command.length === 0) flatten(stack, own.path);
     bench.commands.set(target.name, own.command);
-    mounted.push(own);
-  }
-  return mounted;
+    return own;
+  });
 }
 
-async function expectMerged(mounted: Mounted, layers: number): Promise<void> {
+async function expectMerged(mounted: Mounted): Promise<void> {
   const listed = (await run(['ls', join(mounted.path, 'd')])).trim().split('\n');
-  const wanted = Array.from({ length: layers * filesPerLayer }, (_, i) => `f${i}`);
-  if (listed.sort().join() !== wanted.sort().join()) throw new Error(`${mounted.target.name}: wrong merged listing over ${layers} layers`);
+  const wanted = Array.from({ length: files }, (_, i) => `f${i}`);
+  if (listed.sort().join() !== wanted.sort().join()) throw new Error('wrong merged listing');
 }
 
 async function measureDepth(bench: Bench, layers: number): Promise<void> {
   bench.progress(`${layers} layers`);
-  const all = await mountAll(bench, lookupStack(bench, layers, filesPerLayer));
-  for (const mounted of all) await expectMerged(mounted, layers);
+  const all = await bench.checked(await mountAll(bench, lookupStack(bench, layers, files / layers)), expectMerged);
   let series = 0;
-  await bench.interleave(bench.size(9, 3), all, async ({ target, path }) => {
+  await bench.interleave(bench.size(11, 3), all, async ({ target, path }) => {
     const directory = join(path, 'd');
     const prefix = `absent${series++}-`;
-    await load(['miss', directory, '100', `warm${prefix}`]);
-    const missed = await load(['miss', directory, String(bench.size(3000, 500)), prefix]);
+    const missed = await load(['miss', directory, prefix, String(bench.size(400, 150))]);
     bench.record(miss(layers), target.name, missed.ns / missed.n / 1000);
     await dropCaches('inodes');
-    const files = layers * filesPerLayer;
     const found = await load(['hit', directory, String(files), 'f']);
     bench.record(hit(layers), target.name, found.ns / found.n / 1000);
   });

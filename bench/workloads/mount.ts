@@ -24,9 +24,12 @@ const cases = {
   forgotten: { id: 'rss-forgotten', title: 'Memory of the server after the kernel forgot, over a bare node with a worker', unit: 'MB', ...absent, versus: [] },
 } satisfies Record<string, Case>;
 
+/** The yardstick of starting: `node -e 0`. */
+const node = { name: 'node' };
+
 /** One way to start: a target's mount command, or `node -e 0` as the yardstick. */
-async function timeMount(bench: Bench, target: Target | 'node', stack: Stack, record: boolean): Promise<void> {
-  if (target === 'node') {
+async function timeMount(bench: Bench, target: Pick<Target, 'name' | 'command'>, stack: Stack, record: boolean): Promise<void> {
+  if (target === node) {
     const { ns } = await load(['run', process.execPath, '-e', '0']);
     if (!record) return;
     bench.record(cases.usable, 'node', ns / 1e6);
@@ -47,9 +50,9 @@ async function timeMount(bench: Bench, target: Target | 'node', stack: Stack, re
 async function measureMounting(bench: Bench): Promise<void> {
   const stack = emptyStack(bench, layers);
   writeFileSync(join(stack.lowers[layers - 1] ?? '', 'bottom'), 'x');
-  const subjects: (Target | 'node')[] = ['node', ...bench.select(['overlay', 'fuse-overlayfs', 'unionfs-fuse', 'lamina'])];
-  for (const subject of subjects) await timeMount(bench, subject, stack, false);
-  await bench.interleave(bench.size(9, 3), subjects, (subject) => timeMount(bench, subject, stack, true));
+  const subjects = [node, ...bench.select(['overlay', 'fuse-overlayfs', 'unionfs-fuse', 'lamina'])];
+  const sound = await bench.checked(subjects, (subject) => timeMount(bench, subject, stack, false));
+  await bench.interleave(bench.size(9, 3), sound, (subject) => timeMount(bench, subject, stack, true));
 }
 
 /** Resident bytes once they have stopped changing: two equal readings (within 64 KiB) 250 ms apart. */
