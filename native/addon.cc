@@ -2,6 +2,9 @@
 
 #include <napi.h>
 
+#include "device.h"
+#include "loop_object.h"
+#include "mount_object.h"
 #include "syscalls.h"
 
 namespace {
@@ -10,7 +13,10 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   auto sys = Napi::Object::New(env);
   lamina::registerFileCalls(env, sys);
   lamina::registerXattrAndMountCalls(env, sys);
+  lamina::registerDeviceCalls(env, sys);
   exports.Set("sys", sys);
+  exports.Set("Mount", lamina::MountObject::define(env));
+  exports.Set("Loop", lamina::LoopObject::define(env));
   return exports;
 }
 

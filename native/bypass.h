@@ -1,0 +1,78 @@
+// Ops that need no decision: everything on an inode whose backing is settled, and the whole namespace of directories
+// that live in one place only (a route, a directory of one layer). Each returns a payload length, -errno, or one of
+// request.h's codes. Loop thread only.
+#pragma once
+
+#include "request.h"
+
+namespace lamina {
+
+/** Runs the op of `request`, or says that TypeScript must. */
+int bypass(Request& request);
+
+// bypass_names.cc
+int opLookup(Request& request);
+int opMake(Request& request);
+int opCreate(Request& request);
+int opTmpfile(Request& request);
+int opRemove(Request& request);
+int opRename(Request& request);
+int opLink(Request& request);
+int opReadlink(Request& request);
+// bypass_readdir.cc
+int opOpendir(Request& request);
+int opReaddir(Request& request, bool plus);
+// bypass_attr.cc
+int opGetattr(Request& request);
+int opSetattr(Request& request);
+int opStatx(Request& request);
+int opStatfs(Request& request);
+// bypass_file.cc
+int opOpen(Request& request);
+int opRelease(Request& request);
+int opRead(Request& request);
+int opWrite(Request& request);
+int opFsync(Request& request, bool directory);
+int opLseek(Request& request);
+int opFallocate(Request& request);
+int opCopyFileRange(Request& request);
+int opIoctl(Request& request);
+// bypass_xattr.cc
+int opGetxattr(Request& request);
+int opSetxattr(Request& request);
+int opListxattr(Request& request);
+int opRemovexattr(Request& request);
+
+/** Whether a write op may go on: 0, -EROFS, or kNeedsUpper with the node noted in the request. */
+int checkWritable(Request& request, Node* node);
+
+/** Answers an open of `node` in `out`: passthrough where it can, relay where it cannot. 0 or -errno. */
+int openNode(Mount& mount, Node* node, uint32_t flags, OpenOut* out);
+
+/** Clears setuid, and setgid where the group may execute, as a write by an ordinary user does. 0 or -errno. */
+int killSuidgid(Mount& mount, Node* node);
+
+/** Clears setgid, as an ACL set by a stranger to the group does. 0 or -errno. */
+int killSgid(Mount& mount, Node* node);
+
+/** A real fd on the node's object with the given open(2) flags, or -errno. */
+int openObject(Mount& mount, Node* node, int flags);
+
+/** What to make under a name. `type` bits of mode choose; a symlink has a target, a device an rdev. */
+struct Creation {
+  uint32_t mode = 0;
+  uint32_t rdev = 0;  // wire form
+  std::string_view target{};
+  uint32_t uid = 0, gid = 0, umask = 0;
+};
+
+/**
+ * Makes `name` in the directory `dirfd` with the caller's identity. A regular file is left open for reading.
+ * Returns its fd, 0 for other types, or -errno.
+ */
+int makeObject(int dirfd, const char* name, const Creation& what);
+
+/** True when the directory `name` carries overlay attributes that only TypeScript can honour. */
+bool hasUnionMarks(const Mount& mount, int dirfd, const char* name);
+
+}  // namespace lamina

@@ -1,0 +1,248 @@
+// Open files: passthrough, where the kernel reads and writes the backing file itself, and relay, where we do.
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "bypass.h"
+#include "proc_path.h"
+
+namespace lamina {
+
+int openObject(Mount& mount, Node* node, int flags) {
+  int fd = mount.nodeFd(node);
+  if (fd < 0) return fd;
+  int opened = open(procPath(fd, "").c_str(), flags | O_CLOEXEC | O_NOCTTY);
+  return opened < 0 ? -errno : opened;
+}
+
+namespace {
+
+bool wantsWrite(uint32_t flags) { return (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC); }
+
+/** 0 when answered, 1 when this file must be relayed, or -errno. */
+int openPassthrough(Mount& mount, Node* node, OpenOut* out) {
+  bool relayed = node->opens > node->passthroughOpens;  // all opens of an inode must agree
+  if (!mount.options.passthrough || node->has(kNodeRelay) || relayed) return 1;
+  int32_t id = mount.backingId(node);
+  if (id == -EPERM) {
+    mount.options.passthrough = false;  // no CAP_SYS_ADMIN in the first user namespace: for the whole mount
+    return 1;
+  }
+  if (id == -ELOOP || id == -EINVAL || id == -EOPNOTSUPP || id == -EISDIR || id == -ENOTTY) {
+    node->flags |= kNodeRelay;  // this file's filesystem only
+    return 1;
+  }
+  if (id < 0) return id;
+  out->openFlags = kFopenPassthrough | kFopenNoflush;
+  out->backingId = id;
+  node->opens++;
+  node->passthroughOpens++;
+  return 0;
+}
+
+int openRelay(Mount& mount, Node* node, uint32_t flags, OpenOut* out) {
+  // The kernel positions appending writes by its own size, which is right only where nobody else writes.
+  int kept = flags & (O_ACCMODE | O_DIRECT | O_NOATIME | O_SYNC | O_DSYNC | (node->has(kNodeRoute) ? O_APPEND : 0));
+  int fd = openObject(mount, node, kept);
+  if (fd == -EPERM && (kept & O_NOATIME)) fd = openObject(mount, node, kept & ~O_NOATIME);
+  if (fd < 0) return fd;
+  out->fh = mount.addHandle(UniqueFd(fd), node, flags);
+  out->openFlags = kFopenNoflush | (node->has(kNodeRoute) ? kFopenDirectIo : kFopenKeepCache);
+  return 0;
+}
+
+}  // namespace
+
+int openNode(Mount& mount, Node* node, uint32_t flags, OpenOut* out) {
+  int relay = openPassthrough(mount, node, out);
+  return relay == 1 ? openRelay(mount, node, flags, out) : relay;
+}
+
+int opOpen(Request& request) {
+  auto* in = request.as<OpenIn>();
+  if (!in) return -EINVAL;
+  Node* node = request.mount.nodes.find(request.in.nodeid);
+  if (!node) return -ESTALE;
+  // Opened while it was on a lower layer and copied up since: the retried lookup finds the successor.
+  if (node->forward) return -ESTALE;
+  if (wantsWrite(in->flags)) {
+    int error = checkWritable(request, node);
+    if (error) return error;
+  }
+  if (in->flags & O_TRUNC) {
+    int fd = request.mount.nodeFd(node);
+    if (fd < 0) return fd;
+    if (truncate(procPath(fd, "").c_str(), 0) < 0) return -errno;
+  }
+  if (in->openFlags & kOpenKillSuidgid) killSuidgid(request.mount, node);
+  auto* out = request.reply<OpenOut>();
+  int error = openNode(request.mount, node, in->flags, out);
+  return error ? error : static_cast<int>(sizeof *out);
+}
+
+int opRelease(Request& request) {
+  auto* in = request.as<ReleaseIn>();
+  if (!in) return -EINVAL;
+  Mount& mount = request.mount;
+  if (in->fh) {
+    mount.closeHandle(in->fh);
+    return 0;
+  }
+  Node* node = mount.nodes.find(request.in.nodeid);
+  if (!node || !node->passthroughOpens) return 0;
+  node->opens--;
+  // A cached id would keep a file that others may delete from freeing its space.
+  if (--node->passthroughOpens == 0 && node->backingId && (node->flags & (kNodeRoute | kNodeRemoved | kNodeMoved))) {
+    mount.closeBackingId(node->backingId);
+    node->backingId = 0;
+  }
+  mount.nodes.release(node);
+  return 0;
+}
+
+int opRead(Request& request) {
+  auto* in = request.as<ReadIn>();
+  if (!in) return -EINVAL;
+  Handle* handle = request.mount.handle(in->fh);
+  if (!handle) return -EBADF;
+  ssize_t n = pread(handle->fd.get(), request.out, std::min<size_t>(in->size, request.capacity), in->offset);
+  if (n < 0) return -errno;
+  request.mount.counters.bytesRead += n;
+  return static_cast<int>(n);
+}
+
+int opWrite(Request& request) {
+  auto* in = request.as<WriteIn>();
+  if (!in || sizeof *in + in->size > request.size) return -EINVAL;
+  Handle* handle = request.mount.handle(in->fh);
+  if (!handle) return -EBADF;
+  if (in->writeFlags & kWriteKillSuidgid) killSuidgid(request.mount, handle->node);
+  ssize_t n = pwrite(handle->fd.get(), request.body + sizeof *in, in->size, in->offset);
+  if (n < 0) return -errno;
+  request.mount.counters.bytesWritten += n;
+  auto* out = request.reply<WriteOut>();
+  out->size = static_cast<uint32_t>(n);
+  return sizeof *out;
+}
+
+namespace {
+
+/** The handle's fd, or the object opened for this one call. */
+class Borrowed {
+ public:
+  Borrowed(Mount& mount, uint64_t fh, Node* node, int flags) {
+    Handle* handle = fh ? mount.handle(fh) : nullptr;
+    if (handle) {
+      fd_ = handle->fd.get();
+      return;
+    }
+    fd_ = node ? openObject(mount, node, flags) : -EBADF;
+    if (fd_ >= 0) own_.reset(fd_);
+  }
+  int get() const { return fd_; }  // or -errno
+
+ private:
+  int fd_;
+  UniqueFd own_;
+};
+
+}  // namespace
+
+int opFsync(Request& request, bool directory) {
+  auto* in = request.as<FsyncIn>();
+  Node* node = request.node();
+  if (!in) return -EINVAL;
+  if (!node) return -ESTALE;
+  if (!node->has(kNodeWritable)) return 0;  // a lower file has nothing to write back
+  Borrowed file(request.mount, directory ? 0 : in->fh, node, directory ? O_RDONLY | O_DIRECTORY : O_RDONLY);
+  if (file.get() < 0) return file.get();
+  int done = in->flags & 1 ? fdatasync(file.get()) : fsync(file.get());
+  return done < 0 ? -errno : 0;
+}
+
+int opLseek(Request& request) {
+  auto* in = request.as<LseekIn>();
+  Node* node = request.node();
+  if (!in) return -EINVAL;
+  if (!node) return -ESTALE;
+  Borrowed file(request.mount, in->fh, node, O_RDONLY);
+  if (file.get() < 0) return file.get();
+  off_t offset = lseek(file.get(), in->offset, in->whence);
+  if (offset < 0) return -errno;
+  request.reply<LseekOut>()->offset = offset;
+  return sizeof(LseekOut);
+}
+
+int opFallocate(Request& request) {
+  auto* in = request.as<FallocateIn>();
+  Node* node = request.node();
+  if (!in) return -EINVAL;
+  if (!node) return -ESTALE;
+  int error = checkWritable(request, node);
+  if (error) return error;
+  Borrowed file(request.mount, in->fh, node, O_RDWR);
+  if (file.get() < 0) return file.get();
+  return fallocate(file.get(), in->mode, in->offset, in->length) < 0 ? -errno : 0;
+}
+
+int opCopyFileRange(Request& request) {
+  auto* in = request.as<CopyFileRangeIn>();
+  Node* from = request.node();
+  if (!in) return -EINVAL;
+  Node* to = request.mount.nodes.find(in->nodeidOut);
+  if (!from || !to) return -ESTALE;
+  to = request.mount.live(to);
+  int error = checkWritable(request, to);
+  if (error) return error;
+  Borrowed source(request.mount, in->fhIn, from, O_RDONLY), target(request.mount, in->fhOut, to, O_RDWR);
+  if (source.get() < 0) return source.get();
+  if (target.get() < 0) return target.get();
+  loff_t offsetIn = in->offIn, offsetOut = in->offOut;
+  ssize_t n = copy_file_range(source.get(), &offsetIn, target.get(), &offsetOut, in->len, 0);
+  if (n < 0) return -errno;
+  if (request.in.opcode == kCopyFileRange) {
+    request.reply<WriteOut>()->size = static_cast<uint32_t>(n);
+    return sizeof(WriteOut);
+  }
+  request.reply<LseekOut>()->offset = n;
+  return sizeof(LseekOut);
+}
+
+namespace {
+
+bool changesFile(uint32_t command) { return command == FS_IOC_SETFLAGS || command == FS_IOC_FSSETXATTR; }
+
+bool knownCommand(uint32_t command) {
+  return command == FS_IOC_GETFLAGS || command == FS_IOC_GETVERSION || command == FS_IOC_FSGETXATTR || changesFile(command);
+}
+
+}  // namespace
+
+int opIoctl(Request& request) {
+  auto* in = request.as<IoctlIn>();
+  Node* node = request.node();
+  if (!in || sizeof *in + in->inSize > request.size) return -EINVAL;
+  if (!node) return -ESTALE;
+  if (!knownCommand(in->cmd)) return -ENOTTY;
+  if (changesFile(in->cmd)) {
+    int error = checkWritable(request, node);
+    if (error) return error;
+  }
+  Borrowed file(request.mount, 0, node, O_RDONLY | O_NONBLOCK);
+  if (file.get() < 0) return file.get();
+  alignas(8) uint8_t argument[64] = {};
+  if (in->inSize > sizeof argument || in->outSize > sizeof argument) return -EINVAL;
+  memcpy(argument, request.body + sizeof *in, in->inSize);
+  int done = ioctl(file.get(), in->cmd, argument);
+  if (done < 0) return -errno;
+  auto* out = request.reply<IoctlOut>();
+  out->result = done;
+  memcpy(request.out + sizeof *out, argument, in->outSize);
+  return static_cast<int>(sizeof *out + in->outSize);
+}
+
+}  // namespace lamina

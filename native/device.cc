@@ -1,0 +1,56 @@
+#include "device.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "napi_args.h"
+
+namespace lamina {
+namespace {
+
+Napi::Value Eventfd(Args info) { return result(info, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)); }
+
+/** Two connected fds; the second is to be inherited by fusermount3, so neither has O_CLOEXEC set by us. */
+Napi::Value Socketpair(Args info) {
+  int fds[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0) return number(info, -errno);
+  auto out = Napi::Array::New(info.Env(), 2);
+  out.Set(0u, number(info, fds[0]));
+  out.Set(1u, number(info, fds[1]));
+  return out;
+}
+
+/** The fd that the peer sends (SCM_RIGHTS), waiting for it; -errno, or -ENOTCONN when the peer closed without one. */
+Napi::Value ReceiveFd(Args info) {
+  char byte;
+  iovec part{&byte, 1};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  ssize_t n;
+  do {
+    n = recvmsg(intArg(info, 0), &message, MSG_CMSG_CLOEXEC);
+  } while (n < 0 && errno == EINTR);
+  if (n < 0) return number(info, -errno);
+  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  if (!header || header->cmsg_type != SCM_RIGHTS) return number(info, -ENOTCONN);
+  int fd;
+  memcpy(&fd, CMSG_DATA(header), sizeof fd);
+  return number(info, fd);
+}
+
+}  // namespace
+
+void registerDeviceCalls(Napi::Env env, Napi::Object sys) {
+  sys.Set("eventfd", Napi::Function::New(env, Eventfd, "eventfd"));
+  sys.Set("socketpair", Napi::Function::New(env, Socketpair, "socketpair"));
+  sys.Set("receiveFd", Napi::Function::New(env, ReceiveFd, "receiveFd"));
+}
+
+}  // namespace lamina

@@ -1,0 +1,191 @@
+#include "loop.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "bypass.h"
+
+namespace lamina {
+
+Loop::Loop(uint8_t* request, size_t requestSize, uint8_t* reply, size_t replySize)
+    : request_(request), requestSize_(requestSize), reply_(reply), replySize_(replySize) {
+  epoll_.reset(epoll_create1(EPOLL_CLOEXEC));
+  wake_.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  epoll_event event{EPOLLIN, {.u32 = UINT32_MAX}};
+  if (!epoll_ || !wake_ || epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_.get(), &event) < 0) error_ = errno;
+}
+
+int Loop::add(int index, Mount* mount) {
+  int fd = mount->device.get();
+  if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0) return -errno;
+  epoll_event event{EPOLLIN, {.u32 = static_cast<uint32_t>(index)}};
+  if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) < 0) return -errno;
+  served_.push_back({index, mount});
+  return 0;
+}
+
+Loop::Served* Loop::find(int index) {
+  for (Served& served : served_) {
+    if (served.index == index) return &served;
+  }
+  return nullptr;
+}
+
+void Loop::remove(int index) {
+  Served* served = find(index);
+  if (!served) return;
+  epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, served->mount->device.get(), nullptr);
+  served_.erase(served_.begin() + (served - served_.data()));
+  if (hot_ == index) hot_ = -1;
+}
+
+namespace {
+
+/** Bytes of data that the op which asked for copy-up needs: a truncating one needs none. */
+int64_t copyUpLength(const Request& request) {
+  if (request.in.opcode == kOpen) {
+    auto* in = request.as<OpenIn>();
+    return in && (in->flags & O_TRUNC) ? 0 : -1;
+  }
+  if (request.in.opcode == kSetattr) {
+    auto* in = request.as<SetattrIn>();
+    return in && (in->valid & kFattrSize) ? static_cast<int64_t>(in->size) : -1;
+  }
+  return -1;
+}
+
+}  // namespace
+
+int Loop::answer(Decisions& decisions, const Served& served, Request& request) {
+  int result = bypass(request);
+  // Copy-up settles the node; a second round is for the other node of a two-node op.
+  for (int round = 0; result == kNeedsUpper && round < 2; round++) {
+    served.mount->counters.decisions++;
+    int error = decisions.copyUp(served.index, request.needsUpper->id, copyUpLength(request));
+    result = error ? error : bypass(request);
+  }
+  if (result == kNeedsUpper) return -EIO;
+  if (result != kDecide) return result;
+  served.mount->counters.decisions++;
+  return decisions.decide(served.index, request.in);
+}
+
+void Loop::undo(Mount& mount, const InHeader& in, int result) {
+  for (Node* node : mount.entered) mount.nodes.forget(node, 1);
+  uint32_t offset = in.opcode == kOpen ? 0 : sizeof(EntryOut);
+  bool opens = in.opcode == kOpen || in.opcode == kCreate || in.opcode == kTmpfile;
+  if (!opens || result < static_cast<int>(offset + sizeof(OpenOut))) return;
+  auto* open = reinterpret_cast<const OpenOut*>(reply_ + sizeof(OutHeader) + offset);
+  auto* entry = reinterpret_cast<const EntryOut*>(reply_ + sizeof(OutHeader));
+  Node* node = mount.nodes.find(in.opcode == kOpen ? in.nodeid : entry->nodeid);
+  if (open->fh) {
+    mount.closeHandle(open->fh);
+  } else if (node && node->passthroughOpens) {
+    node->opens--;
+    node->passthroughOpens--;
+    mount.nodes.release(node);
+  }
+}
+
+void Loop::send(Mount& mount, const InHeader& in, int result) {
+  auto* out = reinterpret_cast<OutHeader*>(reply_);
+  out->len = sizeof *out + (result > 0 ? result : 0);
+  out->error = result < 0 ? result : 0;
+  out->unique = in.unique;
+  if (result < 0) mount.counters.errors++;
+  // ENOENT: the caller was killed meanwhile. Nobody will ever forget or release what this reply gave.
+  if (write(mount.device.get(), reply_, out->len) < 0) undo(mount, in, result);
+}
+
+Loop::Step Loop::serveOne(Decisions& decisions, const Served& served) {
+  Mount& mount = *served.mount;
+  ssize_t n = read(mount.device.get(), request_, requestSize_);
+  if (n < 0) {
+    if (errno == ENODEV) return Step::kEnded;
+    return errno == ENOENT || errno == EINTR ? Step::kServed : Step::kNothing;
+  }
+  wait_.arrived(nowNanoseconds());
+  InHeader in;
+  if (n < static_cast<ssize_t>(sizeof in)) return Step::kServed;
+  memcpy(&in, request_, sizeof in);
+  if (in.opcode < kOpcodeCount) mount.counters.requests[in.opcode]++;
+  mount.entered.clear();
+  Request request{mount, in, request_ + sizeof in, static_cast<size_t>(n) - sizeof in,
+                  reply_ + sizeof(OutHeader), replySize_ - sizeof(OutHeader)};
+  int result = answer(decisions, served, request);
+  if (result != kNoReply) send(mount, in, result);
+  if (mount.nodes.hasDropped() || mount.registered.size() >= 64) decisions.tidy(served.index);
+  wait_.replied(nowNanoseconds());
+  return Step::kServed;
+}
+
+/** Polls the mount that was served last. True when a request came; false when it is time to sleep. */
+bool Loop::poll(Decisions& decisions) {
+  Served* served = hot_ < 0 ? nullptr : find(hot_);
+  if (!served) return false;
+  int64_t budget = wait_.budget();
+  for (int round = 1;; round++) {
+    served->mount->counters.spins++;
+    Step step = serveOne(decisions, *served);
+    if (step == Step::kServed) return true;
+    if (step == Step::kEnded) {
+      int index = served->index;
+      remove(index);
+      decisions.ended(index);
+      return false;
+    }
+    if (wait_.sinceReply(nowNanoseconds()) >= budget) {
+      wait_.ranOut();
+      return false;
+    }
+    // Others, and the wake fd, get a look now and then.
+    if (round % 64 == 0 && served_.size() > 1) return false;
+  }
+}
+
+/** Serves whatever is ready, waiting `timeout` ms for it. False when the wake fd was written. */
+bool Loop::serveReady(Decisions& decisions, int timeout) {
+  epoll_event events[16];
+  int count = epoll_wait(epoll_.get(), events, 16, timeout);
+  bool woken = false;
+  for (int i = 0; i < count; i++) {
+    if (events[i].data.u32 == UINT32_MAX) {
+      uint64_t value;
+      if (read(wake_.get(), &value, sizeof value) > 0) woken = true;
+      continue;
+    }
+    Served* served = find(static_cast<int>(events[i].data.u32));
+    if (!served) continue;
+    hot_ = served->index;
+    if (serveOne(decisions, *served) == Step::kEnded) {
+      int index = static_cast<int>(events[i].data.u32);
+      remove(index);
+      decisions.ended(index);
+    }
+  }
+  return !woken;
+}
+
+void Loop::run(Decisions& decisions) {
+  // A umask of this thread's own: ops take the caller's while they create (identity.h).
+  if (!ownFs_ && unshare(CLONE_FS) == 0) {
+    umask(0);
+    ownFs_ = true;
+  }
+  for (uint32_t served = 0; !served_.empty();) {
+    if (poll(decisions)) {
+      if (++served % 256 == 0 && !serveReady(decisions, 0)) return;
+      continue;
+    }
+    if (served_.empty()) return;
+    for (const Served& each : served_) each.mount->counters.sleeps++;
+    if (!serveReady(decisions, -1)) return;
+  }
+}
+
+}  // namespace lamina

@@ -1,0 +1,285 @@
+#include "mount.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include <functional>
+
+#include "proc_path.h"
+
+namespace lamina {
+
+int statAt(int dirfd, const char* name, struct statx* st) {
+  if (dirfd < 0) return dirfd;
+  int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_SYNC_AS_STAT | (*name ? 0 : AT_EMPTY_PATH);
+  return statx(dirfd, name, flags, kStatMask, st) < 0 ? -errno : 0;
+}
+
+Mount::~Mount() {
+  handles.clear();
+  for (Root& root : roots) places.drop(root.place);
+}
+
+namespace {
+
+uint64_t deviceOf(const struct statx& st) { return (uint64_t{st.stx_dev_major} << 32) | st.stx_dev_minor; }
+
+uint32_t stampOf(const struct statx& st) {
+  if (!(st.stx_mask & STATX_BTIME)) return 0;
+  return static_cast<uint32_t>(st.stx_btime.tv_sec) * 1000003u ^ st.stx_btime.tv_nsec;
+}
+
+}  // namespace
+
+NodeKey Mount::keyOf(const struct statx& st, uint32_t salt) const {
+  return {st.stx_ino, (st.stx_dev_major << 20) ^ st.stx_dev_minor, salt};
+}
+
+uint64_t Mount::shownIno(const struct statx& st) {
+  uint64_t device = deviceOf(st);
+  size_t index = 0;
+  while (index < devices_.size() && devices_[index] != device) index++;
+  if (index == devices_.size()) devices_.push_back(device);
+  return st.stx_ino ^ (uint64_t{index} << 52);
+}
+
+void Mount::setAttrTimeout(const Node* node, uint64_t* seconds, uint32_t* nanoseconds) const {
+  *seconds = node->has(kNodeRoute) ? 0 : static_cast<uint64_t>(options.attrTimeout);
+  *nanoseconds = 0;
+}
+
+void Mount::fillAttr(const Node* node, const struct statx& st, Attr* out) const {
+  out->ino = node->ino;
+  out->size = st.stx_size;
+  out->blocks = st.stx_blocks;
+  out->atime = st.stx_atime.tv_sec;
+  out->mtime = st.stx_mtime.tv_sec;
+  out->ctime = st.stx_ctime.tv_sec;
+  out->atimensec = st.stx_atime.tv_nsec;
+  out->mtimensec = st.stx_mtime.tv_nsec;
+  out->ctimensec = st.stx_ctime.tv_nsec;
+  out->mode = st.stx_mode;
+  out->nlink = node->has(kNodeMerged) ? 1 : st.stx_nlink;
+  out->uid = st.stx_uid;
+  out->gid = st.stx_gid;
+  // The wire carries the kernel's 32-bit new_encode_dev form.
+  out->rdev = (st.stx_rdev_minor & 0xff) | (st.stx_rdev_major << 8) | ((st.stx_rdev_minor & ~0xffu) << 12);
+  out->blksize = st.stx_blksize;
+  out->flags = 0;
+}
+
+void Mount::fillEntry(const Node* node, const struct statx& st, EntryOut* out) const {
+  memset(out, 0, sizeof *out);
+  out->nodeid = node->id;
+  bool route = node->has(kNodeRoute) && !node->has(kNodeMountRoot);
+  out->entryValid = route ? 0 : static_cast<uint64_t>(options.entryTimeout);
+  setAttrTimeout(node, &out->attrValid, &out->attrValidNsec);
+  fillAttr(node, st, &out->attr);
+}
+
+void Mount::fillNegative(EntryOut* out) const {
+  memset(out, 0, sizeof *out);
+  out->entryValid = static_cast<uint64_t>(options.entryTimeout);
+}
+
+int Mount::statNode(Node* node, struct statx* st) {
+  Location at = locate(places, node->place);
+  int error = statAt(at.fd, at.name, st);
+  if (error) return error == -ENOENT ? -ESTALE : error;
+  NodeKey key = keyOf(*st, 0);
+  bool same = key.ino == node->keyIno && key.dev == node->keyDev;
+  return same || node->has(kNodeMountRoot) ? 0 : -ESTALE;
+}
+
+Node* Mount::enter(Node* parent, Place* dir, std::string_view name, const struct statx& st, uint32_t flags,
+                   uint64_t ino) {
+  uint32_t inherited = roots[dir->root].nodeFlags & kInherited;
+  bool directory = S_ISDIR(st.stx_mode);
+  bool lower = !(inherited & (kNodeWritable | kNodeRoute));
+  uint32_t salt = 0;
+  if (lower && !directory && st.stx_nlink > 1) {
+    salt = static_cast<uint32_t>(std::hash<std::string_view>{}(name) ^ (parent->id * 0x9E3779B9u)) | 1;
+  }
+  NodeKey key = keyOf(st, salt);
+  Node* node = nodes.find(key);
+  uint32_t stamp = stampOf(st);
+  if (node && (node->stamp != stamp || node->isDir() != directory)) {
+    nodes.unkey(node);
+    node = nullptr;
+  }
+  if (!node) {
+    Place* place = places.child(dir, name);
+    node = nodes.create(key, place, parent, inherited | flags | (directory ? kNodeDir : 0));
+    places.drop(place);
+    node->ino = ino ? ino : shownIno(st);
+    node->stamp = stamp;
+  } else if (node->place->detached || (node->place->parent && (node->place->parent != dir || node->place->name != name) &&
+                                       (directory || st.stx_nlink == 1))) {
+    places.move(node->place, dir, name);
+    nodes.setParent(node, parent);
+    node->flags &= ~kNodeRemoved;
+  }
+  node->nlookup++;
+  return node;
+}
+
+Node* Mount::enterUnnamed(Node* parent, int fd, int* error) {
+  // The table keeps the object by an O_PATH fd: a writable one would make it unexecutable (ETXTBSY).
+  UniqueFd path(open(procPath(fd, "").c_str(), O_PATH | O_CLOEXEC));
+  struct statx st;
+  *error = path ? statAt(path.get(), "", &st) : -errno;
+  if (*error) return nullptr;
+  Node* node = enter(parent, parent->place, "", st, 0, 0);
+  places.adopt(node->place, path.release());
+  places.pin(node->place);
+  places.detach(node->place);
+  entered.push_back(node);
+  return node;
+}
+
+Node* Mount::keepBeforeUnlink(int dirfd, Place* dir, std::string_view name) {
+  struct statx st;
+  std::string text(name);
+  if (statAt(dirfd, text.c_str(), &st) != 0) return nullptr;
+  Node* node = nodes.find(keyOf(st, 0));
+  if (!node || node->place->root != dir->root) return nullptr;
+  if (places.pin(node->place) != 0) return nullptr;
+  return node;
+}
+
+void Mount::afterUnlink(Node* node, Place* dir, std::string_view name) {
+  if (!node) return;
+  struct statx st;
+  bool gone = statAt(node->place->fd, "", &st) != 0 || st.stx_nlink == 0 || node->isDir();
+  if (node->place->parent == dir && node->place->name == name) places.detach(node->place);
+  if (!gone) return;
+  node->flags |= kNodeRemoved;
+  nodes.unkey(node);
+  if (node->backingId && !node->passthroughOpens) {
+    closeBackingId(node->backingId);
+    node->backingId = 0;
+  }
+}
+
+void Mount::moveHandlesToUpper(Node* node) {
+  int fd = nodeFd(node);
+  if (fd < 0) return;
+  for (auto& [fh, handle] : handles) {
+    if (handle.node != node) continue;
+    int upper = open(procPath(fd, "").c_str(), (handle.flags & (O_ACCMODE | O_DIRECT)) | O_CLOEXEC | O_NOCTTY);
+    if (upper >= 0) handle.fd.reset(upper);
+  }
+}
+
+Node* Mount::settleOnUpper(Node* node, Place* dir, std::string_view name, uint32_t set, uint32_t clear, int* error) {
+  struct statx st;
+  *error = statAt(places.fd(dir), std::string(name).c_str(), &st);
+  if (*error) return nullptr;
+  Place* place = places.child(dir, name);
+  Node* result = node;
+  if (node->passthroughOpens) {
+    result = nodes.create(keyOf(st, 0), place, node->parent, (node->flags & ~kNodeTouched & ~clear) | set);
+    result->ino = node->ino;
+    node->forward = result;
+    result->refs++;
+    node->flags |= kNodeMoved;
+    nodes.unkey(node);
+  } else {
+    if (node->backingId) closeBackingId(node->backingId);
+    node->backingId = 0;
+    nodes.setPlace(node, place);
+    nodes.rekey(node, keyOf(st, 0));
+    node->flags = (node->flags & ~clear) | set;
+    streams.close(node->id);
+    if (node->opens) moveHandlesToUpper(node);
+  }
+  result->stamp = stampOf(st);
+  places.drop(place);
+  return result;
+}
+
+Node* Mount::addMountpoint(Node* parent, std::string_view name, uint16_t root, int* error) {
+  struct statx st;
+  Place* place = roots[root].place;
+  *error = statAt(place->fd, "", &st);
+  if (*error) return nullptr;
+  uint32_t flags = roots[root].nodeFlags | kNodeMountRoot | (S_ISDIR(st.stx_mode) ? kNodeDir : 0);
+  // A key of its own: the same directory may be reached through another route as an ordinary child.
+  NodeKey key = keyOf(st, 0x80000000u + root);
+  Node* node = nodes.create(key, place, parent, flags);
+  node->ino = shownIno(st);
+  node->stamp = stampOf(st);
+  node->refs++;
+  parent->refs++;
+  parent->flags |= kNodeMountParent;
+  mountpoints.push_back({parent, std::string(name), node});
+  return node;
+}
+
+const Mountpoint* Mount::mountpointAt(const Node* parent, std::string_view name) const {
+  if (!parent->has(kNodeMountParent)) return nullptr;
+  for (const Mountpoint& point : mountpoints) {
+    if (point.parent == parent && point.name == name) return &point;
+  }
+  return nullptr;
+}
+
+int32_t Mount::backingId(Node* node) {
+  node->flags |= kNodeTouched;
+  if (node->backingId) return node->backingId;
+  int fd = nodeFd(node);
+  if (fd < 0) return fd;
+  BackingMap map{fd, 0, 0};
+  int id = ioctl(device.get(), kIocBackingOpen, &map);
+  if (id <= 0) return id < 0 ? -errno : -EIO;
+  node->backingId = id;
+  if (!node->has(kNodeRoute)) registered.push_back(node->id);
+  return id;
+}
+
+void Mount::closeBackingId(int32_t id) {
+  uint32_t value = static_cast<uint32_t>(id);
+  ioctl(device.get(), kIocBackingClose, &value);
+}
+
+bool Mount::evictBackingId(Node* node) {
+  if (!node->backingId) return true;
+  if (node->passthroughOpens) return false;
+  if (node->has(kNodeTouched)) {
+    node->flags &= ~kNodeTouched;
+    return false;
+  }
+  closeBackingId(node->backingId);
+  node->backingId = 0;
+  return true;
+}
+
+void Mount::closeOrphanBackingIds() {
+  for (int32_t id : nodes.orphanBackingIds) closeBackingId(id);
+  nodes.orphanBackingIds.clear();
+}
+
+uint64_t Mount::addHandle(UniqueFd fd, Node* node, uint32_t flags) {
+  uint64_t fh = nextHandle_++;
+  handles.emplace(fh, Handle{std::move(fd), node, flags});
+  node->opens++;
+  return fh;
+}
+
+Handle* Mount::handle(uint64_t fh) {
+  auto it = handles.find(fh);
+  return it == handles.end() ? nullptr : &it->second;
+}
+
+void Mount::closeHandle(uint64_t fh) {
+  auto it = handles.find(fh);
+  if (it == handles.end()) return;
+  Node* node = it->second.node;
+  handles.erase(it);
+  node->opens--;
+  nodes.release(node);
+}
+
+}  // namespace lamina

@@ -1,0 +1,149 @@
+// The native state of one mount: its roots, places, nodes, mountpoints, open handles and counters, and the rules that
+// every op shares (identity of an object, what stat shows, timeouts). Loop thread only; the session and the union
+// reach it through mount_object.cc, the serving loop through bypass.h.
+#pragma once
+
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "fuse_abi.h"
+#include "dir_stream.h"
+#include "node.h"
+#include "place.h"
+#include "unique_fd.h"
+
+namespace lamina {
+
+/** What a layer or a backing directory is to the mount. */
+struct Root {
+  Place* place;        // owned reference, pinned
+  uint32_t nodeFlags;  // given to the nodes below: kInherited bits
+};
+
+struct MountOptions {
+  bool passthrough = false;   // agreed at INIT; turned off when the kernel refuses the first id with EPERM
+  bool userXattr = false;     // overlay attributes live under user.overlay. instead of trusted.overlay.
+  bool cacheDirs = true;      // ENOSYS to OPENDIR: the kernel caches directories (no route may be among them)
+  uint32_t maxWrite = 1 << 20;
+  double attrTimeout = 1e9;   // seconds, for the union; routes use 0
+  double entryTimeout = 1e9;
+};
+
+/** An open file whose data travels through us. */
+struct Handle {
+  UniqueFd fd;
+  Node* node = nullptr;
+  uint32_t flags = 0;
+};
+
+struct Mountpoint {
+  Node* parent;  // owned references
+  std::string name;
+  Node* root;
+};
+
+struct Counters {
+  uint64_t requests[kOpcodeCount] = {};
+  uint64_t decisions = 0;  // requests answered by TypeScript
+  uint64_t errors = 0;
+  uint64_t bytesRead = 0, bytesWritten = 0;
+  uint64_t spins = 0, sleeps = 0, wakes = 0;
+};
+
+class Mount {
+ public:
+  explicit Mount(size_t fdLimit) : places(fdLimit), nodes(places) {}
+  ~Mount();
+  Mount(const Mount&) = delete;
+  Mount& operator=(const Mount&) = delete;
+
+  /** Identity of a backing object; the salt keeps names of one lower hard link apart. */
+  NodeKey keyOf(const struct statx& st, uint32_t salt) const;
+  /** What stat shows for a backing inode: its own number, marked per filesystem past the first. */
+  uint64_t shownIno(const struct statx& st);
+
+  void fillAttr(const Node* node, const struct statx& st, Attr* out) const;
+  void fillEntry(const Node* node, const struct statx& st, EntryOut* out) const;
+  void fillNegative(EntryOut* out) const;
+  void setAttrTimeout(const Node* node, uint64_t* seconds, uint32_t* nanoseconds) const;
+
+  /** statx of the object behind `node`, ESTALE when a route's object was replaced behind us. 0 or -errno. */
+  int statNode(Node* node, struct statx* st);
+  /** The node that lives: a moved node's successor. */
+  Node* live(Node* node) const { return node->forward ? node->forward : node; }
+  /** O_PATH fd of the object behind the node, or -errno. */
+  int nodeFd(Node* node) { return places.fd(node->place); }
+
+  /**
+   * Finds or makes the node of the object `name` in `dir`, known by `st`, and counts one lookup.
+   * `flags`: the node's own (union, merged) beside what it inherits from its root. `ino` 0: the backing's.
+   */
+  Node* enter(Node* parent, Place* dir, std::string_view name, const struct statx& st, uint32_t flags, uint64_t ino);
+
+  /** The node of an object that has no name yet (O_TMPFILE), counting one lookup; null with *error set. `fd` stays the caller's. */
+  Node* enterUnnamed(Node* parent, int fd, int* error);
+
+  /** Before a name goes: if the object has a node, its fd is opened and kept. Returns that node or null. */
+  Node* keepBeforeUnlink(int dirfd, Place* dir, std::string_view name);
+  /** After a name is gone: what no name leads to any more is marked. */
+  void afterUnlink(Node* node, Place* dir, std::string_view name);
+
+  /**
+   * The node's object now is `name` in `dir` on upper. A file open through its lower backing cannot change it: a new
+   * node takes over and the old one forwards to it. Returns the node that lives, or null with *error set.
+   */
+  Node* settleOnUpper(Node* node, Place* dir, std::string_view name, uint32_t set, uint32_t clear, int* error);
+
+  /** The root of a route becomes visible as `name` in `parent`. Returns its node, or null with *error set. */
+  Node* addMountpoint(Node* parent, std::string_view name, uint16_t root, int* error);
+
+  const Mountpoint* mountpointAt(const Node* parent, std::string_view name) const;
+
+  /** A backing id for the node's object, from the cache or registered now. > 0, or -errno. */
+  int32_t backingId(Node* node);
+  void closeBackingId(int32_t id);
+  /** Closes the node's cached id if nothing has it open. False when it is in use or was used of late. */
+  bool evictBackingId(Node* node);
+  void closeOrphanBackingIds();
+
+  uint64_t addHandle(UniqueFd fd, Node* node, uint32_t flags);
+  Handle* handle(uint64_t fh);
+  void closeHandle(uint64_t fh);
+
+  Places places;
+  Nodes nodes;
+  DirStreams streams;
+  std::vector<Root> roots;
+  std::vector<Mountpoint> mountpoints;
+  std::unordered_map<uint64_t, Handle> handles;
+  std::vector<Node*> entered;        // nodes whose lookup count the reply being built raises
+  std::vector<uint64_t> registered;  // nodes whose backing id is new to the cache in TypeScript
+  MountOptions options;
+  Counters counters;
+  UniqueFd device;
+
+ private:
+  void moveHandlesToUpper(Node* node);
+  std::vector<uint64_t> devices_;  // st_dev of each backing filesystem, in order of appearance
+  uint64_t nextHandle_ = 1;
+};
+
+/** The fields of statx that every op needs. */
+constexpr unsigned kStatMask = STATX_BASIC_STATS | STATX_BTIME;
+
+/** statx without following or automounting; 0 or -errno. */
+int statAt(int dirfd, const char* name, struct statx* st);
+
+inline bool isWhiteout(const struct statx& st) {
+  return S_ISCHR(st.stx_mode) && st.stx_rdev_major == 0 && st.stx_rdev_minor == 0;
+}
+
+/** Names that only layer formats use; a user can neither see nor make them in the union. */
+inline bool isWhiteoutName(std::string_view name) { return name.substr(0, 4) == ".wh."; }
+
+}  // namespace lamina

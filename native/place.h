@@ -1,0 +1,78 @@
+// A place is where an object lives in one layer or backing directory: a parent place and a name, up to a root whose
+// fd is pinned. O_PATH fds of places are opened when needed and kept in an LRU, so that neither the number of nodes
+// nor of layers is bounded by RLIMIT_NOFILE. Renaming a directory moves one place; all below follow.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <string>
+
+namespace lamina {
+
+struct Place {
+  Place* parent = nullptr;  // owned reference; null for a root
+  std::string name;         // bytes; empty for a root
+  Place* newer = nullptr;   // LRU neighbours, both null when not listed
+  Place* older = nullptr;
+  int fd = -1;
+  uint32_t refs = 0;
+  uint16_t root = 0;
+  bool pinned = false;    // the fd must stay open: a root, or an object that has no name any more
+  bool detached = false;  // parent and name no longer lead here; only the fd does
+};
+
+/** All places of one mount. Loop thread only. */
+class Places {
+ public:
+  explicit Places(size_t fdLimit) : limit_(fdLimit) {}
+  ~Places() = default;
+  Places(const Places&) = delete;
+  Places& operator=(const Places&) = delete;
+
+  /** A root over `fd`. Owns: fd. The reference returned belongs to the caller. */
+  Place* addRoot(int fd, uint16_t root);
+  /** A place for `name` under `parent`, unopened. The reference returned belongs to the caller. */
+  Place* child(Place* parent, std::string_view name);
+  void ref(Place* place) { place->refs++; }
+  /** Gives a reference back; the last one closes the fd and lets the parent go. */
+  void drop(Place* place);
+
+  /**
+   * The O_PATH fd of `place`, opened if it is not. Valid until the LRU turns over (thousands of opens later).
+   * Returns -errno: ENOENT or ELOOP when the name is gone or a component became a symlink.
+   */
+  int fd(Place* place);
+  /** Gives an fd to a place that has none; closes it otherwise. Owns: fd. */
+  void adopt(Place* place, int fd);
+  /** Opens and pins: the object stays reachable when its name goes. Returns 0 or -errno. */
+  int pin(Place* place);
+  /** Marks the name as gone; the place must be pinned. */
+  void detach(Place* place) { place->detached = true; }
+  /** The object now lives as `name` under `parent`. */
+  void move(Place* place, Place* parent, std::string_view name);
+
+  size_t openFds() const { return open_; }
+
+ private:
+  void list(Place* place);
+  void unlist(Place* place);
+  void closeOldest();
+  int openBelow(Place* place);
+
+  size_t limit_;
+  size_t open_ = 0;
+  Place* newest_ = nullptr;
+  Place* oldest_ = nullptr;
+};
+
+/** Where a system call finds an object: an fd and an empty name, or a directory fd and a name. */
+struct Location {
+  int fd;  // or -errno
+  const char* name;
+};
+
+/** The object itself when its fd is open, else its name under its parent: spares an open for a plain stat. */
+Location locate(Places& places, Place* place);
+
+}  // namespace lamina
