@@ -111,7 +111,7 @@ Node* Mount::enter(Node* parent, Place* dir, std::string_view name, const struct
   }
   if (!node) {
     Place* place = places.child(dir, name);
-    node = nodes.create(key, place, parent, inherited | flags | (directory ? kNodeDir : 0));
+    node = nodes.create(key, place, parent, inherited | flags | (directory ? uint32_t{kNodeDir} : 0u));
     places.drop(place);
     node->ino = ino ? ino : shownIno(st);
     node->stamp = stamp;
@@ -205,7 +205,7 @@ Node* Mount::addMountpoint(Node* parent, std::string_view name, uint16_t root, i
   Place* place = roots[root].place;
   *error = statAt(place->fd, "", &st);
   if (*error) return nullptr;
-  uint32_t flags = roots[root].nodeFlags | kNodeMountRoot | (S_ISDIR(st.stx_mode) ? kNodeDir : 0);
+  uint32_t flags = roots[root].nodeFlags | kNodeMountRoot | (S_ISDIR(st.stx_mode) ? uint32_t{kNodeDir} : 0u);
   // A key of its own: the same directory may be reached through another route as an ordinary child.
   NodeKey key = keyOf(st, 0x80000000u + root);
   Node* node = nodes.create(key, place, parent, flags);
