@@ -62,6 +62,8 @@ void Mount::fillAttr(const Node* node, const struct statx& st, Attr* out) const 
   out->ctimensec = st.stx_ctime.tv_nsec;
   out->mode = st.stx_mode;
   out->nlink = node->has(kNodeMerged) ? 1 : st.stx_nlink;
+  // A lower file whose name was whited out: the layer still has it, the union does not.
+  if (node->has(kNodeRemoved) && !node->has(kNodeWritable)) out->nlink = 0;
   out->uid = st.stx_uid;
   out->gid = st.stx_gid;
   // The wire carries the kernel's 32-bit new_encode_dev form.
@@ -93,16 +95,25 @@ int Mount::statNode(Node* node, struct statx* st) {
   return same || node->has(kNodeMountRoot) ? 0 : -ESTALE;
 }
 
+// Names of one hard-linked lower file are separate inodes, as in kernel overlayfs without an index: copying one up
+// must not seem to change the others.
+uint32_t Mount::saltOf(const Node* parent, const Place* dir, std::string_view name, const struct statx& st) const {
+  bool lower = !(roots[dir->root].nodeFlags & (kNodeWritable | kNodeRoute));
+  if (!lower || S_ISDIR(st.stx_mode) || st.stx_nlink < 2) return 0;
+  return static_cast<uint32_t>(std::hash<std::string_view>{}(name) ^ (parent->id * 0x9E3779B9u)) | 1;
+}
+
+Node* Mount::known(const Node* parent, Place* dir, std::string_view name) {
+  struct statx st;
+  if (statAt(places.fd(dir), std::string(name).c_str(), &st)) return nullptr;
+  return nodes.find(keyOf(st, saltOf(parent, dir, name, st)));
+}
+
 Node* Mount::enter(Node* parent, Place* dir, std::string_view name, const struct statx& st, uint32_t flags,
                    uint64_t ino) {
   uint32_t inherited = roots[dir->root].nodeFlags & kInherited;
   bool directory = S_ISDIR(st.stx_mode);
-  bool lower = !(inherited & (kNodeWritable | kNodeRoute));
-  uint32_t salt = 0;
-  if (lower && !directory && st.stx_nlink > 1) {
-    salt = static_cast<uint32_t>(std::hash<std::string_view>{}(name) ^ (parent->id * 0x9E3779B9u)) | 1;
-  }
-  NodeKey key = keyOf(st, salt);
+  NodeKey key = keyOf(st, saltOf(parent, dir, name, st));
   Node* node = nodes.find(key);
   uint32_t stamp = stampOf(st);
   if (node && (node->stamp != stamp || node->isDir() != directory)) {
@@ -173,11 +184,7 @@ void Mount::moveHandlesToUpper(Node* node) {
   }
 }
 
-Node* Mount::settleOnUpper(Node* node, Place* dir, std::string_view name, uint32_t set, uint32_t clear, int* error) {
-  struct statx st;
-  *error = statAt(places.fd(dir), std::string(name).c_str(), &st);
-  if (*error) return nullptr;
-  Place* place = places.child(dir, name);
+Node* Mount::settle(Node* node, Place* place, const struct statx& st, uint32_t set, uint32_t clear) {
   Node* result = node;
   if (node->passthroughOpens) {
     result = nodes.create(keyOf(st, 0), place, node->parent, (node->flags & ~kNodeTouched & ~clear) | set);
@@ -196,8 +203,31 @@ Node* Mount::settleOnUpper(Node* node, Place* dir, std::string_view name, uint32
     if (node->opens) moveHandlesToUpper(node);
   }
   result->stamp = stampOf(st);
-  places.drop(place);
   return result;
+}
+
+Node* Mount::settleOnUpper(Node* node, Place* dir, std::string_view name, uint32_t set, uint32_t clear, int* error) {
+  struct statx st;
+  *error = statAt(places.fd(dir), std::string(name).c_str(), &st);
+  if (*error) return nullptr;
+  Place* place = places.child(dir, name);
+  Node* settled = settle(node, place, st, set, clear);
+  places.drop(place);
+  return settled;
+}
+
+Node* Mount::settleUnnamed(Node* node, int fd, int* error) {
+  UniqueFd path(open(procPath(fd, "").c_str(), O_PATH | O_CLOEXEC));
+  struct statx st;
+  *error = path ? statAt(path.get(), "", &st) : -errno;
+  if (*error) return nullptr;
+  Place* place = places.child(roots[0].place, "");
+  places.adopt(place, path.release());
+  places.pin(place);
+  places.detach(place);
+  Node* settled = settle(node, place, st, kNodeWritable, 0);
+  places.drop(place);
+  return settled;
 }
 
 Node* Mount::addMountpoint(Node* parent, std::string_view name, uint16_t root, int* error) {

@@ -99,6 +99,12 @@ class Mount {
    */
   Node* settleOnUpper(Node* node, Place* dir, std::string_view name, uint32_t set, uint32_t clear, int* error);
 
+  /** The same for a node without a name: its copy is the O_TMPFILE `fd`, which stays the caller's. */
+  Node* settleUnnamed(Node* node, int fd, int* error);
+
+  /** The node of the entry `name` of `dir` as a lookup in `parent` would find it, or null. */
+  Node* known(const Node* parent, Place* dir, std::string_view name);
+
   /** The root of a route becomes visible as `name` in `parent`. Returns its node, or null with *error set. */
   Node* addMountpoint(Node* parent, std::string_view name, uint16_t root, int* error);
 
@@ -128,6 +134,8 @@ class Mount {
   UniqueFd device;
 
  private:
+  Node* settle(Node* node, Place* place, const struct statx& st, uint32_t set, uint32_t clear);
+  uint32_t saltOf(const Node* parent, const Place* dir, std::string_view name, const struct statx& st) const;
   void moveHandlesToUpper(Node* node);
   std::vector<uint64_t> devices_;  // st_dev of each backing filesystem, in order of appearance
   uint64_t nextHandle_ = 1;

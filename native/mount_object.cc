@@ -1,5 +1,6 @@
 #include "mount_object.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -218,11 +219,26 @@ Napi::Value MountObject::enterTmpfile(Info info) {
 }
 
 Napi::Value MountObject::nodeAt(Info info) {
+  Node* parent = node(info, 0);
+  Place* dir = place(info, 1);
+  Node* found = parent && dir ? mount_->known(parent, dir, bytesArg(info, 2)) : nullptr;
+  return number(info, found ? static_cast<double>(found->id) : 0);
+}
+
+Napi::Value MountObject::shownIno(Info info) {
   Place* dir = place(info, 0);
   struct statx st;
-  if (!dir || statAt(mount_->places.fd(dir), bytesArg(info, 1).c_str(), &st)) return number(info, 0);
-  Node* found = mount_->nodes.find(mount_->keyOf(st, 0));
-  return number(info, found ? static_cast<double>(found->id) : 0);
+  std::string name = bytesArg(info, 1);
+  if (!dir || statAt(mount_->places.fd(dir), name.c_str(), &st)) return Napi::BigInt::New(info.Env(), uint64_t{0});
+  return Napi::BigInt::New(info.Env(), mount_->shownIno(st));
+}
+
+Napi::Value MountObject::settleUnnamed(Info info) {
+  Node* found = node(info, 0);
+  if (!found) return number(info, -ESTALE);
+  int error = 0;
+  Node* settled = mount_->settleUnnamed(found, intArg(info, 1), &error);
+  return number(info, settled ? static_cast<double>(settled->id) : error);
 }
 
 Napi::Value MountObject::keepBeforeUnlink(Info info) {
@@ -389,6 +405,8 @@ Napi::Function MountObject::define(Napi::Env env) {
     InstanceMethod<&MountObject::afterUnlink>("afterUnlink"),
     InstanceMethod<&MountObject::moveNode>("moveNode"),
     InstanceMethod<&MountObject::settleOnUpper>("settleOnUpper"),
+    InstanceMethod<&MountObject::settleUnnamed>("settleUnnamed"),
+    InstanceMethod<&MountObject::shownIno>("shownIno"),
     InstanceMethod<&MountObject::nodeFlags>("nodeFlags"),
     InstanceMethod<&MountObject::setNodeFlags>("setNodeFlags"),
     InstanceMethod<&MountObject::nodeParent>("nodeParent"),

@@ -49,6 +49,8 @@ class MountObject : public Napi::ObjectWrap<MountObject> {
   Napi::Value afterUnlink(Info info);
   Napi::Value moveNode(Info info);
   Napi::Value settleOnUpper(Info info);
+  Napi::Value settleUnnamed(Info info);
+  Napi::Value shownIno(Info info);
   Napi::Value nodeFlags(Info info);
   Napi::Value setNodeFlags(Info info);
   Napi::Value nodeParent(Info info);
