@@ -446,7 +446,8 @@ def run(o):
         value = globals()["op_" + o["op"]](o)
         return {"v": value}
     except OSError as e:
-        return {"e": errno.errorcode.get(e.errno, str(e.errno))}
+        # Two names for one number: the one of abi/errno.ts.
+        return {"e": "EOPNOTSUPP" if e.errno == errno.EOPNOTSUPP else errno.errorcode.get(e.errno, str(e.errno))}
     except KeyError as e:
         return {"x": "no such fd, map or operation: %s" % e}
     except Exception as e:
@@ -487,6 +488,8 @@ def main():
             answer([request["id"], -1, {"x": "chdir %s: %s" % (request["cwd"], e)}])
             continue
         for index, o in enumerate(request["ops"]):
+            if o["op"] == "tree":
+                os.chdir(b(request["cwd"]))
             answer([request["id"], index, run(o)])
         reset()
         os.chdir("/")

@@ -1,0 +1,9 @@
+// Attributes, permissions, xattrs and ACLs; see cases/attributes.ts and cases/xattrs.ts.
+
+import t from 'tap';
+import { killPrivCases, permissionCases, setattrCases, sizeCases, typeCases } from './cases/attributes.js';
+import { aclCases, markCases, xattrCases } from './cases/xattrs.js';
+import { conform } from './run.js';
+
+void t.test('attributes', (sub) => conform(sub, [...setattrCases, ...typeCases, ...sizeCases, ...killPrivCases, ...permissionCases]));
+void t.test('xattrs', (sub) => conform(sub, [...xattrCases, ...markCases, ...aclCases]));
