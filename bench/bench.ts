@@ -5,7 +5,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { idleShare, makeBusy, type Host } from './host.js';
 import type { Options } from './options.js';
-import { wasInterrupted } from './process.js';
+import { run, wasInterrupted } from './process.js';
 import { summarize, type Summary } from './stats.js';
 import { targets, unavailable, type Target } from './targets.js';
 import type { Undo } from './undo.js';
@@ -52,6 +52,7 @@ export class Bench {
   readonly commands = new Map<string, readonly string[]>();
   host: Host = 'quiet';
   #directories = 0;
+  #discarded: string[] = [];
 
   constructor(
     readonly options: Options,
@@ -74,6 +75,11 @@ export class Bench {
     const path = join(this.scratch, String(this.#directories++));
     mkdirSync(path);
     return path;
+  }
+
+  /** Removes what is no longer needed, but not between two samples: after the series, on a quiet host. */
+  discard(...paths: string[]): void {
+    this.#discarded.push(...paths);
   }
 
   /** The named targets that exist here and pass --targets; the others are noted as skipped with the reason. */
@@ -137,6 +143,7 @@ export class Bench {
         }
       }
       await calm?.();
+      if (this.#discarded.length > 0) await run(['rm', '-rf', '--one-file-system', ...this.#discarded.splice(0)]);
     }
     this.host = 'quiet';
   }

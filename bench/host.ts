@@ -51,6 +51,11 @@ export async function dropCaches(what: 'all' | 'inodes'): Promise<void> {
   await run(['sh', '-ec', `sync; echo ${what === 'all' ? 3 : 2} >/proc/sys/vm/drop_caches`]);
 }
 
+/** File system type and mount options of the one that holds `path`. */
+export function describeFilesystem(path: string): Promise<string> {
+  return tryRun(['findmnt', '-no', 'FSTYPE,OPTIONS', '--target', path]);
+}
+
 async function tryRun(command: readonly string[]): Promise<string> {
   return run(command).then(
     (out) => out.trim().split('\n')[0] ?? '',
@@ -83,7 +88,7 @@ export async function describeMachine(scratch: string): Promise<Machine> {
     cpus: cpus().length,
     cpu: cpus()[0]?.model ?? '',
     memoryGiB: Math.round(totalmem() / 2 ** 30),
-    filesystem: await tryRun(['findmnt', '-no', 'FSTYPE,OPTIONS', '--target', scratch]),
+    filesystem: await describeFilesystem(scratch),
     loadAverage: readFileSync('/proc/loadavg', 'latin1').trim(),
     versions: {
       'fuse-overlayfs': await tryRun(['sh', '-c', 'fuse-overlayfs --version | grep ^fuse-overlayfs']),

@@ -10,8 +10,10 @@ export interface Limit {
   case: string;
   host: Host | 'both';
   target: string;
-  /** The limit is on the ratio to this target's median; without it, on the median itself, in the case's unit. */
+  /** The limit is on the ratio to this target's median; */
   versus?: string;
+  /** or on the difference to this target's median; without either, on the median itself, in the case's unit. */
+  over?: string;
   atMost?: number;
   atLeast?: number;
 }
@@ -32,9 +34,9 @@ export const limits: readonly Limit[] = [
 
   { case: 'mount-usable', host: 'both', target: 'lamina', versus: 'node', atMost: 3 },
   { case: 'idle-cpu', host: 'both', target: 'lamina', atMost: 0.05 },
-  { case: 'rss-mounted', host: 'both', target: 'lamina', atMost: 30 },
+  { case: 'rss-mounted', host: 'both', target: 'lamina', over: 'node+worker', atMost: 30 },
   { case: 'rss-per-node', host: 'both', target: 'lamina', atMost: 300 },
-  { case: 'rss-forgotten', host: 'both', target: 'lamina', atMost: 30 },
+  { case: 'rss-forgotten', host: 'both', target: 'lamina', over: 'node+worker', atMost: 30 },
 ];
 
 export interface Verdict {
@@ -52,12 +54,23 @@ function applies(limit: Limit, figure: Figure): boolean {
   return named && (limit.host === 'both' || limit.host === figure.host);
 }
 
+function median(figure: Figure, name: string): number | undefined {
+  const samples = figure.series.get(name);
+  return samples && summarize(samples).median;
+}
+
+function measured(limit: Limit, figure: Figure): { value: number | undefined; subject: string } {
+  if (limit.versus !== undefined) return { value: ratio(figure, limit.target, limit.versus), subject: `${limit.target} / ${limit.versus}` };
+  const own = median(figure, limit.target);
+  if (limit.over === undefined) return { value: own, subject: `${limit.target} (${figure.case.unit})` };
+  const base = median(figure, limit.over);
+  return { value: own === undefined || base === undefined ? undefined : own - base, subject: `${limit.target} - ${limit.over} (${figure.case.unit})` };
+}
+
 function judge(limit: Limit, figure: Figure): Verdict | undefined {
-  const samples = figure.series.get(limit.target);
-  const value = limit.versus === undefined ? samples && summarize(samples).median : ratio(figure, limit.target, limit.versus);
+  const { value, subject } = measured(limit, figure);
   if (value === undefined) return undefined;
   const ok = value <= (limit.atMost ?? Infinity) && value >= (limit.atLeast ?? -Infinity);
-  const subject = limit.versus === undefined ? `${limit.target} (${figure.case.unit})` : `${limit.target} / ${limit.versus}`;
   const bound = limit.atMost === undefined ? `at least ${digits(limit.atLeast ?? NaN)}` : `at most ${digits(limit.atMost)}`;
   return { limit, host: figure.host, value, ok, text: `${figure.case.id}, ${figure.host} host: ${subject} ${digits(value)}, ${bound}` };
 }
