@@ -1,10 +1,11 @@
 // What layers mean, names, listings and read-only unions; see cases/layers.ts and cases/read-only.ts.
 
 import t from 'tap';
-import { formatCases, manyLayerCases, nameCases, ownCases, readdirCases, typeChangeCases } from './cases/layers.js';
+import { formatCases, manyLayerCases, nameCases, ownCases, readdirCases, rootCases, typeChangeCases } from './cases/layers.js';
 import { readOnlyCases } from './cases/read-only.js';
 import { conform } from './run.js';
 
 void t.test('layers', (sub) => conform(sub, [...formatCases, ...typeChangeCases, ...manyLayerCases]));
 void t.test('names and listings', (sub) => conform(sub, [...nameCases, ...readdirCases, ...ownCases]));
+void t.test('the root', (sub) => conform(sub, rootCases));
 void t.test('read-only unions', (sub) => conform(sub, readOnlyCases));

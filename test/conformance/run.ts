@@ -5,7 +5,6 @@
 import type { Test } from 'tap';
 import { mountOverlay, privilegedRequired, Rig, unavailable, leaks } from '../support/mounts.js';
 import type { Kind } from '../support/mounts.js';
-import { command } from '../support/command.js';
 import { tree } from '../support/ops.js';
 import type { Op, Outcome } from '../support/ops.js';
 import type { Stack } from '../support/tree.js';
@@ -40,7 +39,8 @@ export interface Result {
 }
 
 const kinds: readonly Kind[] = ['plain', 'overlay', 'lamina'];
-const part = (index: number): string => `c${index.toString().padStart(3, '0')}`;
+/** The case's directory in a shared mount; one that is alone has the root. */
+const part = (item: Case, index: number): string => (item.alone ? '.' : `c${index.toString().padStart(3, '0')}`);
 
 function groupsOf(cases: readonly Case[]): Case[][] {
   const groups = new Map<string, Case[]>();
@@ -60,7 +60,7 @@ async function runOnRig(rig: Rig, todo: readonly Case[], results: Map<Case, Resu
   await rig.up();
   for (const [i, item] of todo.entries()) {
     try {
-      const outcomes = await rig.worker.run(`${rig.point}/${part(i)}`, [...item.ops, tree('.')]);
+      const outcomes = await rig.worker.run(`${rig.point}/${part(item, i)}`, [...item.ops, tree('.')]);
       const last = outcomes.pop();
       const shown = last && 'v' in last ? (last.v as Tree) : undefined;
       results.set(item, { outcomes, tree: shown, broken: shown ? undefined : `no final tree: ${JSON.stringify(last)}` });
@@ -75,7 +75,7 @@ async function runOnRig(rig: Rig, todo: readonly Case[], results: Map<Case, Resu
 }
 
 async function treesOf(rig: Rig, cases: readonly Case[]): Promise<Tree[]> {
-  const outcomes = await rig.worker.run(rig.point, cases.map((_, i) => tree(part(i))), 60_000);
+  const outcomes = await rig.worker.run(rig.point, cases.map((item, i) => tree(part(item, i))), 60_000);
   return outcomes.map((outcome) => ('v' in outcome ? (outcome.v as Tree) : { '': JSON.stringify(outcome) }));
 }
 
@@ -105,7 +105,7 @@ async function runGroup(kind: Kind, cases: readonly Case[]): Promise<Map<Case, R
   const results = new Map<Case, Result>();
   let todo = cases.filter((item) => runsOn(item, kind));
   while (todo.length > 0) {
-    const parts = new Map(todo.map((item, i) => [part(i), item.stack]));
+    const parts = new Map(todo.map((item, i) => [part(item, i), item.stack]));
     const rig = await Rig.build(kind, parts, todo[0]?.alone ?? []);
     try {
       const finished = await runOnRig(rig, todo, results);
@@ -123,7 +123,8 @@ async function runGroup(kind: Kind, cases: readonly Case[]): Promise<Map<Case, R
   return results;
 }
 
-async function usableKinds(t: Test): Promise<Kind[]> {
+/** The kinds of mount that can be tested here; says why, or fails where all are required, for the others. */
+export async function usableKinds(t: Test): Promise<Kind[]> {
   const usable: Kind[] = [];
   for (const kind of kinds) {
     const reason = await unavailable(kind);
@@ -134,6 +135,24 @@ async function usableKinds(t: Test): Promise<Kind[]> {
   return usable;
 }
 
+/** Runs `cases` on the given kinds and gives what is wrong with each; empty lists for those that agree. */
+export async function differencesOf(usable: readonly Kind[], cases: readonly Case[]): Promise<Map<Case, string[]>> {
+  const found = new Map<Case, string[]>();
+  for (const group of groupsOf(cases)) {
+    const byKind = new Map<Kind, Map<Case, Result>>();
+    await Promise.all(usable.map(async (kind) => byKind.set(kind, await runGroup(kind, group))));
+    for (const item of group) {
+      const results = new Map<Kind, Result>();
+      for (const kind of usable) {
+        const result = byKind.get(kind)?.get(item);
+        if (result) results.set(kind, result);
+      }
+      found.set(item, compare(item, results));
+    }
+  }
+  return found;
+}
+
 /** Runs `cases` and makes each a subtest of `t`. Cases can be chosen by LAMINA_CASE, a part of their name. */
 export async function conform(t: Test, cases: readonly Case[]): Promise<void> {
   const usable = await usableKinds(t);
@@ -142,23 +161,12 @@ export async function conform(t: Test, cases: readonly Case[]): Promise<void> {
     return;
   }
   const wanted = cases.filter((item) => item.name.includes(process.env['LAMINA_CASE'] ?? ''));
-  await command(['modprobe', '-q', 'overlay']);
-  for (const group of groupsOf(wanted)) {
-    const byKind = new Map<Kind, Map<Case, Result>>();
-    await Promise.all(usable.map(async (kind) => byKind.set(kind, await runGroup(kind, group))));
-    for (const item of group) {
-      const results = new Map<Kind, Result>();
-      for (const [kind, all] of byKind) {
-        const result = all.get(item);
-        if (result) results.set(kind, result);
-      }
-      const differences = compare(item, results);
-      await t.test(item.name, (sub) => {
-        for (const difference of differences) sub.fail(difference);
-        if (differences.length === 0) sub.pass(`agreed on ${[...results.keys()].join(', ')}`);
-        sub.end();
-      });
-    }
+  for (const [item, differences] of await differencesOf(usable, wanted)) {
+    await t.test(item.name, (sub) => {
+      for (const difference of differences) sub.fail(difference);
+      if (differences.length === 0) sub.pass(`agreed on ${usable.filter((kind) => runsOn(item, kind)).join(', ')}`);
+      sub.end();
+    });
   }
   t.same(leaks(), [], 'no mount and no directory is left');
 }

@@ -2,8 +2,8 @@
 // layer, many layers, odd names, links, and directories that are read while they change.
 
 import {
-  any, append, cat, chmod, drain, exists, fails, gives, ino, link, lstat, mkdir, nlink, open, put, readdir, readlink, rename, rmdir, seekdirs, stat, statfs, symlink,
-  unlink, direntinos, freaddir,
+  any, append, cat, chmod, chown, drain, exists, fails, gives, ino, link, lstat, mkdir, open, put, readdir, readlink, rename, rmdir, seekdirs, stat, statfs, symlink,
+  unlink, direntinos, freaddir, utimens, setxattr, listxattr,
 } from '../../support/ops.js';
 import type { Op } from '../../support/ops.js';
 import { chr, dir, fifo, file, link as hard, opaque, symlink as sym, whiteout } from '../../support/tree.js';
@@ -121,6 +121,18 @@ export const readdirCases: readonly Case[] = [
   { name: 'rename WHITEOUT leaves nothing to see', stack: { lower: [{ 'd/f': file('F'), 'd/g': file('G') }], upper: { 'd/u': file('U') } }, differs: { plain: 'a plain directory then shows a device 0:0' }, ops: [any(rename('d/f', 'd/m', 'WHITEOUT')), any(rename('d/u', 'd/v', 'WHITEOUT')), readdir('d')] },
   { name: 'a device 0:0 cannot be made where it would be a whiteout', stack: { lower: [{ 'd/f': file('F') }] }, differs: { plain: 'a plain directory then shows a device 0:0' }, ops: [any({ op: 'mknod', path: 'd/wh', type: 'chr', mode: 0o644, rdev: [0, 0] }), readdir('d')] },
   { name: 'hard links over three layers', stack: { lower: [{ 'd/a': file('top'), 'd/b': hard('d/a') }, { 'd/a': file('low'), 'd/c': hard('d/a') }] }, differs: { plain: 'the lower link count still counts the hidden name' }, ops: [stat('d/a'), stat('d/b'), stat('d/c'), cat('d/c'), unlink('d/a'), cat('d/b')] },
+];
+
+const rootStack = { lower: [{ '': dir({ mode: 0o711, uid: 3, gid: 4, xattrs: { 'user.r': '1' } }), 'a/x': file('x'), 'f': file('F'), 'gone': file() }, { 'a/y': file('y'), 'g': file('G') }], upper: { '': dir({ mode: 0o751 }), 'gone': whiteout(), 'u': file('U') } } as const;
+
+/** The root of the mount as the object; the other cases share a mount and sit in directories of it. */
+export const rootCases: readonly Case[] = [
+  { name: 'the root is listed', stack: rootStack, alone: [], ops: [lstat('.'), readdir('.'), gives([], direntinos('.')), gives([], seekdirs('.')), readdir('a'), cat('a/y'), fails('ENOENT', lstat('gone'))] },
+  { name: 'the root is changed', stack: rootStack, alone: [], ops: [chmod('.', 0o1777), lstat('.'), chown('.', 7, 8), lstat('.'), utimens('.', '1234567890000000000', '1234567891000000001'), lstat('.'), setxattr('.', 'user.n', 'v'), listxattr('.'), ino('.'), put('new', ''), gives(0, ino('.'))] },
+  { name: 'names in the root are made, removed and renamed', stack: rootStack, alone: [], ops: [put('gone', 'back'), unlink('f'), mkdir('f'), rename('a', 'b'), readdir('b'), rename('g', 'b/g'), mkdir('a'), gives([], readdir('a')), unlink('u'), readdir('.'), rename('b', 'a/b'), readdir('a/b'), drain('f'), rmdir('f'), readdir('.')] },
+  { name: 'the root cannot go', stack: rootStack, alone: [], ops: [fails('EINVAL', rmdir('.')), any(rename('.', 'a/r')), any(unlink('.')), fails('ENOTEMPTY', rmdir('..')), readdir('.')] },
+  { name: 'an empty lower and an empty upper', stack: { lower: [{}] }, alone: [], ops: [gives([], readdir('.')), put('f', 'x'), mkdir('d'), rename('f', 'd/f'), cat('d/f'), readdir('.')] },
+  { name: 'a read-only root', stack: { lower: rootStack.lower, upper: null }, alone: [], ops: [lstat('.'), readdir('.'), readdir('a'), fails('EROFS', put('n', '')), fails('EROFS', chmod('.', 0o700)), fails('EROFS', setxattr('.', 'user.n', '')), fails('EROFS', mkdir('n'))] },
 ];
 
 /** Only lamina's own: what fuse shows of itself. */

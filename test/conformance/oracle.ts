@@ -1,0 +1,36 @@
+// The oracle: random operation sequences on random stacks, whose outcomes and trees must be the same on lamina, on
+// kernel overlayfs and on a plain directory. A difference is shrunk to few operations, to be made a named case.
+// Called by oracle.test.ts.
+
+import type { Kind } from '../support/mounts.js';
+import { differencesOf } from './run.js';
+import type { Case } from './run.js';
+import { Random, randomOps, randomStack } from './random.js';
+
+/** The case of a seed. */
+export function randomCase(seed: number, count: number): Case {
+  const random = new Random(seed);
+  const stack = randomStack(random);
+  return { name: `seed ${seed}`, stack, ops: randomOps(random, count) };
+}
+
+/**
+ * Removes operations as long as the case still differs, halves first, for at most `tries` runs.
+ * Gives the smaller case and its differences.
+ */
+export async function shrink(item: Case, kinds: readonly Kind[], tries: number): Promise<{ item: Case; differences: string[] }> {
+  const differ = async (candidate: Case): Promise<string[]> => (await differencesOf(kinds, [candidate])).get(candidate) ?? [];
+  let best = { item, differences: await differ(item) };
+  let left = tries;
+  for (let size = Math.ceil(item.ops.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {
+    for (let at = 0; at < best.item.ops.length && left > 0; left--) {
+      const ops = best.item.ops.filter((_, i) => i < at || i >= at + size);
+      const candidate = { ...item, ops };
+      const differences = await differ(candidate);
+      if (differences.length > 0) best = { item: candidate, differences };
+      else at += size;
+    }
+    if (size === 1) break;
+  }
+  return best;
+}
