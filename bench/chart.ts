@@ -50,8 +50,8 @@ function row(figure: Figure, index: number, frame: Frame): string[] {
   const start = frame.x + labels;
   const room = frame.width - labels - 112;
   const at = (value: number): number => Math.round((start + (Math.max(0, value) / frame.full) * room) * 10) / 10;
-  const base = figure.case.versus.find((other) => other !== name && ratio(figure, name, other) !== undefined);
-  const factor = base === undefined ? undefined : ratio(figure, name, base);
+  const base = figure.case.versus[0];
+  const factor = base === undefined || base === name ? undefined : ratio(figure, name, base);
   const note = factor === undefined ? '' : ` (${digits(factor)}x)`;
   const middle = y + bar / 2;
   return [
@@ -81,7 +81,7 @@ export function chart(title: string, figures: readonly Figure[], machine: Machin
     const spec = both[0]?.case;
     if (!spec) continue;
     body.push(text(margin, y + 12, 14, '#24292f', spec.title, 'font-weight="600"'));
-    body.push(text(width - margin, y + 12, 11, '#57606a', `${spec.unit}, ${spec.better} is better · cache ${spec.cache}`, 'text-anchor="end"'));
+    body.push(text(width - margin, y + 12, 11, '#57606a', `${spec.unit}, ${spec.better} is better · cache ${spec.cache}${spec.versus[0] === undefined ? '' : ` · (x: over ${spec.versus[0]})`}`, 'text-anchor="end"'));
     hosts.forEach((host, column) => {
       const figure = both.find((candidate) => candidate.host === host);
       if (figure) body.push(...panel(figure, { x: margin + column * (half + 20), y: y + 18, width: half }));

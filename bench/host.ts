@@ -1,6 +1,6 @@
 // The machine under the bench: quiet or busy, cold or warm, and its description for the result files.
 
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import { program, root } from './load.js';
 import { killGroup, pause, run, start, until } from './process.js';
@@ -9,9 +9,26 @@ import type { Action, Undo } from './undo.js';
 export type Host = 'quiet' | 'busy';
 export const hosts: readonly Host[] = ['quiet', 'busy'];
 
+const autogroup = '/proc/sys/kernel/sched_autogroup_enabled';
+
+/**
+ * Calls `startAll` with the scheduler's autogroups off. Within an autogroup (a session of its own) SCHED_IDLE is idle only
+ * towards its own group, and the group takes half the core; a process forked with autogroups off stays outside of them.
+ */
+function outsideAutogroups<T>(startAll: () => T): T {
+  if (!existsSync(autogroup)) return startAll();
+  const before = readFileSync(autogroup, 'latin1');
+  writeFileSync(autogroup, '0');
+  try {
+    return startAll();
+  } finally {
+    writeFileSync(autogroup, before);
+  }
+}
+
 /** Keeps every core busy with one idle-priority (SCHED_IDLE) loop each; the returned action ends them. */
 export async function makeBusy(undo: Undo): Promise<Action> {
-  const loops = cpus().map((_, cpu) => start([program, 'spin', String(cpu)]));
+  const loops = outsideAutogroups(() => cpus().map((_, cpu) => start([program, 'spin', String(cpu)])));
   const stop = undo.push(async () => {
     for (const loop of loops) killGroup(loop);
     await until('idle-priority loops end', () => loops.every((loop) => loop.exitCode !== null || loop.signalCode !== null));

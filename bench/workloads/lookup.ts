@@ -51,10 +51,10 @@ async function measureDepth(bench: Bench, layers: number): Promise<void> {
   bench.progress(`${layers} layers`);
   const all = await bench.checked(await mountAll(bench, lookupStack(bench, layers, files / layers)), expectMerged);
   let series = 0;
-  await bench.interleave(bench.size(11, 3), all, async ({ target, path }) => {
+  await bench.interleave(bench.size(15, 3), all, async ({ target, path }) => {
     const directory = join(path, 'd');
     const prefix = `absent${series++}-`;
-    const missed = await load(['miss', directory, prefix, String(bench.size(400, 150))]);
+    const missed = await load(['miss', directory, prefix, String(bench.size(250, 150))]);
     bench.record(miss(layers), target.name, missed.ns / missed.n / 1000);
     await dropCaches('inodes');
     const found = await load(['hit', directory, String(files), 'f']);
