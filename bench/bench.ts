@@ -103,7 +103,11 @@ export class Bench {
   /** Applies `work` to each target; one that fails is noted and left out. */
   async each<T>(subjects: readonly Target[], work: (subject: Target) => Promise<T>): Promise<T[]> {
     const done: T[] = [];
-    for (const subject of subjects) await work(subject).then((value) => done.push(value), (cause: unknown) => this.fail(subject.name, 'setting up', cause));
+    for (const subject of subjects)
+      await work(subject).then(
+        (value) => done.push(value),
+        (cause: unknown) => this.fail(subject.name, 'setting up', cause),
+      );
     return done;
   }
 
@@ -129,7 +133,11 @@ export class Bench {
    * Calls `sample` in rounds, on a quiet host and then on a busy one: every target once, then every target again,
    * so that drift of the machine reaches all alike.
    */
-  async interleave<T extends Subject>(rounds: number, subjects: readonly T[], sample: (subject: T, round: number) => Promise<void>): Promise<void> {
+  async interleave<T extends Subject>(
+    rounds: number,
+    subjects: readonly T[],
+    sample: (subject: T, round: number) => Promise<void>,
+  ): Promise<void> {
     const count = this.options.rounds ?? rounds;
     for (const host of this.options.hosts) {
       this.host = host;
@@ -139,7 +147,9 @@ export class Bench {
         this.progress(`${host} host, round ${round + 1} of ${count}`);
         for (const subject of subjects) {
           if (this.failed.has(nameOf(subject))) continue;
-          await sample(subject, round).catch((cause: unknown) => this.fail(nameOf(subject), `${host} round ${round + 1}`, cause));
+          await sample(subject, round).catch((cause: unknown) =>
+            this.fail(nameOf(subject), `${host} round ${round + 1}`, cause),
+          );
         }
       }
       await calm?.();
@@ -152,7 +162,9 @@ export class Bench {
 /** The summaries of a figure by target, in the order of targets.ts, others (such as "node") first. */
 export function summaries(figure: Figure): [string, Summary][] {
   const order = (name: string): number => targets.findIndex((target) => target.name === name);
-  return [...figure.series].map(([name, samples]): [string, Summary] => [name, summarize(samples)]).sort(([a], [b]) => order(a) - order(b));
+  return [...figure.series]
+    .map(([name, samples]): [string, Summary] => [name, summarize(samples)])
+    .sort(([a], [b]) => order(a) - order(b));
 }
 
 /** median of `target` over median of `versus`, undefined when either was not measured. */

@@ -81,7 +81,16 @@ export function chart(title: string, figures: readonly Figure[], machine: Machin
     const spec = both[0]?.case;
     if (!spec) continue;
     body.push(text(margin, y + 12, 14, '#24292f', spec.title, 'font-weight="600"'));
-    body.push(text(width - margin, y + 12, 11, '#57606a', `${spec.unit}, ${spec.better} is better · cache ${spec.cache}${spec.versus[0] === undefined ? '' : ` · (x: over ${spec.versus[0]})`}`, 'text-anchor="end"'));
+    body.push(
+      text(
+        width - margin,
+        y + 12,
+        11,
+        '#57606a',
+        `${spec.unit}, ${spec.better} is better · cache ${spec.cache}${spec.versus[0] === undefined ? '' : ` · (x: over ${spec.versus[0]})`}`,
+        'text-anchor="end"',
+      ),
+    );
     hosts.forEach((host, column) => {
       const figure = both.find((candidate) => candidate.host === host);
       if (figure) body.push(...panel(figure, { x: margin + column * (half + 20), y: y + 18, width: half }));

@@ -12,7 +12,7 @@ function bytes(seed: number, length: number): Buffer {
   let state = (seed * 2654435761 + 1) >>> 0;
   for (let i = 0; i < length; i++) {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    buffer[i] = 97 + (state >>> 24) % 26;
+    buffer[i] = 97 + ((state >>> 24) % 26);
   }
   return buffer;
 }

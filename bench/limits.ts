@@ -60,19 +60,30 @@ function median(figure: Figure, name: string): number | undefined {
 }
 
 function measured(limit: Limit, figure: Figure): { value: number | undefined; subject: string } {
-  if (limit.versus !== undefined) return { value: ratio(figure, limit.target, limit.versus), subject: `${limit.target} / ${limit.versus}` };
+  if (limit.versus !== undefined)
+    return { value: ratio(figure, limit.target, limit.versus), subject: `${limit.target} / ${limit.versus}` };
   const own = median(figure, limit.target);
   if (limit.over === undefined) return { value: own, subject: `${limit.target} (${figure.case.unit})` };
   const base = median(figure, limit.over);
-  return { value: own === undefined || base === undefined ? undefined : own - base, subject: `${limit.target} - ${limit.over} (${figure.case.unit})` };
+  return {
+    value: own === undefined || base === undefined ? undefined : own - base,
+    subject: `${limit.target} - ${limit.over} (${figure.case.unit})`,
+  };
 }
 
 function judge(limit: Limit, figure: Figure): Verdict | undefined {
   const { value, subject } = measured(limit, figure);
   if (value === undefined) return undefined;
   const ok = value <= (limit.atMost ?? Infinity) && value >= (limit.atLeast ?? -Infinity);
-  const bound = limit.atMost === undefined ? `at least ${digits(limit.atLeast ?? NaN)}` : `at most ${digits(limit.atMost)}`;
-  return { limit, host: figure.host, value, ok, text: `${figure.case.id}, ${figure.host} host: ${subject} ${digits(value)}, ${bound}` };
+  const bound =
+    limit.atMost === undefined ? `at least ${digits(limit.atLeast ?? NaN)}` : `at most ${digits(limit.atMost)}`;
+  return {
+    limit,
+    host: figure.host,
+    value,
+    ok,
+    text: `${figure.case.id}, ${figure.host} host: ${subject} ${digits(value)}, ${bound}`,
+  };
 }
 
 /** The verdicts on one figure; none when the target or its peer was not measured. */

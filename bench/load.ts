@@ -30,7 +30,14 @@ export async function build(): Promise<void> {
 }
 
 function isSample(value: unknown): value is Sample {
-  return typeof value === 'object' && value !== null && 'n' in value && 'ns' in value && typeof value.n === 'number' && typeof value.ns === 'number';
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'n' in value &&
+    'ns' in value &&
+    typeof value.n === 'number' &&
+    typeof value.ns === 'number'
+  );
 }
 
 /** Runs one subcommand of load.cc and returns its line. Errors: rejects with load's own explanation. */

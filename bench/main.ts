@@ -15,9 +15,10 @@ import { Undo } from './undo.js';
 import { io } from './workloads/io.js';
 import { lookup } from './workloads/lookup.js';
 import { mounting } from './workloads/mount.js';
+import { ops } from './workloads/ops.js';
 import { tree } from './workloads/tree.js';
 
-const workloads: readonly Workload[] = [lookup, tree, io, mounting];
+const workloads: readonly Workload[] = [lookup, ops, tree, io, mounting];
 
 function progressOf(name: string): (text: string) => void {
   const began = Date.now();
@@ -48,7 +49,10 @@ async function main(): Promise<number> {
     process.stdout.write(usage);
     return 0;
   }
-  const options = parse(argv, workloads.map((workload) => workload.name));
+  const options = parse(
+    argv,
+    workloads.map((workload) => workload.name),
+  );
   if (process.geteuid?.() !== 0) throw new Error('the bench mounts file systems and drops caches: run it as root');
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt);
   await build();
@@ -66,7 +70,9 @@ main().then(
     process.exitCode = code;
   },
   (cause: unknown) => {
-    process.stderr.write(`bench: ${wasInterrupted() ? 'interrupted' : cause instanceof Error ? cause.message : String(cause)}\n`);
+    process.stderr.write(
+      `bench: ${wasInterrupted() ? 'interrupted' : cause instanceof Error ? cause.message : String(cause)}\n`,
+    );
     process.exitCode = wasInterrupted() ? 130 : 2;
   },
 );

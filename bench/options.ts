@@ -46,14 +46,19 @@ export function parse(argv: readonly string[], workloads: readonly string[]): Op
     options: { quick: flag, check: flag, targets: text, host: text, rounds: text, out: text, scratch: text },
   });
   const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
-  if (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0)) throw new Error(`--rounds takes a positive number, not '${values.rounds}'`);
+  if (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0))
+    throw new Error(`--rounds takes a positive number, not '${values.rounds}'`);
   const partial = values.targets !== undefined || values.host !== undefined || rounds !== undefined;
   const folder = values.quick ? 'build/bench-quick' : partial ? 'build/bench-partial' : 'bench/results';
   return {
     names: choose('workload', positionals.length > 0 ? positionals.join(',') : undefined, workloads) ?? workloads,
     quick: values.quick,
     check: values.check,
-    targets: choose('target', values.targets, targets.map((target) => target.name)),
+    targets: choose(
+      'target',
+      values.targets,
+      targets.map((target) => target.name),
+    ),
     hosts: choose('host', values.host, hosts) ?? hosts,
     rounds,
     out: values.out ?? join(root, folder),

@@ -84,7 +84,12 @@ export function run(command: readonly string[], options: RunOptions = {}): Promi
 }
 
 /** Polls `condition` every `every` ms until it holds. Errors: rejects after `limit` ms, naming `what`. */
-export async function until(what: string, condition: () => boolean | Promise<boolean>, limit = 10_000, every = 20): Promise<void> {
+export async function until(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+  limit = 10_000,
+  every = 20,
+): Promise<void> {
   const deadline = Date.now() + limit;
   while (!(await condition())) {
     if (Date.now() > deadline) throw new Error(`${what}: not within ${limit / 1000} s`);

@@ -18,7 +18,12 @@ function cell(figure: Figure | undefined, target: string): string[] {
 
 function align(rows: readonly (readonly string[])[]): string[] {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return rows.map((row) => row.map((text, column) => (column === 0 ? text.padEnd(widths[0] ?? 0) : text.padStart(widths[column] ?? 0))).join('  ').trimEnd());
+  return rows.map((row) =>
+    row
+      .map((text, column) => (column === 0 ? text.padEnd(widths[0] ?? 0) : text.padStart(widths[column] ?? 0)))
+      .join('  ')
+      .trimEnd(),
+  );
 }
 
 function block(figures: readonly Figure[]): string[] {
@@ -45,7 +50,10 @@ export function table(title: string, bench: Bench): string {
   const skipped = [...bench.skipped].map(([name, reason]) => `  skipped ${name}: ${reason}`);
   const failed = [...bench.failed].map(([name, reason]) => `  FAIL  ${name} left out, ${reason}`);
   const idle = Math.min(1, ...bench.idle);
-  const noisy = idle < 0.95 ? [`  NOTE  the quiet host was only ${Math.round(idle * 100)} % idle before a series: do not trust its figures`] : [];
+  const noisy =
+    idle < 0.95
+      ? [`  NOTE  the quiet host was only ${Math.round(idle * 100)} % idle before a series: do not trust its figures`]
+      : [];
   const blocks = ids.flatMap((id) => block(bench.figures.filter((figure) => figure.case.id === id)));
   return [`== ${title}`, ...skipped, ...failed, ...noisy, ...blocks].join('\n') + '\n';
 }

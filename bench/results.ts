@@ -23,10 +23,22 @@ export function writeResults(bench: Bench, workload: Workload, machine: Machine)
   const { out, quick } = bench.options;
   mkdirSync(out, { recursive: true });
   const path = join(out, `${workload.name}.json`);
-  const commands = Object.fromEntries([...bench.commands].map(([name, command]) => [name, command.join(' ').replaceAll(bench.scratch, '$SCRATCH')]));
+  const commands = Object.fromEntries(
+    [...bench.commands].map(([name, command]) => [name, command.join(' ').replaceAll(bench.scratch, '$SCRATCH')]),
+  );
   const [failed, idle] = [Object.fromEntries(bench.failed), bench.idle];
   const skipped = Object.fromEntries(bench.skipped);
-  const result = { workload: workload.name, title: workload.title, machine, quick, idle, mounts: commands, skipped, failed, figures: bench.figures.map(asJson) };
+  const result = {
+    workload: workload.name,
+    title: workload.title,
+    machine,
+    quick,
+    idle,
+    mounts: commands,
+    skipped,
+    failed,
+    figures: bench.figures.map(asJson),
+  };
   writeFileSync(path, JSON.stringify(result, null, 1) + '\n');
   writeFileSync(join(out, `${workload.name}.svg`), chart(workload.title, bench.figures, machine));
   return path;

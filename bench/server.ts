@@ -63,7 +63,10 @@ export function alive(pid: number): boolean {
 
 /** Processor time of all threads in nanoseconds (schedstat: exact, where utime+stime count ticks of 10 ms). */
 export function cpuTime(pid: number): number {
-  return list(`/proc/${pid}/task`).reduce((sum, task) => sum + Number(readProc(`/proc/${pid}/task/${task}/schedstat`).split(' ')[0] ?? 0), 0);
+  return list(`/proc/${pid}/task`).reduce(
+    (sum, task) => sum + Number(readProc(`/proc/${pid}/task/${task}/schedstat`).split(' ')[0] ?? 0),
+    0,
+  );
 }
 
 /** Resident memory in bytes. */

@@ -48,13 +48,27 @@ function laminaVolume(tier: 'bind' | 'passthrough' | 'relay'): Target {
 export const targets: readonly Target[] = [
   { name: 'plain', needs: [] },
   { name: 'bind', needs: ['mount'], command: (stack, at) => ['mount', '--bind', stack.volume ?? stack.upper, at] },
-  { name: 'overlay', needs: ['mount'], command: (stack, at) => ['mount', '-t', 'overlay', 'overlay', '-o', overlayOptions(stack), at] },
-  { name: 'fuse-overlayfs', needs: ['fuse-overlayfs'], command: (stack, at) => ['fuse-overlayfs', '-o', overlayOptions(stack), at] },
+  {
+    name: 'overlay',
+    needs: ['mount'],
+    command: (stack, at) => ['mount', '-t', 'overlay', 'overlay', '-o', overlayOptions(stack), at],
+  },
+  {
+    name: 'fuse-overlayfs',
+    needs: ['fuse-overlayfs'],
+    command: (stack, at) => ['fuse-overlayfs', '-o', overlayOptions(stack), at],
+  },
   {
     name: 'unionfs-fuse',
     needs: ['unionfs'],
     losesTimes: true,
-    command: (stack, at) => ['unionfs', '-o', 'cow', [`${stack.upper}=RW`, ...stack.lowers.map((dir) => `${dir}=RO`)].join(':'), at],
+    command: (stack, at) => [
+      'unionfs',
+      '-o',
+      'cow',
+      [`${stack.upper}=RW`, ...stack.lowers.map((dir) => `${dir}=RO`)].join(':'),
+      at,
+    ],
   },
   { name: 'lamina', needs: [mountLamina], command: (stack, at) => [mountLamina, at, '-o', overlayOptions(stack)] },
   laminaVolume('bind'),
@@ -63,7 +77,9 @@ export const targets: readonly Target[] = [
 ];
 
 function found(name: string): boolean {
-  const candidates = name.includes('/') ? [name] : (process.env['PATH'] ?? '').split(delimiter).map((dir) => join(dir, name));
+  const candidates = name.includes('/')
+    ? [name]
+    : (process.env['PATH'] ?? '').split(delimiter).map((dir) => join(dir, name));
   return candidates.some((path) => {
     try {
       accessSync(path, constants.X_OK);
@@ -98,7 +114,9 @@ export interface Mounted {
 async function takeDown(path: string, server: number | undefined): Promise<void> {
   const evenInterrupted = true;
   if (minorOf(path) !== undefined) {
-    await run(['umount', path], { limit: 60_000, evenInterrupted }).catch(() => run(['umount', '-l', path], { limit: 10_000, evenInterrupted }));
+    await run(['umount', path], { limit: 60_000, evenInterrupted }).catch(() =>
+      run(['umount', '-l', path], { limit: 10_000, evenInterrupted }),
+    );
   }
   if (server === undefined) return;
   try {
@@ -116,7 +134,8 @@ export async function mount(undo: Undo, target: Target, stack: Stack, at: string
   if (command.length === 0) return { target, path: at, command, server: undefined, unmount: () => Promise.resolve() };
   const unmount = undo.push(() => takeDown(at, serverPid(at)));
   await run(command, { limit: 60_000 });
-  if (minorOf(at) === undefined) throw new Error(`${target.name}: its mount command succeeded, yet nothing is mounted at ${at}`);
+  if (minorOf(at) === undefined)
+    throw new Error(`${target.name}: its mount command succeeded, yet nothing is mounted at ${at}`);
   return { target, path: at, command, server: serverPid(at), unmount };
 }
 

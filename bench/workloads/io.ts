@@ -21,14 +21,25 @@ const kinds: Record<Kind, { title: string; unit: string; block: number }> = {
 };
 
 const places: Record<Place, { title: string; versus: string[]; kinds: Kind[] }> = {
-  upper: { title: 'union, upper file', versus: ['overlay', 'fuse-overlayfs'], kinds: ['seqread', 'seqwrite', 'randread', 'randwrite'] },
+  upper: {
+    title: 'union, upper file',
+    versus: ['overlay', 'fuse-overlayfs'],
+    kinds: ['seqread', 'seqwrite', 'randread', 'randwrite'],
+  },
   lower: { title: 'union, lower file', versus: ['overlay', 'fuse-overlayfs'], kinds: ['seqread', 'randread'] },
   volume: { title: 'volume', versus: ['bind'], kinds: ['seqread', 'seqwrite', 'randread', 'randwrite'] },
 };
 
 function caseOf(place: Place, kind: Kind): Case {
   const { title, unit } = kinds[kind];
-  return { id: `${place}-${kind}`, title: `${title}, ${places[place].title}`, unit, better: 'higher', cache: 'warm', versus: places[place].versus };
+  return {
+    id: `${place}-${kind}`,
+    title: `${title}, ${places[place].title}`,
+    unit,
+    better: 'higher',
+    cache: 'warm',
+    versus: places[place].versus,
+  };
 }
 
 /** A file of one target, as the load sees it and where its bytes must end up. */
@@ -100,11 +111,16 @@ export const io: Workload = {
     const template = join(bench.directory(), 'template');
     await load(['fill', template, String(size(bench)), lowerSeed]);
     const volumes = bench.select(['plain', 'bind', 'lamina-bind', 'lamina-passthrough', 'lamina-relay']);
-    const made = [...(await unionSubjects(bench, template)), ...(await bench.each(volumes, (target) => volumeSubject(bench, target)))];
+    const made = [
+      ...(await unionSubjects(bench, template)),
+      ...(await bench.each(volumes, (target) => volumeSubject(bench, target))),
+    ];
     await run(['rm', template]);
     const subjects = await bench.checked(made, (subject) => check(bench, subject));
     const work = (['upper', 'lower', 'volume'] as const).flatMap((place) =>
-      places[place].kinds.flatMap((kind) => subjects.filter((subject) => subject.place === place).map((subject) => ({ ...subject, kind }))),
+      places[place].kinds.flatMap((kind) =>
+        subjects.filter((subject) => subject.place === place).map((subject) => ({ ...subject, kind })),
+      ),
     );
     await bench.interleave(bench.size(7, 2), work, (subject) => sample(bench, subject, subject.kind));
   },

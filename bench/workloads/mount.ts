@@ -16,12 +16,42 @@ const lower = { better: 'lower', cache: 'warm' } as const;
 const absent = { better: 'lower', cache: 'not applicable' } as const;
 
 const cases = {
-  usable: { id: 'mount-usable', title: `Mount of ${layers} layers: start of the command to the first stat in the target`, unit: 'ms', ...lower, versus: ['node', 'fuse-overlayfs'] },
-  returned: { id: 'mount-returned', title: `Mount of ${layers} layers: start of the command to its exit`, unit: 'ms', ...lower, versus: ['node', 'fuse-overlayfs'] },
-  idle: { id: 'idle-cpu', title: 'Processor time of an idle server, after work', unit: 'ms per s', ...absent, versus: [] },
+  usable: {
+    id: 'mount-usable',
+    title: `Mount of ${layers} layers: start of the command to the first stat in the target`,
+    unit: 'ms',
+    ...lower,
+    versus: ['node', 'fuse-overlayfs'],
+  },
+  returned: {
+    id: 'mount-returned',
+    title: `Mount of ${layers} layers: start of the command to its exit`,
+    unit: 'ms',
+    ...lower,
+    versus: ['node', 'fuse-overlayfs'],
+  },
+  idle: {
+    id: 'idle-cpu',
+    title: 'Processor time of an idle server, after work',
+    unit: 'ms per s',
+    ...absent,
+    versus: [],
+  },
   fresh: { id: 'rss-mounted', title: 'Memory of the server just mounted', unit: 'MB', ...absent, versus: [] },
-  perNode: { id: 'rss-per-node', title: 'Memory of the server per file the kernel knows', unit: 'bytes', ...absent, versus: [] },
-  forgotten: { id: 'rss-forgotten', title: 'Memory of the server after the kernel forgot the files', unit: 'MB', ...absent, versus: [] },
+  perNode: {
+    id: 'rss-per-node',
+    title: 'Memory of the server per file the kernel knows',
+    unit: 'bytes',
+    ...absent,
+    versus: [],
+  },
+  forgotten: {
+    id: 'rss-forgotten',
+    title: 'Memory of the server after the kernel forgot the files',
+    unit: 'MB',
+    ...absent,
+    versus: [],
+  },
 } satisfies Record<string, Case>;
 
 /** The yardstick of starting: `node -e 0`. */
