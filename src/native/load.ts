@@ -2,6 +2,7 @@
 
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import type { LoopHandler, NativeLoop, NativeMount } from './mount.js';
 import type { Syscalls } from './syscalls.js';
 
 /** The addon is missing: it was not built, or was built for another machine. */
@@ -31,7 +32,19 @@ function loadAddon(): unknown {
   }
 }
 
-const addon = loadAddon();
+interface Addon {
+  sys: Syscalls;
+  Mount: new (fdLimit: number) => NativeMount;
+  Loop: new (handler: LoopHandler) => NativeLoop;
+}
+
+const addon = loadAddon() as Addon;
 
 /** System calls on directory fds; see `Syscalls`. */
-export const sys = (addon as { sys: Syscalls }).sys;
+export const sys = addon.sys;
+
+/** The native state of one mount; its argument bounds the fds kept open on layers. */
+export const Mount = addon.Mount;
+
+/** The serving loop of one worker. */
+export const Loop = addon.Loop;

@@ -89,6 +89,12 @@ export interface Syscalls {
   flock(fd: number, operation: number): number;
   /** statfs(2) of an fd: filesystem magic, or -errno. */
   fsMagic(fd: number): number;
+  /** eventfd(2), non-blocking, close-on-exec. */
+  eventfd(): number;
+  /** A connected pair of stream sockets, close-on-exec. */
+  socketpair(): [number, number] | number;
+  /** Waits for an fd sent over `socket` (SCM_RIGHTS); -ENOTCONN when the peer closes without one. */
+  receiveFd(socket: number): number;
   /** umask(2) of the calling process: the old mask. */
   umask(mask: number): number;
 }

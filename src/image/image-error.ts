@@ -1,0 +1,22 @@
+// The error of this directory: its message names the subject (archive, entry, reference), the cause and the next
+// step, and is meant for the user. Also how names, which are bytes, are shown to a person.
+
+export class ImageError extends Error {
+  override readonly name = 'ImageError';
+
+  /** `cause` is what went wrong with `subject`, `next` what the user can do. */
+  constructor(subject: string, cause: string, next: string, from?: unknown) {
+    super(`${subject}: ${cause}; ${next}`, from === undefined ? undefined : { cause: from });
+  }
+}
+
+export const MAKE_AGAIN = 'the archive is damaged or cut short, copy or create it again';
+export const NOT_TRUSTED = 'nothing was loaded: do not trust this archive';
+
+/** Bytes (a latin1 string) as text for a message: UTF-8 where it is valid, control characters escaped, cut when long. */
+export function shown(bytes: string): string {
+  const text = Buffer.from(bytes, 'latin1').toString('utf8');
+  // eslint-disable-next-line no-control-regex
+  const safe = text.replace(/[\u0000-\u001f\u007f]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`);
+  return safe.length > 200 ? `${safe.slice(0, 200)}...` : safe;
+}

@@ -1,0 +1,142 @@
+// Where in a layer directory an entry goes: checks names, resolves parent directories inside the layer as a chroot
+// would, makes missing ones, and keeps their descriptors. Nothing it returns is outside the layer: every open is
+// RESOLVE_BENEATH | NO_SYMLINKS on a path whose symlinks were resolved here. Used by unpack.ts alone.
+
+import { LRUCache } from 'lru-cache';
+import { errno, errnoText } from '../abi/errno.js';
+import { sys } from '../native/load.js';
+import { Mode, Open, Resolve, Stat, STAT_WORDS } from '../native/syscalls.js';
+import type { StatBuffer } from '../native/syscalls.js';
+
+/** An entry cannot be placed; the message is the cause, the unpacker adds entry and next step. */
+export class EntryRefused extends Error {
+  override readonly name = 'EntryRefused';
+}
+
+/** A directory in the layer: its descriptor (O_PATH, owned by the cache) and its path without symlinks. */
+export interface Dir {
+  readonly fd: number;
+  readonly path: string;
+}
+
+export const INSIDE = Resolve.BENEATH | Resolve.NO_SYMLINKS;
+const MAX_HOPS = 40;
+const MAX_NAME = 255;
+// PATH_MAX less the terminating NUL.
+const MAX_PATH = 4095;
+
+/** The components of an entry's name, absolute names taken as relative to the layer; [] is the layer's root. */
+export function components(name: string): string[] {
+  if (name.includes('\0')) throw new EntryRefused('the name contains a NUL');
+  if (name.length > MAX_PATH) throw new EntryRefused(`the name is longer than ${MAX_PATH} bytes`);
+  const parts = name.split('/').filter((part) => part !== '' && part !== '.');
+  for (const part of parts) {
+    if (part === '..') throw new EntryRefused('the name contains ".."');
+    if (part.length > MAX_NAME) throw new EntryRefused(`a component of the name is longer than ${MAX_NAME} bytes`);
+  }
+  return parts;
+}
+
+/** The result of a system call, or `EntryRefused` with the errno's text. */
+export function must(result: number, what: string): number {
+  if (result < 0) throw new EntryRefused(`cannot ${what}: ${errnoText(result)}`);
+  return result;
+}
+
+export const joined = (dir: string, base: string): string => (dir === '' ? base : `${dir}/${base}`);
+
+export interface Hooks {
+  /** A missing parent was made at `path`. */
+  implied(dir: Dir): void;
+  /** Whether `path` is a whiteout of this layer; if so it is removed, as something real takes its place. */
+  uncover(parent: Dir, base: string, path: string): boolean;
+}
+
+export class LayerPaths {
+  private readonly dirs = new LRUCache<string, Dir>({ max: 256, dispose: (dir) => sys.close(dir.fd) });
+  private readonly stat: StatBuffer = new BigInt64Array(STAT_WORDS);
+
+  constructor(
+    private readonly root: number,
+    private readonly hooks: Hooks,
+  ) {}
+
+  /** Forgets resolved directories: after one was removed or replaced. */
+  forget(): void {
+    this.dirs.clear();
+  }
+
+  /** Mode of what `base` names in `dir`, 0 when nothing is there. */
+  modeOf(dir: number, base: string): number {
+    const result = sys.statx(dir, base, this.stat);
+    if (result === -errno.ENOENT) return 0;
+    must(result, 'stat');
+    return Number(this.stat[Stat.mode]);
+  }
+
+  /** The directory that `parts` lead to; missing ones are made when `create`, else undefined. */
+  directory(parts: readonly string[], create: boolean): Dir | undefined {
+    const raw = parts.join('/');
+    const known = this.dirs.get(raw);
+    if (known) return known;
+    const fd = this.openDir(raw);
+    const dir = fd >= 0 ? { fd, path: raw } : this.walk(parts, create);
+    if (dir) this.dirs.set(raw, dir);
+    return dir;
+  }
+
+  private openDir(path: string): number {
+    return sys.openat2(this.root, path === '' ? '.' : path, Open.PATH | Open.DIRECTORY | Open.NOFOLLOW, 0, INSIDE);
+  }
+
+  private walk(parts: readonly string[], create: boolean): Dir | undefined {
+    const at: string[] = [];
+    const pending = [...parts].reverse();
+    let hops = 0;
+    for (let part = pending.pop(); part !== undefined; part = pending.pop()) {
+      if (part === '' || part === '.') continue;
+      if (part === '..') {
+        if (at.pop() === undefined) throw new EntryRefused('a symbolic link in its path leads out of the layer');
+        continue;
+      }
+      const path = [...at, part].join('/');
+      const mode = this.modeOf(this.root, path);
+      const type = mode & Mode.FMT;
+      if (type === Mode.DIR) at.push(part);
+      else if (type === Mode.LNK) {
+        if (++hops > MAX_HOPS) throw new EntryRefused('too many symbolic links in its path');
+        const target = sys.readlinkat(this.root, path);
+        if (typeof target === 'number') throw new EntryRefused(`cannot read a symbolic link in its path: ${errnoText(target)}`);
+        if (target.startsWith('/')) at.length = 0;
+        pending.push(...target.split('/').reverse());
+      } else {
+        if (!this.step(at, part, path, mode, create)) return undefined;
+        at.push(part);
+      }
+    }
+    const path = at.join('/');
+    return { fd: must(this.openDir(path), 'open its directory'), path };
+  }
+
+  /** Makes the missing (or whited-out) directory `part` below `at`. False when it may not. */
+  private step(at: readonly string[], part: string, path: string, mode: number, create: boolean): boolean {
+    if (path.length > MAX_PATH) throw new EntryRefused(`its path is longer than ${MAX_PATH} bytes`);
+    const parent = { fd: must(this.openDir(at.join('/')), 'open its directory'), path: at.join('/') };
+    try {
+      if (create ? this.hooks.uncover(parent, part, path) : false) mode = 0;
+      if (mode !== 0 && !create && (mode & Mode.FMT) === Mode.CHR) return false;
+      if (mode !== 0) throw new EntryRefused('something in its path is not a directory');
+      if (!create) return false;
+      must(sys.mkdirat(parent.fd, part, 0o700), 'make its directory');
+      const fd = must(this.openDir(path), 'open its directory');
+      try {
+        this.hooks.implied({ fd, path });
+      } finally {
+        sys.close(fd);
+      }
+      return true;
+    } finally {
+      sys.close(parent.fd);
+    }
+  }
+}

@@ -1,0 +1,256 @@
+// Unpacks one layer's tar into a directory in kernel overlayfs format: `.wh.x` becomes a character device 0:0 and
+// `.wh..wh..opq` an opaque xattr. The tree depends on the tar alone. The directory must be this process's own: it is
+// published by rename afterwards. Called by load.ts, which owns the directory and its descriptor.
+
+import { errno } from '../abi/errno.js';
+import { sys } from '../native/load.js';
+import { Mode, Open } from '../native/syscalls.js';
+import { ImageError, NOT_TRUSTED, shown } from './image-error.js';
+import type { TarHeader } from './tar-header.js';
+import type { TarSink } from './tar-reader.js';
+import { SparseWriter } from './unpack-data.js';
+import { applyAttributes, Omissions } from './unpack-attributes.js';
+import { components, EntryRefused, INSIDE, joined, LayerPaths, must } from './unpack-path.js';
+import type { Dir } from './unpack-path.js';
+
+const WHITEOUT = '.wh.';
+const META = '.wh..wh.';
+const OPAQUE = '.wh..wh..opq';
+const CREATE = Open.WRONLY | Open.CREAT | Open.EXCL | Open.NOFOLLOW;
+const DEVICES: Readonly<Record<string, number>> = { '3': Mode.CHR, '4': Mode.BLK, '6': Mode.FIFO };
+const MAX_MAJOR = 1 << 12;
+const MAX_MINOR = 1 << 20;
+
+export interface UnpackTarget {
+  /** Descriptor of the empty directory to fill. */
+  readonly dir: number;
+  /** Descriptor of an empty directory on the same filesystem, for what later entries replace. */
+  readonly trash: number;
+  /** Whether this process may chown and mknod (euid 0). */
+  readonly privileged: boolean;
+  /** Names the layer in errors. */
+  readonly label: string;
+}
+
+export class Unpacker implements TarSink {
+  readonly omitted: Omissions;
+  /** Bytes of regular files, each once. */
+  size = 0;
+  private readonly paths: LayerPaths;
+  private readonly whiteouts = new Set<string>();
+  /** Attributes of directories, set last: children change times, and modes may forbid to create them. */
+  private readonly directories = new Map<string, TarHeader | undefined>();
+  private file: { writer: SparseWriter; header: TarHeader } | undefined;
+  private replaced = 0;
+  private current = '';
+
+  constructor(private readonly target: UnpackTarget) {
+    this.omitted = new Omissions(target.privileged);
+    this.paths = new LayerPaths(target.dir, {
+      implied: (dir) => this.directories.set(dir.path, undefined),
+      uncover: (parent, base, path) => this.uncover(parent, base, path),
+    });
+  }
+
+  entry(header: TarHeader): void {
+    this.current = header.name;
+    this.guard(() => this.place(header));
+  }
+
+  data(piece: Buffer): void {
+    const { file } = this;
+    if (file) this.guard(() => file.writer.write(piece));
+  }
+
+  end(): void {
+    const { file } = this;
+    if (!file) return;
+    this.guard(() => {
+      this.size += file.writer.finish();
+      applyAttributes(file.writer.fd, '', Mode.REG, file.header, this.omitted);
+    });
+    sys.close(file.writer.fd);
+    this.file = undefined;
+  }
+
+  /** Sets the attributes of directories. The tree is complete afterwards. */
+  finish(): void {
+    // Children before parents: a parent's mode may forbid the way to them.
+    const order = [...this.directories].sort(([a], [b]) => (a < b ? 1 : -1));
+    this.paths.forget();
+    for (const [path, header] of order) {
+      this.current = path;
+      this.guard(() => this.finishDirectory(path, header));
+    }
+  }
+
+  /** Closes descriptors; to be called whatever happened. */
+  close(): void {
+    if (this.file) sys.close(this.file.writer.fd);
+    this.file = undefined;
+    this.paths.forget();
+  }
+
+  private guard(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      if (!(error instanceof EntryRefused)) throw error;
+      const outOfSpace = error.message.includes('no space left') || error.message.includes('quota');
+      throw new ImageError(
+        `${this.target.label}: entry ${shown(this.current)}`,
+        error.message,
+        outOfSpace ? 'nothing was loaded: free some space and load it again' : NOT_TRUSTED,
+        error,
+      );
+    }
+  }
+
+  private place(header: TarHeader): void {
+    const parts = components(header.name);
+    if (parts.some((part) => part.startsWith(META) && part !== OPAQUE)) return; // aufs's own files
+    const base = parts.pop();
+    if (base === undefined) return this.placeRoot(header);
+    if (parts.some((part) => part.startsWith(WHITEOUT))) throw new EntryRefused('a whiteout has entries below it');
+    const parent = this.paths.directory(parts, true);
+    if (!parent) throw new EntryRefused('its directory cannot be made');
+    if (base === OPAQUE) return this.setOpaque(parent.fd, '');
+    if (base.startsWith(WHITEOUT)) return this.placeWhiteout(parent, base.slice(WHITEOUT.length));
+    const path = joined(parent.path, base);
+    if (header.type === '3' && header.major === 0 && header.minor === 0) return this.placeWhiteout(parent, base);
+    const hidesLower = this.uncover(parent, base, path);
+    this.make(header, parent, base, path, hidesLower);
+  }
+
+  private placeRoot(header: TarHeader): void {
+    if (header.type !== '5') throw new EntryRefused("the layer's root is not a directory");
+    this.directories.set('', header);
+  }
+
+  private make(header: TarHeader, parent: Dir, base: string, path: string, hidesLower: boolean): void {
+    switch (header.type) {
+      case '0':
+        return this.makeFile(header, parent, base, path);
+      case '5':
+        return this.makeDirectory(header, parent, base, path, hidesLower);
+      case '2':
+        return this.makeSymlink(header, parent, base, path);
+      case '1':
+        return this.makeLink(header, parent, base, path);
+      case '3':
+      case '4':
+      case '6':
+        return this.makeDevice(header, parent, base, path);
+      default:
+        throw new EntryRefused(`entries of type "${shown(header.type)}" are not supported`);
+    }
+  }
+
+  private makeFile(header: TarHeader, parent: Dir, base: string, path: string): void {
+    const open = (): number => sys.openat2(parent.fd, base, CREATE, 0o600, INSIDE);
+    const fd = must(this.orReplace(open, parent, base, path), 'create it');
+    this.file = { writer: new SparseWriter(fd, header), header };
+  }
+
+  private makeDirectory(header: TarHeader, parent: Dir, base: string, path: string, hidesLower: boolean): void {
+    const made = sys.mkdirat(parent.fd, base, 0o700);
+    if (made === -errno.EEXIST && (this.paths.modeOf(parent.fd, base) & Mode.FMT) !== Mode.DIR) {
+      this.discard(parent, base, path);
+      must(sys.mkdirat(parent.fd, base, 0o700), 'create it');
+    } else if (made !== -errno.EEXIST) {
+      must(made, 'create it');
+    }
+    this.directories.set(path, header);
+    if (hidesLower) this.setOpaque(parent.fd, base);
+  }
+
+  private makeSymlink(header: TarHeader, parent: Dir, base: string, path: string): void {
+    const symlink = (): number => sys.symlinkat(header.linkname, parent.fd, base);
+    must(this.orReplace(symlink, parent, base, path), 'create it');
+    applyAttributes(parent.fd, base, Mode.LNK, header, this.omitted);
+  }
+
+  private makeLink(header: TarHeader, parent: Dir, base: string, path: string): void {
+    const parts = components(header.linkname);
+    const name = parts.pop();
+    const where = name === undefined ? undefined : this.paths.directory(parts, false);
+    const from = name === undefined || !where ? '' : joined(where.path, name);
+    const type = where && name !== undefined && !this.whiteouts.has(from) ? this.paths.modeOf(where.fd, name) & Mode.FMT : 0;
+    const target = shown(header.linkname);
+    if (!where || name === undefined || type === 0) throw new EntryRefused(`it is a hard link to ${target}, which is not in the same layer`);
+    if (type === Mode.DIR) throw new EntryRefused(`it is a hard link to the directory ${target}`);
+    if (from === path) return;
+    // `where` and `parent` stay open: two directories never evict each other from the cache.
+    const link = (): number => sys.linkat(where.fd, name, parent.fd, base);
+    must(this.orReplace(link, parent, base, path), 'create it');
+  }
+
+  private makeDevice(header: TarHeader, parent: Dir, base: string, path: string): void {
+    const type = DEVICES[header.type] ?? Mode.FIFO;
+    const { major, minor } = header;
+    if (major < 0 || major >= MAX_MAJOR || minor < 0 || minor >= MAX_MINOR) throw new EntryRefused(`there is no device ${major}:${minor}`);
+    const rdev = type === Mode.FIFO ? 0n : (BigInt(major) << 32n) | BigInt(minor);
+    const result = this.orReplace(() => sys.mknodat(parent.fd, base, type | 0o600, rdev), parent, base, path);
+    if (result === -errno.EPERM && !this.target.privileged) return this.omitted.add('devices');
+    must(result, 'create it');
+    applyAttributes(parent.fd, base, type, header, this.omitted);
+  }
+
+  /** Runs `create`; when something is there already, that is removed and `create` runs again. */
+  private orReplace(create: () => number, parent: Dir, base: string, path: string): number {
+    const result = create();
+    if (result !== -errno.EEXIST) return result;
+    this.discard(parent, base, path);
+    return create();
+  }
+
+  private discard(parent: Dir, base: string, path: string): void {
+    must(sys.renameat2(parent.fd, base, this.target.trash, String(this.replaced++), 0), 'replace what was there');
+    this.paths.forget();
+    for (const set of [this.directories, this.whiteouts]) {
+      for (const key of set.keys()) if (key === path || key.startsWith(`${path}/`)) set.delete(key);
+    }
+  }
+
+  /** A whiteout hides only lower layers: what this layer itself has at `base` stays, a directory becoming opaque. */
+  private placeWhiteout(parent: Dir, base: string): void {
+    if (base === '' || base === '.' || base === '..') throw new EntryRefused('it is a whiteout of nothing');
+    const path = joined(parent.path, base);
+    if (this.whiteouts.has(path)) return;
+    const type = this.paths.modeOf(parent.fd, base) & Mode.FMT;
+    if (type === Mode.DIR) return this.setOpaque(parent.fd, base);
+    if (type !== 0) return;
+    let result = sys.mknodat(parent.fd, base, Mode.CHR, 0n);
+    if (result === -errno.EPERM && !this.target.privileged) {
+      // Kernels before 5.8 want CAP_MKNOD even for a whiteout; the union reads this form too.
+      result = sys.openat2(parent.fd, WHITEOUT + base, CREATE, 0o600, INSIDE);
+      if (result >= 0) result = sys.close(result);
+    }
+    must(result, 'create the whiteout');
+    this.whiteouts.add(path);
+  }
+
+  private uncover(parent: Dir, base: string, path: string): boolean {
+    if (!this.whiteouts.delete(path)) return false;
+    if (sys.unlinkat(parent.fd, base, 0) === -errno.ENOENT) must(sys.unlinkat(parent.fd, WHITEOUT + base, 0), 'replace a whiteout');
+    return true;
+  }
+
+  private setOpaque(dir: number, base: string): void {
+    const name = this.target.privileged ? 'trusted.overlay.opaque' : 'user.overlay.opaque';
+    must(sys.setxattr(dir, base, name, Buffer.from('y'), 0), 'mark its directory opaque');
+  }
+
+  private finishDirectory(path: string, header: TarHeader | undefined): void {
+    const fd = must(sys.openat2(this.target.dir, path === '' ? '.' : path, Open.PATH | Open.DIRECTORY, 0, INSIDE), 'open it');
+    try {
+      if (header) applyAttributes(fd, '', Mode.DIR, header, this.omitted);
+      else {
+        must(sys.fchmodat(fd, '', 0o755), 'set its mode');
+        must(sys.utimensat(fd, '', 0n, 0n), 'set its time');
+      }
+    } finally {
+      sys.close(fd);
+    }
+  }
+}

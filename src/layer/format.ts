@@ -1,0 +1,124 @@
+// How a layer says "this is gone", "nothing below counts" and "this came from there": the on-disk formats of kernel
+// overlayfs, fuse-overlayfs and AUFS archives, all read, kernel overlayfs written. Called by union/, volume/, image/.
+
+import { errno } from '../abi/errno.js';
+import { sys } from '../native/load.js';
+import { DirentType, Mode, STAT_WORDS, Stat } from '../native/syscalls.js';
+
+export const WHITEOUT_PREFIX = '.wh.';
+export const OPAQUE_MARKER = '.wh..wh..opq';
+
+/** Which namespace holds the overlay attributes that we write: user.* when trusted.* is not ours to set. */
+export type XattrScheme = 'trusted' | 'user';
+
+export function overlayXattr(scheme: XattrScheme, attribute: string): string {
+  return `${scheme}.overlay.${attribute}`;
+}
+
+const stat = new BigInt64Array(STAT_WORDS);
+
+/** Whether `name` in `dirfd` is a character device 0:0; false when absent. */
+export function isWhiteoutDevice(dirfd: number, name: string): boolean {
+  if (sys.statx(dirfd, name, stat) !== 0) return false;
+  return (Number(stat[Stat.mode]) & Mode.FMT) === Mode.CHR && stat[Stat.rdev] === 0n;
+}
+
+function attributeIs(dirfd: number, name: string, attribute: string, value: string): boolean {
+  const found = sys.getxattr(dirfd, name, attribute);
+  return typeof found !== 'number' && found.toString('latin1') === value;
+}
+
+/** What a directory says of the layers below it. */
+export interface DirectoryMarks {
+  /** Lower layers' children do not show. */
+  opaque: boolean;
+  /** Some empty files in it are whiteouts by attribute (overlay.opaque=x). */
+  xattrWhiteouts: boolean;
+  /** Where its lower part is, when not at its own path: a name beside it, or a path from the root when it starts with '/'. */
+  redirect: string | undefined;
+  /** Some of its children carry an origin. */
+  impure: boolean;
+}
+
+const OPAQUE_XATTRS = ['trusted.overlay.opaque', 'user.overlay.opaque', 'user.fuseoverlayfs.opaque'] as const;
+
+/** Reads the marks of the directory `name` in `dirfd` (empty name: the fd itself). */
+export function readMarks(dirfd: number, name: string, scheme: XattrScheme): DirectoryMarks {
+  const names = sys.listxattr(dirfd, name);
+  const has = new Set(typeof names === 'number' ? [] : names);
+  const opaque = OPAQUE_XATTRS.some((attribute) => has.has(attribute) && attributeIs(dirfd, name, attribute, 'y'));
+  const xattrWhiteouts = OPAQUE_XATTRS.slice(0, 2).some((a) => has.has(a) && attributeIs(dirfd, name, a, 'x'));
+  const redirect = has.has(overlayXattr(scheme, 'redirect')) ? sys.getxattr(dirfd, name, overlayXattr(scheme, 'redirect')) : 0;
+  const marker = name === '' ? OPAQUE_MARKER : `${name}/${OPAQUE_MARKER}`;
+  return {
+    opaque: opaque || sys.statx(dirfd, marker, stat) === 0,
+    xattrWhiteouts,
+    redirect: typeof redirect === 'number' ? undefined : redirect.toString('latin1'),
+    impure: has.has(overlayXattr(scheme, 'impure')),
+  };
+}
+
+/** One entry of a layer's directory as the union sees it. */
+export interface LayerEntries {
+  /** Real objects and their d_type. */
+  present: Map<string, number>;
+  /** Names that this layer hides in the layers below. */
+  whiteouts: Set<string>;
+}
+
+function isXattrWhiteout(dirfd: number, name: string): boolean {
+  return typeof sys.getxattr(dirfd, name, 'trusted.overlay.whiteout') !== 'number' ||
+    typeof sys.getxattr(dirfd, name, 'user.overlay.whiteout') !== 'number';
+}
+
+function typeOf(dirfd: number, name: string): number {
+  return sys.statx(dirfd, name, stat) === 0 ? (Number(stat[Stat.mode]) & Mode.FMT) >> 12 : DirentType.UNKNOWN;
+}
+
+/**
+ * All entries of one layer's directory.
+ * @param fd O_RDONLY on the directory
+ * Errors: -errno of getdents64.
+ */
+export function readLayerDirectory(fd: number, xattrWhiteouts: boolean): LayerEntries | number {
+  const listing = sys.readdir(fd);
+  if (typeof listing === 'number') return listing;
+  const present = new Map<string, number>();
+  const whiteouts = new Set<string>();
+  listing.names.forEach((name, i) => {
+    const type = listing.types[i] || typeOf(fd, name);
+    if (name.startsWith(WHITEOUT_PREFIX)) {
+      if (name !== OPAQUE_MARKER) whiteouts.add(name.slice(WHITEOUT_PREFIX.length));
+    } else if (type === DirentType.CHR && isWhiteoutDevice(fd, name)) {
+      whiteouts.add(name);
+    } else if (xattrWhiteouts && type === DirentType.REG && isXattrWhiteout(fd, name)) {
+      whiteouts.add(name);
+    } else {
+      present.set(name, type);
+    }
+  });
+  return { present, whiteouts };
+}
+
+/** Makes a whiteout at a free name. 0 or -errno; needs no privilege since Linux 5.8. */
+export function makeWhiteout(dirfd: number, name: string): number {
+  return sys.mknodat(dirfd, name, Mode.CHR | 0, 0n);
+}
+
+export function setOpaque(dirfd: number, name: string, scheme: XattrScheme): number {
+  return sys.setxattr(dirfd, name, overlayXattr(scheme, 'opaque'), Buffer.from('y'), 0);
+}
+
+export function setRedirect(dirfd: number, name: string, scheme: XattrScheme, path: string): number {
+  return sys.setxattr(dirfd, name, overlayXattr(scheme, 'redirect'), Buffer.from(path, 'latin1'), 0);
+}
+
+/** Whether an attribute is the overlay's own, not to be copied up as it is. */
+export function isOverlayXattr(name: string): boolean {
+  return name.startsWith('trusted.overlay.') || name.startsWith('user.overlay.') || name.startsWith('user.fuseoverlayfs.');
+}
+
+/** -errno values that mean "no such object here" when a layer is asked for a path. */
+export function isAbsent(error: number): boolean {
+  return error === -errno.ENOENT || error === -errno.ENOTDIR;
+}

@@ -1,0 +1,33 @@
+// What a session serves: the namespace decisions of one mount. The union implements it; nothing here knows how.
+// Every op answers with the length of the payload it wrote at the start of the reply buffer, or -errno, and raises the
+// lookup count of each node it enters by one.
+
+import type { Creation, Renaming } from '../abi/requests.js';
+import type { NodeId } from '../native/mount.js';
+
+/** Identity for a creation. */
+export interface Owner {
+  uid: number;
+  gid: number;
+  umask: number;
+}
+
+export interface Filesystem {
+  /** An entry, or the cacheable absence of one. */
+  lookup(parent: NodeId, name: string): number;
+  /** MKDIR, MKNOD, SYMLINK. Errors: EEXIST, EROFS, EINVAL for names of the layer format, what upper says. */
+  make(parent: NodeId, what: Creation, owner: Owner): number;
+  /** CREATE: entry and open answer. */
+  create(parent: NodeId, what: Creation, owner: Owner): number;
+  /** TMPFILE: entry and open answer. */
+  tmpfile(parent: NodeId, what: Creation, owner: Owner): number;
+  link(node: NodeId, parent: NodeId, name: string): number;
+  unlink(parent: NodeId, name: string): number;
+  rmdir(parent: NodeId, name: string): number;
+  rename(parent: NodeId, args: Renaming): number;
+  readdir(directory: NodeId, offset: number, size: number, plus: boolean): number;
+  /** Makes a node writable. `length` < 0: with all its data. */
+  copyUp(node: NodeId, length: bigint): number;
+  /** The kernel no longer knows these directories. */
+  forget(directories: readonly NodeId[]): void;
+}

@@ -1,0 +1,10 @@
+// The store as its callers see it.
+
+export { dataRoot } from './root.js';
+export { openStore, withStore } from './store.js';
+export type { Store, StoreOptions } from './store.js';
+export { StoreError } from './store-error.js';
+export type { Transaction } from './database.js';
+export type { Change, ImageRecord, LayerRecord, ReferenceRecord, Table, Tables, VolumeRecord } from './records.js';
+export { createVolume, getVolume, listVolumes, removeVolume } from './volumes.js';
+export { removeTree } from './remove-tree.js';

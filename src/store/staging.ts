@@ -1,0 +1,63 @@
+// Unfinished work on disk: directories <root>/tmp/<owner>.<random>. The name tells who owns it, so that whoever
+// opens the store next can remove what a dead process left. Used by `Store` (sweep) and by image/ (work).
+
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { removeTree } from './remove-tree.js';
+
+interface Owner {
+  /** First eight digits of the boot id: pids and start times repeat after a boot. */
+  readonly boot: string;
+  /** Inode of the pid namespace: a pid of another one says nothing here. */
+  readonly namespace: string;
+  readonly pid: string;
+  /** Clock ticks since boot, field 22 of /proc/pid/stat. */
+  readonly started: string;
+}
+
+function startOf(pid: string): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    // The command, in parentheses, may itself hold spaces and parentheses.
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+  } catch {
+    return undefined;
+  }
+}
+
+function bootId(): string {
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').slice(0, 8);
+}
+
+function pidNamespace(): string {
+  return readlinkSync('/proc/self/ns/pid').replace(/\D/g, '');
+}
+
+function self(): Owner {
+  const pid = String(process.pid);
+  return { boot: bootId(), namespace: pidNamespace(), pid, started: startOf(pid) ?? '0' };
+}
+
+function isGone(name: string, here: Owner): boolean {
+  const [boot, namespace, pid, started] = name.split('.');
+  if (!boot || !namespace || !pid || !started) return true;
+  if (boot !== here.boot) return true;
+  return namespace === here.namespace && startOf(pid) !== started;
+}
+
+/** Makes a private directory under `tmp` in this process's name. Owns: the caller removes it with `removeTree`. */
+export function makeStaging(tmp: string): string {
+  const { boot, namespace, pid, started } = self();
+  const path = join(tmp, [boot, namespace, pid, started, randomBytes(6).toString('hex')].join('.'));
+  mkdirSync(path, { mode: 0o700 });
+  return path;
+}
+
+/** Removes every directory under `tmp` whose owner no longer runs. */
+export function sweepStaging(tmp: string): void {
+  const here = self();
+  for (const name of readdirSync(tmp)) {
+    if (isGone(name, here)) removeTree(join(tmp, name));
+  }
+}

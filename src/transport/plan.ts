@@ -1,0 +1,32 @@
+// What a mount is made of, checked and resolved: the message from the process that mounts to the worker that serves.
+
+import type { XattrScheme } from '../layer/format.js';
+
+/** How a route's bytes travel. `auto` picks the best that is allowed. */
+export type Bypass = 'auto' | 'bind' | 'passthrough' | 'relay';
+
+export interface RoutePlan {
+  /** Backing directory or file on the host. */
+  source: string;
+  /** Absolute path in the root; symlinks are resolved inside it. */
+  destination: string;
+  readOnly: boolean;
+  tier: Exclude<Bypass, 'auto'>;
+}
+
+export interface MountPlan {
+  /** Mountpoint, absolute and free of symlinks. */
+  target: string;
+  /** Topmost first, absolute. */
+  lowers: string[];
+  upper: string | undefined;
+  work: string | undefined;
+  routes: RoutePlan[];
+  scheme: XattrScheme;
+  volatile: boolean;
+  /** Data of union files in the kernel; false relays it. */
+  passthrough: boolean;
+  /** Seconds the kernel may trust names and attributes of the union. */
+  timeout: number;
+  posixAcl: boolean;
+}

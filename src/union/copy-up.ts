@@ -1,0 +1,197 @@
+// Copy-up: an object of a lower layer comes to exist on upper with its content and metadata, before its first change.
+// Built in work/, published by one rename; a reader of upper never sees half of it.
+
+import { errno } from '../abi/errno.js';
+import { isOverlayXattr } from '../layer/format.js';
+import { sys } from '../native/load.js';
+import { NodeFlag, type NodeId, type PlaceId } from '../native/mount.js';
+import { Mode, Open, STAT_WORDS, Stat, type StatBuffer } from '../native/syscalls.js';
+import { UPPER, type UnionDirectory } from './directory.js';
+import type { Union } from './union.js';
+
+/** An object on a lower layer: the fd of its directory and its name, or the object's own fd and ''. */
+interface Source {
+  dirfd: number;
+  name: string;
+  stat: StatBuffer;
+}
+
+function openSource(dirfd: number, name: string): Source | number {
+  const stat = new BigInt64Array(STAT_WORDS);
+  const error = sys.statx(dirfd, name, stat);
+  return error ? error : { dirfd, name, stat };
+}
+
+function typeOf(source: Source): number {
+  return Number(source.stat[Stat.mode]) & Mode.FMT;
+}
+
+function copyXattrs(source: Source, dirfd: number, name: string): number {
+  const names = sys.listxattr(source.dirfd, source.name);
+  if (typeof names === 'number') return names === -errno.EOPNOTSUPP ? 0 : names;
+  for (const attribute of names) {
+    if (isOverlayXattr(attribute)) continue;
+    const value = sys.getxattr(source.dirfd, source.name, attribute);
+    if (typeof value === 'number') continue; // gone or hidden between list and get
+    const error = sys.setxattr(dirfd, name, attribute, value, 0);
+    if (error && error !== -errno.EOPNOTSUPP && error !== -errno.EPERM) return error;
+  }
+  return 0;
+}
+
+/** Owner, mode, attributes, times, in the order in which none undoes another. */
+function copyMetadata(source: Source, dirfd: number, name: string): number {
+  const { stat } = source;
+  const error =
+    sys.fchownat(dirfd, name, Number(stat[Stat.uid]), Number(stat[Stat.gid])) ||
+    (typeOf(source) === Mode.LNK ? 0 : sys.fchmodat(dirfd, name, Number(stat[Stat.mode]) & 0o7777)) ||
+    copyXattrs(source, dirfd, name);
+  // Rootless, what belongs to others is copied as ours; the kernel has checked that we may write it.
+  if (error && error !== -errno.EPERM) return error;
+  return sys.utimensat(dirfd, name, stat[Stat.atime] ?? 0n, stat[Stat.mtime] ?? 0n);
+}
+
+function copyContent(source: Source, target: number, length: bigint): number {
+  const fd = sys.openat2(source.dirfd, source.name || '.', Open.RDONLY | Open.NOFOLLOW, 0, 0);
+  const from = fd === -errno.ENOTDIR ? sys.openat2(-100, `/proc/self/fd/${source.dirfd}`, Open.RDONLY, 0, 0) : fd;
+  if (from < 0) return from;
+  const error = sys.copyData(from, target, length);
+  sys.close(from);
+  return error;
+}
+
+function makeFile(union: Union, source: Source, workFd: number, name: string, length: bigint): number {
+  const fd = sys.openat2(workFd, name, Open.CREAT | Open.EXCL | Open.RDWR | Open.NOFOLLOW, 0o600, 0);
+  if (fd < 0) return fd;
+  const error =
+    copyContent(source, fd, length) || copyMetadata(source, workFd, name) || (union.stack.volatile ? 0 : sys.fsync(fd));
+  sys.close(fd);
+  return error;
+}
+
+/** Builds a copy of `source` in work/. `length` < 0 copies all data. */
+function build(union: Union, source: Source, workFd: number, name: string, length: bigint): number {
+  const mode = Number(source.stat[Stat.mode]);
+  let error: number;
+  switch (mode & Mode.FMT) {
+    case Mode.REG:
+      return makeFile(union, source, workFd, name, length);
+    case Mode.DIR:
+      error = sys.mkdirat(workFd, name, 0o700);
+      break;
+    case Mode.LNK: {
+      const target = sys.readlinkat(source.dirfd, source.name);
+      error = typeof target === 'number' ? target : sys.symlinkat(target, workFd, name);
+      break;
+    }
+    default:
+      error = sys.mknodat(workFd, name, mode, source.stat[Stat.rdev] ?? 0n);
+  }
+  return error || copyMetadata(source, workFd, name);
+}
+
+const parentTimes = new BigInt64Array(STAT_WORDS);
+
+/** Publishes `work` as `name` in the upper directory and leaves that directory's own times as they were. */
+function publish(workFd: number, work: string, upperFd: number, name: string): number {
+  const timed = sys.statx(upperFd, '', parentTimes) === 0;
+  const error = sys.renameat2(workFd, work, upperFd, name, 0);
+  if (!error && timed) sys.utimensat(upperFd, '', parentTimes[Stat.atime] ?? 0n, parentTimes[Stat.mtime] ?? 0n);
+  return error;
+}
+
+/** Copies one object to `name` in the upper directory `upperFd`. 0 or -errno, and then nothing is left. */
+function copyObject(union: Union, source: Source, upperFd: number, name: string, length: bigint): number {
+  const work = union.work;
+  if (!work) return -errno.EROFS;
+  const workFd = work.fd;
+  const temporary = work.freshName();
+  const error = build(union, source, workFd, temporary, length) || publish(workFd, temporary, upperFd, name);
+  if (error) work.discard(temporary);
+  return error;
+}
+
+/**
+ * Makes a directory exist on upper, its ancestors first.
+ * Errors: EROFS no upper; ENOSPC, EDQUOT of upper; ENOENT its name is gone.
+ */
+export function copyUpDirectory(union: Union, dir: UnionDirectory): number {
+  if (dir.upper !== undefined) return 0;
+  const { native } = union;
+  const parentId = native.nodeParent(dir.id);
+  const name = native.nodeName(dir.id);
+  if (dir.removed || parentId === 0 || name === undefined) return -errno.ENOENT;
+  const parent = union.writableDirectory(parentId);
+  if (typeof parent === 'number') return parent;
+  const lowerFd = native.placeFd(dir.lowers[0] as PlaceId);
+  if (lowerFd < 0) return lowerFd;
+  const source = openSource(lowerFd, '');
+  if (typeof source === 'number') return source;
+  const error = copyObject(union, source, parent.fd, name, -1n);
+  if (error) return error;
+  const settled = native.settleOnUpper(dir.id, parent.upper, name, NodeFlag.union | NodeFlag.merged | NodeFlag.writable, 0);
+  if (settled < 0) return settled;
+  dir.upper = native.placeOfNode(dir.id);
+  union.register(dir);
+  const entry = parent.index.get(name);
+  if (entry !== undefined) parent.index.set(name, UPPER, Mode.DIR >> 12);
+  return 0;
+}
+
+/** A lower file whose name is gone but which is still open: its copy has no name either. */
+function copyUpUnnamed(union: Union, id: NodeId, source: Source, length: bigint): number {
+  const work = union.work;
+  if (!work) return -errno.EROFS;
+  if (typeOf(source) !== Mode.REG) return -errno.ESTALE;
+  const temporary = work.freshName();
+  const workFd = work.fd;
+  let error = makeFile(union, source, workFd, temporary, length);
+  if (!error) {
+    const fd = sys.openat2(workFd, temporary, Open.RDONLY | Open.NOFOLLOW, 0, 0);
+    error = fd < 0 ? fd : Math.min(union.native.settleUnnamed(id, fd), 0);
+    if (fd >= 0) sys.close(fd);
+  }
+  work.discard(temporary);
+  return error;
+}
+
+/**
+ * Makes the object behind a node exist on upper, with its first `length` bytes (all when negative).
+ * nodeid and ino stay, unless a reader holds the lower file open: the native side then gives a new node.
+ * Errors: as copyUpDirectory.
+ */
+export function copyUpNode(union: Union, id: NodeId, length: bigint): number {
+  const { native } = union;
+  const flags = native.nodeFlags(id);
+  if (flags < 0) return flags;
+  if (flags & NodeFlag.writable) return 0;
+  if (flags & NodeFlag.dir) {
+    const dir = union.directory(id);
+    return typeof dir === 'number' ? dir : copyUpDirectory(union, dir);
+  }
+  const lowerFd = native.nodeFd(id);
+  if (lowerFd < 0) return lowerFd;
+  const source = openSource(lowerFd, '');
+  if (typeof source === 'number') return source;
+  if (flags & NodeFlag.removed) return copyUpUnnamed(union, id, source, length);
+  const parent = union.writableDirectory(native.nodeParent(id));
+  if (typeof parent === 'number') return parent;
+  const name = native.nodeName(id);
+  if (name === undefined) return -errno.ESTALE;
+  const error = copyObject(union, source, parent.fd, name, length);
+  if (error) return error;
+  parent.index.set(name, UPPER, typeOf(source) >> 12);
+  const settled = native.settleOnUpper(id, parent.upper, name, NodeFlag.writable, 0);
+  return settled < 0 ? settled : 0;
+}
+
+/** Copies up `name` of `dir`, which may have no node: what rename and link need of a lower source. */
+export function copyUpEntry(union: Union, dir: UnionDirectory, upperFd: number, name: string, place: PlaceId): number {
+  const known = union.native.nodeAt(dir.id, place, name);
+  if (known > 0) return copyUpNode(union, known as NodeId, -1n);
+  const source = openSource(union.native.placeFd(place), name);
+  if (typeof source === 'number') return source;
+  const error = copyObject(union, source, upperFd, name, -1n);
+  if (!error) dir.index?.set(name, UPPER, typeOf(source) >> 12);
+  return error;
+}

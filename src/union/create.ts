@@ -1,0 +1,122 @@
+// Making names in union directories: mkdir, mknod, symlink, create, O_TMPFILE, link. One skeleton holds the order of
+// checks; a name that upper whites out is replaced by building in work/ and exchanging.
+
+import { errno } from '../abi/errno.js';
+import { ENTRY_OUT, OPEN_OUT } from '../abi/protocol.js';
+import type { Creation } from '../abi/requests.js';
+import { WHITEOUT_PREFIX, isWhiteoutDevice, setOpaque } from '../layer/format.js';
+import { sys } from '../native/load.js';
+import type { NodeId } from '../native/mount.js';
+import { Mode, Open, Rename } from '../native/syscalls.js';
+import { UPPER, isWhiteout } from './directory.js';
+import type { Answer, Owner } from './stack.js';
+import type { Union } from './union.js';
+
+type Writable = Exclude<ReturnType<Union['writableDirectory']>, number>;
+
+/** Whether upper itself holds a whiteout at `name`, which must give way. */
+function whitedOutInUpper(at: Writable, name: string): boolean {
+  const entry = at.index.entries.get(name);
+  return entry !== undefined && isWhiteout(entry) && isWhiteoutDevice(at.fd, name);
+}
+
+/**
+ * Puts what `make` makes at `name` of a writable directory.
+ * @param make makes the object under the given name; returns an fd on it (regular file), 0, or -errno
+ * Returns what `make` returned.
+ */
+function place(union: Union, at: Writable, name: string, type: number, make: (dirfd: number, name: string) => number): number {
+  if (name.startsWith(WHITEOUT_PREFIX)) return -errno.EINVAL;
+  if (at.index.get(name) !== undefined) return -errno.EEXIST;
+  if (!whitedOutInUpper(at, name)) {
+    const made = make(at.fd, name);
+    if (made >= 0) at.index.set(name, UPPER, type >> 12);
+    return made;
+  }
+  const work = union.work;
+  if (!work) return -errno.EROFS;
+  const temporary = work.freshName();
+  const workFd = work.fd;
+  const made = make(workFd, temporary);
+  if (made < 0) return made;
+  // What the whiteout hid must stay hidden once a directory stands in its place.
+  const error =
+    (type === Mode.DIR ? setOpaque(workFd, temporary, union.stack.scheme) : 0) ||
+    sys.renameat2(workFd, temporary, at.fd, name, Rename.EXCHANGE);
+  work.discard(temporary);
+  if (error) {
+    if (made > 0) sys.close(made);
+    return error;
+  }
+  at.index.set(name, UPPER, type >> 12);
+  return made;
+}
+
+function makeAndEnter(union: Union, parent: NodeId, what: Creation, owner: Owner): { id: number; fd: number } | number {
+  const at = union.writableDirectory(parent);
+  if (typeof at === 'number') return at;
+  const type = what.mode & Mode.FMT;
+  const { native } = union;
+  const fd = place(union, at, what.name, type, (dirfd, name) =>
+    native.make(dirfd, name, what.mode, what.rdev, what.target, owner.uid, owner.gid, owner.umask));
+  if (fd < 0) return fd;
+  const id = native.enter(parent, at.upper, what.name, 0, 0, 0n);
+  if (id > 0) return { id, fd };
+  if (fd > 0) sys.close(fd);
+  return id;
+}
+
+/** mkdir, mknod, symlink. */
+export function make(union: Union, parent: NodeId, what: Creation, owner: Owner): Answer {
+  const made = makeAndEnter(union, parent, what, owner);
+  if (typeof made === 'number') return made;
+  if (made.fd > 0) sys.close(made.fd);
+  return ENTRY_OUT;
+}
+
+/** CREATE: makes and opens; a name that turns out to exist is opened unless O_EXCL. */
+export function create(union: Union, parent: NodeId, what: Creation, owner: Owner): Answer {
+  const made = makeAndEnter(union, parent, what, owner);
+  if (made === -errno.EEXIST && !(what.flags & Open.EXCL)) return openExisting(union, parent, what);
+  if (typeof made === 'number') return made;
+  union.native.adopt(made.id as NodeId, made.fd);
+  const error = union.native.openNode(made.id as NodeId, what.flags & ~Open.TRUNC, ENTRY_OUT);
+  return error ? error : ENTRY_OUT + OPEN_OUT;
+}
+
+function openExisting(union: Union, parent: NodeId, what: Creation): Answer {
+  const entered = union.lookup(parent, what.name);
+  if (entered < 0) return entered;
+  const at = union.writableDirectory(parent);
+  if (typeof at === 'number') return at;
+  const id = union.native.nodeAt(parent, at.dir.place(UPPER), what.name);
+  // A lower file, which must be opened by its own request so that copy-up is decided there.
+  if (id <= 0) return -errno.ESTALE;
+  const error = union.native.openNode(id as NodeId, what.flags & ~Open.TRUNC, ENTRY_OUT);
+  return error ? error : ENTRY_OUT + OPEN_OUT;
+}
+
+export function tmpfile(union: Union, parent: NodeId, what: Creation, owner: Owner): Answer {
+  const at = union.writableDirectory(parent);
+  if (typeof at === 'number') return at;
+  const { native } = union;
+  const fd = native.makeTmpfile(at.fd, what.mode, what.flags, owner.uid, owner.gid, owner.umask);
+  if (fd < 0) return fd;
+  const id = native.enterTmpfile(parent, fd);
+  sys.close(fd);
+  if (id < 0) return id;
+  const error = native.openNode(id as NodeId, what.flags & ~Open.TRUNC, ENTRY_OUT);
+  return error ? error : ENTRY_OUT + OPEN_OUT;
+}
+
+/** A further name for a node that is on upper (the native side has seen to that). */
+export function link(union: Union, node: NodeId, parent: NodeId, name: string): Answer {
+  const at = union.writableDirectory(parent);
+  if (typeof at === 'number') return at;
+  const fd = union.native.nodeFd(node);
+  if (fd < 0) return fd;
+  const linked = place(union, at, name, Mode.REG, (dirfd, target) => sys.linkat(fd, '', dirfd, target));
+  if (linked < 0) return linked;
+  const id = union.native.enter(parent, at.upper, name, 0, 0, 0n);
+  return id < 0 ? id : ENTRY_OUT;
+}

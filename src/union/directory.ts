@@ -1,0 +1,99 @@
+// A directory of the union: where it lives in each layer, and the index of its names. The union makes one when it first
+// has to decide something in a directory; directories of a single layer that nobody changes never get one.
+
+import type { NodeId, PlaceId } from '../native/mount.js';
+import { DirentType } from '../native/syscalls.js';
+
+/** Position of a place in a directory: 0 is upper, 1.. the lowers from the top. */
+export type PlaceIndex = number & { readonly [placeIndexBrand]: 'PlaceIndex' };
+declare const placeIndexBrand: unique symbol;
+
+export const UPPER = 0 as PlaceIndex;
+
+/** One name: which place shows it, its d_type, its readdir position. Packed, as directories may have a million. */
+export type Entry = number & { readonly [entryBrand]: 'Entry' };
+declare const entryBrand: unique symbol;
+
+const PLACE_BITS = 10; // 500 layers and upper
+const TYPE_BITS = 4;
+const WHITEOUT_TYPE = 14; // DT_WHT
+
+export function packEntry(place: PlaceIndex, type: number, position: number): Entry {
+  return (position * (1 << (PLACE_BITS + TYPE_BITS)) + (type << PLACE_BITS) + place) as Entry;
+}
+export function entryPlace(entry: Entry): PlaceIndex {
+  return (entry % (1 << PLACE_BITS)) as PlaceIndex;
+}
+export function entryType(entry: Entry): number {
+  return Math.floor(entry / (1 << PLACE_BITS)) % (1 << TYPE_BITS);
+}
+export function entryPosition(entry: Entry): number {
+  return Math.floor(entry / (1 << (PLACE_BITS + TYPE_BITS)));
+}
+export function isWhiteout(entry: Entry): boolean {
+  return entryType(entry) === WHITEOUT_TYPE;
+}
+export function isDirectory(entry: Entry): boolean {
+  return entryType(entry) === DirentType.DIR;
+}
+
+/** The names of one merged directory. Positions only grow while an index lives, so readdir offsets stay valid. */
+export class DirectoryIndex {
+  readonly entries = new Map<string, Entry>();
+  /** Names by readdir position; '' where one was removed. */
+  readonly order: string[] = [];
+  /** Whiteouts by name (`.wh.x`, xattr), per place: they hide names in the places below but leave no device to see. */
+  readonly hidden = new Map<PlaceIndex, Set<string>>();
+
+  set(name: string, place: PlaceIndex, type: number): void {
+    const known = this.entries.get(name);
+    let position = known === undefined ? -1 : entryPosition(known);
+    if (position < 0 || this.order[position] !== name) position = this.order.push(name) - 1;
+    this.entries.set(name, packEntry(place, type, position));
+  }
+
+  setWhiteout(name: string, place: PlaceIndex): void {
+    const known = this.entries.get(name);
+    if (known !== undefined) this.order[entryPosition(known)] = '';
+    this.entries.set(name, packEntry(place, WHITEOUT_TYPE, 0));
+  }
+
+  delete(name: string): void {
+    const known = this.entries.get(name);
+    if (known === undefined) return;
+    if (!isWhiteout(known)) this.order[entryPosition(known)] = '';
+    this.entries.delete(name);
+  }
+
+  /** The entry of a name that exists. */
+  get(name: string): Entry | undefined {
+    const entry = this.entries.get(name);
+    return entry === undefined || isWhiteout(entry) ? undefined : entry;
+  }
+}
+
+export class UnionDirectory {
+  /** Built on first use, dropped by the union's LRU. */
+  index: DirectoryIndex | undefined;
+  /** A readdir is between its first and last request: the index must not go. */
+  reading = false;
+  /** Its name is gone. */
+  removed = false;
+
+  constructor(
+    readonly id: NodeId,
+    /** References owned by this object. */
+    public upper: PlaceId | undefined,
+    readonly lowers: readonly PlaceId[],
+    /** Layer number of each lower, for redirects. */
+    readonly layers: readonly number[],
+    /** Lowers in which some whiteouts are attributes. */
+    readonly xattrWhiteouts: ReadonlySet<PlaceIndex>,
+  ) {}
+
+  place(index: PlaceIndex): PlaceId {
+    const place = index === UPPER ? this.upper : this.lowers[index - 1];
+    if (place === undefined) throw new Error(`directory ${this.id} has no place ${index}`);
+    return place;
+  }
+}

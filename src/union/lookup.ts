@@ -1,0 +1,179 @@
+// Merged lookup: which layers a name lives in, and the index of a directory's names.
+
+import { isWhiteoutDevice, readLayerDirectory, readMarks, type DirectoryMarks } from '../layer/format.js';
+import { sys } from '../native/load.js';
+import type { NativeMount, NodeId, PlaceId } from '../native/mount.js';
+import { Mode, Open, STAT_WORDS, Stat } from '../native/syscalls.js';
+import { DirectoryIndex, UPPER, type Entry, type PlaceIndex, UnionDirectory, entryPlace } from './directory.js';
+import type { LayerStack } from './stack.js';
+
+/** The places of a directory that a lookup found, before it has a node. The references belong to the caller. */
+export interface FoundDirectory {
+  upper: PlaceId | undefined;
+  lowers: PlaceId[];
+  layers: number[];
+  xattrWhiteouts: Set<PlaceIndex>;
+  /** Its children need TypeScript even if it has a single place. */
+  marked: boolean;
+}
+
+const stat = new BigInt64Array(STAT_WORDS);
+
+/** Opens a place's directory for reading. The caller closes. */
+function openDirectory(native: NativeMount, place: PlaceId): number {
+  const fd = native.placeFd(place);
+  return fd < 0 ? fd : sys.openat2(fd, '.', Open.RDONLY | Open.DIRECTORY, 0, 0);
+}
+
+function indexPlace(native: NativeMount, dir: UnionDirectory, at: PlaceIndex, index: DirectoryIndex): number {
+  const fd = openDirectory(native, dir.place(at));
+  if (fd < 0) return fd;
+  const entries = readLayerDirectory(fd, dir.xattrWhiteouts.has(at));
+  sys.close(fd);
+  if (typeof entries === 'number') return entries;
+  for (const [name, type] of entries.present) {
+    if (!index.entries.has(name)) index.set(name, at, type);
+  }
+  for (const name of entries.whiteouts) {
+    if (!index.entries.has(name)) index.setWhiteout(name, at);
+  }
+  if (entries.whiteouts.size > 0) index.hidden.set(at, entries.whiteouts);
+  return 0;
+}
+
+/** Reads every layer's names of `dir`. Errors: -errno of the first layer that cannot be read. */
+export function buildIndex(native: NativeMount, dir: UnionDirectory): DirectoryIndex | number {
+  const index = new DirectoryIndex();
+  if (dir.upper !== undefined) {
+    const error = indexPlace(native, dir, UPPER, index);
+    if (error) return error;
+  }
+  for (let i = 1; i <= dir.lowers.length; i++) {
+    const error = indexPlace(native, dir, i as PlaceIndex, index);
+    if (error) return error;
+  }
+  return index;
+}
+
+/** Whether a lower of `dir` would show `name` if upper did not hide it. */
+export function shownByLower(native: NativeMount, dir: UnionDirectory, name: string): boolean {
+  for (let i = 1; i <= dir.lowers.length; i++) {
+    const fd = native.placeFd(dir.place(i as PlaceIndex));
+    const whitedOut = dir.index?.hidden.get(i as PlaceIndex)?.has(name) === true;
+    if (sys.statx(fd, name, stat) === 0 && !isWhiteoutDevice(fd, name)) {
+      return !(whitedOut && dir.xattrWhiteouts.has(i as PlaceIndex));
+    }
+    if (whitedOut || isWhiteoutDevice(fd, name)) return false;
+  }
+  return false;
+}
+
+function isDirectoryAt(fd: number, name: string): boolean | undefined {
+  if (sys.statx(fd, name, stat) !== 0) return undefined;
+  return (Number(stat[Stat.mode]) & Mode.FMT) === Mode.DIR;
+}
+
+/** Collects the places of one directory from the top layer down. */
+class Collector {
+  readonly found: FoundDirectory = { upper: undefined, lowers: [], layers: [], xattrWhiteouts: new Set(), marked: false };
+
+  constructor(
+    private readonly native: NativeMount,
+    private readonly stack: LayerStack,
+  ) {}
+
+  /** Adds `name` of `parent`; returns its marks. `layer` is undefined for upper. */
+  add(parent: PlaceId, name: string, layer: number | undefined): DirectoryMarks {
+    const place = this.native.placeChild(parent, name);
+    const marks = readMarks(this.native.placeFd(parent), name, this.stack.scheme);
+    if (layer === undefined) {
+      this.found.upper = place;
+    } else {
+      this.found.lowers.push(place);
+      this.found.layers.push(layer);
+      if (marks.xattrWhiteouts) this.found.xattrWhiteouts.add(this.found.lowers.length as PlaceIndex);
+    }
+    if (marks.xattrWhiteouts || marks.impure || marks.redirect !== undefined) this.found.marked = true;
+    return marks;
+  }
+
+  /** Follows an absolute redirect through all layers below `above`. */
+  followFromRoot(path: string, above: number): void {
+    for (let layer = above + 1; layer < this.stack.lowers.length; layer++) {
+      const step = this.#walk(layer, path);
+      if (step === 'stop') return;
+      if (step === 'absent') continue;
+      const marks = this.add(step.parent, step.name, layer);
+      this.native.placeDrop(step.parent);
+      if (marks.redirect?.startsWith('/')) path = marks.redirect;
+      if (marks.opaque) return;
+    }
+  }
+
+  #walk(layer: number, path: string): { parent: PlaceId; name: string } | 'absent' | 'stop' {
+    const names = path.split('/').filter((name) => name !== '');
+    const last = names.pop();
+    if (last === undefined) return 'stop';
+    let parent = this.native.placeChild(this.stack.lowers[layer] as PlaceId, '.');
+    for (let depth = 0; depth <= names.length; depth++) {
+      const name = names[depth] ?? last;
+      const fd = this.native.placeFd(parent);
+      const directory = fd < 0 ? undefined : isDirectoryAt(fd, name);
+      if (directory !== true) {
+        this.native.placeDrop(parent);
+        return directory === false ? 'stop' : 'absent';
+      }
+      if (depth === names.length) break;
+      const next = this.native.placeChild(parent, name);
+      this.native.placeDrop(parent);
+      parent = next;
+    }
+    return { parent, name: last };
+  }
+}
+
+/**
+ * The places of the directory that `entry` of `dir` names, from the layer that shows it down to the first that is
+ * opaque, not a directory, or whited out.
+ * Source: Documentation/filesystems/overlayfs.rst "Directories", "redirect_dir".
+ */
+export function findDirectory(native: NativeMount, stack: LayerStack, dir: UnionDirectory, name: string, entry: Entry): FoundDirectory {
+  const collector = new Collector(native, stack);
+  let wanted = name;
+  for (let at: number = entryPlace(entry); at <= dir.lowers.length; at++) {
+    const index = at as PlaceIndex;
+    if (index === UPPER && dir.upper === undefined) continue;
+    const parent = dir.place(index);
+    const fd = native.placeFd(parent);
+    if (fd < 0) continue;
+    const layer = index === UPPER ? undefined : dir.layers[at - 1];
+    const directory = isDirectoryAt(fd, wanted);
+    if (directory === true) {
+      const marks = collector.add(parent, wanted, layer);
+      if (marks.opaque && marks.redirect === undefined) break;
+      if (marks.redirect?.startsWith('/')) {
+        collector.followFromRoot(marks.redirect, layer ?? -1);
+        break;
+      }
+      wanted = marks.redirect ?? wanted;
+    } else if (directory === false) {
+      break;
+    }
+    if (dir.index?.hidden.get(index)?.has(wanted)) break;
+  }
+  return collector.found;
+}
+
+export function dropFound(native: NativeMount, found: FoundDirectory): void {
+  if (found.upper !== undefined) native.placeDrop(found.upper);
+  for (const place of found.lowers) native.placeDrop(place);
+}
+
+/** Whether the native side can serve it alone: one layer has it and nothing about it is special. */
+export function isPlain(found: FoundDirectory): boolean {
+  return !found.marked && found.lowers.length + (found.upper === undefined ? 0 : 1) === 1;
+}
+
+export function toDirectory(id: NodeId, found: FoundDirectory): UnionDirectory {
+  return new UnionDirectory(id, found.upper, found.lowers, found.layers, found.xattrWhiteouts);
+}

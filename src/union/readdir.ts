@@ -1,0 +1,51 @@
+// Listing a union directory from its index. Offsets are positions in the index plus the two dots, so that names removed
+// or added between two requests neither shift nor repeat the rest.
+
+import type { NodeId } from '../native/mount.js';
+import { DirentType } from '../native/syscalls.js';
+import { type DirectoryIndex, type UnionDirectory, entryPlace, entryType } from './directory.js';
+import type { Answer } from './stack.js';
+import type { Union } from './union.js';
+
+const DOTS = 2;
+
+/** Adds "." and ".."; false when the reply is full. */
+function addDots(union: Union, dir: UnionDirectory, from: number): boolean {
+  const { native } = union;
+  const place = dir.upper ?? dir.lowers[0];
+  if (place === undefined) return true;
+  for (let at = from; at < DOTS; at++) {
+    if (native.direntAdd(at === 0 ? '.' : '..', place, at + 1, DirentType.DIR, dir.id, 0, false, 0n) === 0) return false;
+  }
+  return true;
+}
+
+/** Adds names from a position on; true when all of them fitted. */
+function addNames(union: Union, dir: UnionDirectory, index: DirectoryIndex, from: number, plus: boolean): boolean {
+  const { native } = union;
+  for (let position = from; position < index.order.length; position++) {
+    const name = index.order[position] ?? '';
+    const entry = name === '' ? undefined : index.get(name);
+    if (entry === undefined) continue;
+    const off = position + DOTS + 1;
+    const enters = plus && native.isMountpoint(dir.id, name) === 0;
+    const added = enters
+      ? union.enterWith(dir, name, entry, (place, flags, ino) =>
+          native.direntAdd(name, place, off, entryType(entry), dir.id, flags, true, ino))
+      : native.direntAdd(name, dir.place(entryPlace(entry)), off, entryType(entry), dir.id, 0, false, 0n);
+    if (added === 0) return false;
+  }
+  return true;
+}
+
+export function readdir(union: Union, id: NodeId, offset: number, size: number, plus: boolean): Answer {
+  const dir = union.directory(id);
+  if (typeof dir === 'number') return dir;
+  if (dir.removed) return 0;
+  const index = union.index(dir);
+  if (typeof index === 'number') return index;
+  union.native.direntStart(size, plus);
+  const complete = addDots(union, dir, offset) && addNames(union, dir, index, Math.max(offset - DOTS, 0), plus);
+  dir.reading = !complete;
+  return union.native.direntLength();
+}

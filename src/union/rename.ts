@@ -1,0 +1,191 @@
+// rename in the union: source and both directories come to upper, a directory with a lower part gets a redirect, the
+// old name a whiteout if a lower still has it. The rename itself is one system call.
+
+import { errno } from '../abi/errno.js';
+import type { Renaming } from '../abi/requests.js';
+import { WHITEOUT_PREFIX, isWhiteoutDevice, makeWhiteout, overlayXattr, setOpaque, setRedirect } from '../layer/format.js';
+import { sys } from '../native/load.js';
+import type { NodeId } from '../native/mount.js';
+import { Rename } from '../native/syscalls.js';
+import { copyUpDirectory, copyUpEntry } from './copy-up.js';
+import { type Entry, UPPER, type UnionDirectory, entryPlace, entryType, isDirectory } from './directory.js';
+import { dropFound, findDirectory, shownByLower } from './lookup.js';
+import { clearWhiteouts, forgetLower, isEmpty, noteRemoved, retire } from './remove.js';
+import type { Answer } from './stack.js';
+import type { Union } from './union.js';
+
+type Writable = Exclude<ReturnType<Union['writableDirectory']>, number>;
+
+/** One end of a rename. */
+interface End {
+  at: Writable;
+  name: string;
+  entry: Entry;
+}
+
+/** Brings an existing name to upper; its entry afterwards, or -errno. */
+function bringToUpper(union: Union, end: End): Entry | number {
+  if (entryPlace(end.entry) === UPPER) return end.entry;
+  const { dir } = end.at;
+  let error: number;
+  if (isDirectory(end.entry)) {
+    const child = enterDirectory(union, end);
+    error = typeof child === 'number' ? child : copyUpDirectory(union, child);
+  } else {
+    error = copyUpEntry(union, dir, end.at.fd, end.name, dir.place(entryPlace(end.entry)));
+  }
+  return error ? error : (end.at.index.get(end.name) ?? -errno.ENOENT);
+}
+
+/** The union's view of a child directory; entered if the kernel does not know it (its count is undone by the loop). */
+function enterDirectory(union: Union, end: End): UnionDirectory | number {
+  const place = end.at.dir.place(entryPlace(end.entry));
+  const known = union.native.nodeAt(end.at.dir.id, place, end.name);
+  return known > 0 ? union.directory(known as NodeId) : -errno.ESTALE;
+}
+
+/**
+ * Path of the lower part of an upper directory, from its layer's root: the names in the union, except where an
+ * ancestor was itself moved and says so.
+ */
+function lowerPath(union: Union, end: End): string {
+  const { native, stack } = union;
+  let path = '';
+  let { name } = end;
+  for (let id = end.at.dir.id, fd = end.at.fd; ; ) {
+    const redirect = sys.getxattr(fd, name, overlayXattr(stack.scheme, 'redirect'));
+    const part = typeof redirect === 'number' ? name : redirect.toString('latin1');
+    if (part.startsWith('/')) return part + path;
+    path = `/${part}${path}`;
+    const parent = native.nodeParent(id);
+    if (parent === 0) return path;
+    name = native.nodeName(id) ?? '';
+    const dir = union.directory(parent);
+    fd = typeof dir === 'number' || dir.upper === undefined ? -1 : native.placeFd(dir.upper);
+    id = parent;
+  }
+}
+
+/**
+ * Prepares an upper directory for its new name: its lower part is redirected to, and a lower that the new name would
+ * meet is shut out. Both before the rename, so that no crash shows a wrong merge.
+ */
+function settleDirectory(union: Union, from: End, to: { at: Writable; name: string }): number {
+  const found = findDirectory(union.native, union.stack, from.at.dir, from.name, from.entry);
+  const hasLower = found.lowers.length > 0;
+  const marksFd = from.at.fd;
+  dropFound(union.native, found);
+  const { scheme } = union.stack;
+  if (hasLower) {
+    return setRedirect(marksFd, from.name, scheme, lowerPath(union, from));
+  }
+  return shownByLower(union.native, to.at.dir, to.name) ? setOpaque(marksFd, from.name, scheme) : 0;
+}
+
+/** Makes way at the target: an empty directory loses its whiteouts. 0 or -errno. */
+function prepareTarget(union: Union, target: End): number {
+  if (!isDirectory(target.entry)) return 0;
+  const empty = isEmpty(union, target.at.dir, target.name, target.entry);
+  if (empty !== true) return empty === false ? -errno.ENOTEMPTY : empty;
+  retire(union, target.at.dir, target.at.dir.place(entryPlace(target.entry)), target.name);
+  if (entryPlace(target.entry) !== UPPER) return 0;
+  // Opaque first: between the two steps nothing of a lower may shine through.
+  return setOpaque(target.at.fd, target.name, union.stack.scheme) || clearWhiteouts(target.at.fd, target.name);
+}
+
+interface Plan {
+  from: End;
+  to: { at: Writable; name: string };
+  target: End | undefined;
+  flags: number;
+}
+
+function plan(union: Union, oldParent: NodeId, args: Renaming): Plan | number {
+  const from = union.writableDirectory(oldParent);
+  if (typeof from === 'number') return from;
+  const to = union.writableDirectory(args.newParent as NodeId);
+  if (typeof to === 'number') return to;
+  if (args.newName.startsWith(WHITEOUT_PREFIX)) return -errno.EINVAL;
+  const entry = from.index.get(args.oldName);
+  if (entry === undefined) return -errno.ENOENT;
+  const targetEntry = to.index.get(args.newName);
+  if (targetEntry !== undefined && args.flags & Rename.NOREPLACE) return -errno.EEXIST;
+  if (targetEntry === undefined && args.flags & Rename.EXCHANGE) return -errno.ENOENT;
+  const target = targetEntry === undefined ? undefined : { at: to, name: args.newName, entry: targetEntry };
+  return { from: { at: from, name: args.oldName, entry }, to: { at: to, name: args.newName }, target, flags: args.flags };
+}
+
+export function rename(union: Union, oldParent: NodeId, args: Renaming): Answer {
+  const made = plan(union, oldParent, args);
+  if (typeof made === 'number') return made;
+  const entry = bringToUpper(union, made.from);
+  if (entry < 0) return entry;
+  made.from.entry = entry as Entry;
+  return args.flags & Rename.EXCHANGE ? exchange(union, made) : replace(union, made);
+}
+
+function exchange(union: Union, { from, to, target }: Plan): Answer {
+  if (!target) return -errno.ENOENT;
+  const entry = bringToUpper(union, target);
+  if (entry < 0) return entry;
+  target.entry = entry as Entry;
+  const error =
+    (isDirectory(from.entry) ? settleDirectory(union, from, to) : 0) ||
+    (isDirectory(target.entry) ? settleDirectory(union, target, from) : 0);
+  if (error) return error;
+  const { native } = union;
+  const a = native.nodeAt(from.at.dir.id, from.at.upper, from.name);
+  const b = native.nodeAt(to.at.dir.id, to.at.upper, to.name);
+  const done = sys.renameat2(from.at.fd, from.name, to.at.fd, to.name, Rename.EXCHANGE);
+  if (done) return done;
+  if (a > 0) native.moveNode(a as NodeId, to.at.dir.id, to.at.upper, to.name);
+  if (b > 0) native.moveNode(b as NodeId, from.at.dir.id, from.at.upper, from.name);
+  from.at.index.set(from.name, UPPER, entryType(target.entry));
+  to.at.index.set(to.name, UPPER, entryType(from.entry));
+  return 0;
+}
+
+/** The system call: the old name becomes a whiteout where needed, one at the target is swapped out. */
+function moveOver(union: Union, { from, to }: Plan, hide: boolean, overWhiteout: boolean): number {
+  const directory = isDirectory(from.entry);
+  if (overWhiteout && directory) {
+    // A directory cannot replace the whiteout device; it changes places with it, which also hides the old name.
+    const error = sys.renameat2(from.at.fd, from.name, to.at.fd, to.name, Rename.EXCHANGE);
+    return error || (hide ? 0 : sys.unlinkat(from.at.fd, from.name, 0));
+  }
+  if (!hide) return sys.renameat2(from.at.fd, from.name, to.at.fd, to.name, 0);
+  const error = sys.renameat2(from.at.fd, from.name, to.at.fd, to.name, Rename.WHITEOUT);
+  if (error !== -errno.EINVAL) return error;
+  // No RENAME_WHITEOUT on this filesystem: a whiteout built in work/ takes the old name's place as the object leaves.
+  const work = union.work;
+  if (!work) return -errno.EROFS;
+  const temporary = work.freshName();
+  const made =
+    makeWhiteout(work.fd, temporary) ||
+    sys.renameat2(work.fd, temporary, from.at.fd, from.name, Rename.EXCHANGE) ||
+    sys.renameat2(work.fd, temporary, to.at.fd, to.name, 0);
+  if (made) work.discard(temporary);
+  return made;
+}
+
+function replace(union: Union, made: Plan): Answer {
+  const { from, to, target } = made;
+  const { native } = union;
+  const directory = isDirectory(from.entry);
+  let error = target ? prepareTarget(union, target) : 0;
+  if (!error && directory) error = settleDirectory(union, from, to);
+  if (error) return error;
+  const hide = shownByLower(native, from.at.dir, from.name) || (made.flags & Rename.WHITEOUT) !== 0;
+  const overWhiteout = !target && isWhiteoutDevice(to.at.fd, to.name);
+  const moved = native.nodeAt(from.at.dir.id, from.at.upper, from.name);
+  const replaced = target && entryPlace(target.entry) === UPPER ? native.keepBeforeUnlink(to.at.upper, to.name) : 0;
+  error = moveOver(union, made, hide, overWhiteout);
+  if (error) return error;
+  if (replaced > 0 && replaced !== moved) native.afterUnlink(replaced as NodeId, to.at.upper, to.name);
+  if (target && entryPlace(target.entry) !== UPPER) forgetLower(union, to.at.dir, to.at.dir.place(entryPlace(target.entry)), to.name);
+  if (moved > 0) native.moveNode(moved as NodeId, to.at.dir.id, to.at.upper, to.name);
+  noteRemoved(from.at, from.name, hide);
+  to.at.index.set(to.name, UPPER, entryType(from.entry));
+  return 0;
+}
+

@@ -1,0 +1,196 @@
+// The union of one mount: which directories it decides for, and the ops on them. The native side calls in for union
+// directories and for the first write to anything on a lower layer; it answers all else itself. Knows nothing of FUSE
+// sessions: a test drives it with a native Mount and no device.
+
+import { LRUCache } from 'lru-cache';
+import { errno } from '../abi/errno.js';
+import { ENTRY_OUT } from '../abi/protocol.js';
+import { NodeFlag, type NativeMount, type NodeId, type PlaceId, ROOT_ID } from '../native/mount.js';
+import { copyUpDirectory, copyUpNode } from './copy-up.js';
+import { type DirectoryIndex, type Entry, UPPER, UnionDirectory, entryPlace, isDirectory } from './directory.js';
+import { buildIndex, dropFound, findDirectory, isPlain, toDirectory } from './lookup.js';
+import type { Answer, LayerStack, Log } from './stack.js';
+import { WorkDirectory } from './work.js';
+
+/** Names kept in the indexes of one mount; past it the least used directories are read again when needed. */
+const INDEX_NAMES = 300_000;
+
+export class Union {
+  readonly work: WorkDirectory | undefined;
+  readonly #directories = new Map<NodeId, UnionDirectory>();
+  readonly #indexes: LRUCache<NodeId, UnionDirectory>;
+
+  constructor(
+    readonly native: NativeMount,
+    readonly stack: LayerStack,
+    readonly log: Log,
+  ) {
+    this.work = stack.work === undefined ? undefined : new WorkDirectory(native, stack.work);
+    this.#indexes = new LRUCache<NodeId, UnionDirectory>({
+      maxSize: INDEX_NAMES,
+      sizeCalculation: (dir) => (dir.index?.entries.size ?? 0) + 1,
+      dispose: (dir) => {
+        // A readdir under way counts on the positions of this index.
+        if (!dir.reading) dir.index = undefined;
+      },
+    });
+  }
+
+  /** Makes nodeid 1. A root with one plain layer is left to the native side. */
+  makeRoot(): void {
+    const { upper, lowers } = this.stack;
+    const single = upper === undefined && lowers.length === 1;
+    const place = upper ?? lowers[0];
+    if (place === undefined) throw new Error('a union needs at least one layer');
+    const merged = lowers.length + (upper === undefined ? 0 : 1) > 1;
+    this.native.makeRootNode(place, single ? 0 : NodeFlag.union | (merged ? NodeFlag.merged : 0));
+    const held = (p: PlaceId): PlaceId => this.native.placeChild(p, '.');
+    const root = new UnionDirectory(ROOT_ID, upper, lowers.map(held), lowers.map((_, i) => i), new Set());
+    if (!single) this.#directories.set(ROOT_ID, root);
+  }
+
+  get writable(): boolean {
+    return this.stack.upper !== undefined;
+  }
+
+  /** The union's view of a directory; one that the native side served so far is taken over. */
+  directory(id: NodeId): UnionDirectory | number {
+    const known = this.#directories.get(id);
+    if (known) return known;
+    const flags = this.native.nodeFlags(id);
+    if (flags < 0) return flags;
+    if (!(flags & NodeFlag.dir)) return -errno.ENOTDIR;
+    const place = this.native.placeOfNode(id);
+    const writable = (flags & NodeFlag.writable) !== 0;
+    const layer = writable ? [] : [this.#layerOf(id)];
+    const dir = new UnionDirectory(id, writable ? place : undefined, writable ? [] : [place], layer, new Set());
+    this.#directories.set(id, dir);
+    // From here on its names are in our index, so every change must come by us.
+    this.native.setNodeFlags(id, NodeFlag.union, 0);
+    return dir;
+  }
+
+  /** Layer number of a directory that only one lower has: that of the nearest ancestor whose places are known. */
+  #layerOf(id: NodeId): number {
+    for (let at = this.native.nodeParent(id), child = id; at !== 0; child = at, at = this.native.nodeParent(at)) {
+      const parent = this.#directories.get(at);
+      if (!parent) continue;
+      const index = this.index(parent);
+      const entry = typeof index === 'number' ? undefined : index.get(this.native.nodeName(child) ?? '');
+      const place = entry === undefined ? 1 : entryPlace(entry);
+      return parent.layers[place - 1] ?? 0;
+    }
+    return 0;
+  }
+
+  register(dir: UnionDirectory): void {
+    this.#directories.set(dir.id, dir);
+  }
+
+  isRegistered(id: NodeId): boolean {
+    return this.#directories.has(id);
+  }
+
+  index(dir: UnionDirectory): DirectoryIndex | number {
+    if (dir.index) {
+      this.#indexes.get(dir.id);
+      return dir.index;
+    }
+    const index = buildIndex(this.native, dir);
+    if (typeof index === 'number') return index;
+    dir.index = index;
+    this.#indexes.set(dir.id, dir);
+    return index;
+  }
+
+  /** A directory that upper has, copied up now if it must be, with its index. */
+  writableDirectory(id: NodeId): { dir: UnionDirectory; upper: PlaceId; fd: number; index: DirectoryIndex } | number {
+    if (!this.writable) return -errno.EROFS;
+    const dir = this.directory(id);
+    if (typeof dir === 'number') return dir;
+    if (dir.removed) return -errno.ENOENT;
+    if (dir.upper === undefined) {
+      const error = copyUpDirectory(this, dir);
+      if (error) return error;
+    }
+    const index = this.index(dir);
+    if (typeof index === 'number') return index;
+    const upper = dir.place(UPPER);
+    const fd = this.native.placeFd(upper);
+    return fd < 0 ? fd : { dir, upper, fd, index };
+  }
+
+  lookup(parent: NodeId, name: string): Answer {
+    const dir = this.directory(parent);
+    if (typeof dir === 'number') return dir;
+    const index = this.index(dir);
+    if (typeof index === 'number') return index;
+    const entry = index.get(name);
+    if (entry === undefined) return this.native.negative();
+    const id = this.enterEntry(dir, name, entry, 0);
+    return id < 0 ? id : ENTRY_OUT;
+  }
+
+  /** Enters the node of a name that exists; its entry goes to `offset` of the reply. Returns the nodeid or -errno. */
+  enterEntry(dir: UnionDirectory, name: string, entry: Entry, offset: number): number {
+    return this.enterWith(dir, name, entry, (place, flags, ino) =>
+      this.native.enter(dir.id, place, name, flags, offset, ino));
+  }
+
+  /** Enters a name through `enter`, which differs between lookup and readdirplus, and keeps what a directory needs. */
+  enterWith(
+    dir: UnionDirectory, name: string, entry: Entry, enter: (place: PlaceId, flags: number, ino: bigint) => number,
+  ): number {
+    const place = dir.place(entryPlace(entry));
+    if (!isDirectory(entry)) return enter(place, 0, 0n);
+    const found = findDirectory(this.native, this.stack, dir, name, entry);
+    if (isPlain(found)) {
+      dropFound(this.native, found);
+      return enter(place, 0, 0n);
+    }
+    const merged = found.lowers.length + (found.upper === undefined ? 0 : 1) > 1;
+    // A directory keeps the number of its topmost lower through copy-up (Linux: ovl_getattr, OVL_TYPE_ORIGIN).
+    const lower = found.lowers[0];
+    const ino = found.upper !== undefined && lower !== undefined ? this.native.shownIno(lower, '') : 0n;
+    const id = enter(place, NodeFlag.union | (merged ? NodeFlag.merged : 0), ino);
+    if (id <= 0 || this.#directories.has(id as NodeId)) {
+      dropFound(this.native, found);
+      return id;
+    }
+    const child = toDirectory(id as NodeId, found);
+    this.#followNode(child);
+    this.#directories.set(child.id, child);
+    this.native.setNodeFlags(child.id, NodeFlag.union | (merged ? NodeFlag.merged : 0), 0);
+    return id;
+  }
+
+  /** Makes `upper` of a directory the very place of its node, so that a rename moves both. */
+  #followNode(dir: UnionDirectory): void {
+    if (dir.upper === undefined) return;
+    this.native.placeDrop(dir.upper);
+    dir.upper = this.native.placeOfNode(dir.id);
+  }
+
+  copyUp(id: NodeId, length: bigint): Answer {
+    if (!this.writable) return -errno.EROFS;
+    return copyUpNode(this, id, length);
+  }
+
+  /** The kernel forgot these directories. */
+  forget(ids: readonly NodeId[]): void {
+    for (const id of ids) {
+      const dir = this.#directories.get(id);
+      if (!dir || id === ROOT_ID) continue;
+      this.#directories.delete(id);
+      dir.reading = false;
+      this.#indexes.delete(id);
+      if (dir.upper !== undefined) this.native.placeDrop(dir.upper);
+      for (const place of dir.lowers) this.native.placeDrop(place);
+    }
+  }
+
+  /** Directories held, for tests of leaks. */
+  get size(): number {
+    return this.#directories.size;
+  }
+}
