@@ -45,11 +45,16 @@ Napi::Value ReceiveFd(Args info) {
   return number(info, fd);
 }
 
+Napi::Value Dup2(Args info) { return result(info, dup2(intArg(info, 0), intArg(info, 1))); }
+Napi::Value Setsid(Args info) { return result(info, setsid()); }
+
 }  // namespace
 
 void registerDeviceCalls(Napi::Env env, Napi::Object sys) {
   sys.Set("eventfd", Napi::Function::New(env, Eventfd, "eventfd"));
   sys.Set("socketpair", Napi::Function::New(env, Socketpair, "socketpair"));
+  sys.Set("dup2", Napi::Function::New(env, Dup2, "dup2"));
+  sys.Set("setsid", Napi::Function::New(env, Setsid, "setsid"));
   sys.Set("receiveFd", Napi::Function::New(env, ReceiveFd, "receiveFd"));
 }
 

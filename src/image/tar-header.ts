@@ -65,6 +65,13 @@ function base256(block: Buffer, from: number, length: number): number {
   return Number(value);
 }
 
+// Times travel as int64 nanoseconds, where the words just above 2^62 mean "now" and "omit": the year 2116 at most.
+const LAST_TIME = 1n << 62n;
+
+function clampTime(time: bigint): bigint {
+  return time > LAST_TIME ? LAST_TIME : time < -LAST_TIME ? -LAST_TIME : time;
+}
+
 function checksumHolds(block: Buffer): boolean {
   let unsigned = 256;
   let signed = 256;
@@ -100,7 +107,7 @@ export function decodeHeader(block: Buffer): TarHeader {
     uid: numeric(block, 108, 8),
     gid: numeric(block, 116, 8),
     size: HEADER_ONLY.includes(type) ? 0 : size,
-    mtime: BigInt(numeric(block, 136, 12)) * 1_000_000_000n,
+    mtime: clampTime(BigInt(numeric(block, 136, 12)) * 1_000_000_000n),
     major: type === '3' || type === '4' ? numeric(block, 329, 8) : 0,
     minor: type === '3' || type === '4' ? numeric(block, 337, 8) : 0,
     xattrs: new Map(),
@@ -118,7 +125,7 @@ export function decodePax(data: Buffer): [string, string][] {
     if (length === 0 || end > data.length || data[end - 1] !== 0x0a) throw new TarFormatError('a PAX record is malformed');
     const equals = data.indexOf(0x3d, space);
     if (equals === -1 || equals >= end) throw new TarFormatError('a PAX record has no "="');
-    records.push([data.toString('latin1', space + 1, equals), data.latin1Slice(equals + 1, end - 1)]);
+    records.push([data.toString('latin1', space + 1, equals), data.toString('latin1', equals + 1, end - 1)]);
     at = end;
   }
   return records;
@@ -135,7 +142,7 @@ function nanoseconds(value: string): bigint {
   if (!match) throw new TarFormatError('the PAX record mtime is not a time');
   const [, sign, seconds = '0', fraction = ''] = match;
   const total = BigInt(seconds) * 1_000_000_000n + BigInt(fraction.slice(0, 9).padEnd(9, '0'));
-  return sign === '-' ? -total : total;
+  return clampTime(sign === '-' ? -total : total);
 }
 
 const noNul = (value: string, key: string): string => {

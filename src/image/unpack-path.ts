@@ -13,7 +13,7 @@ export class EntryRefused extends Error {
   override readonly name = 'EntryRefused';
 }
 
-/** A directory in the layer: its descriptor (O_PATH, owned by the cache) and its path without symlinks. */
+/** A directory in the layer: its descriptor (O_PATH, owned by the cache, open until the entry is done) and its path without symlinks. */
 export interface Dir {
   readonly fd: number;
   readonly path: string;
@@ -46,14 +46,16 @@ export function must(result: number, what: string): number {
 export const joined = (dir: string, base: string): string => (dir === '' ? base : `${dir}/${base}`);
 
 export interface Hooks {
-  /** A missing parent was made at `path`. */
-  implied(dir: Dir): void;
+  /** A missing parent was made; `hidesLower` when it took the place of a whiteout. */
+  implied(dir: Dir, hidesLower: boolean): void;
   /** Whether `path` is a whiteout of this layer; if so it is removed, as something real takes its place. */
   uncover(parent: Dir, base: string, path: string): boolean;
 }
 
 export class LayerPaths {
-  private readonly dirs = new LRUCache<string, Dir>({ max: 256, dispose: (dir) => sys.close(dir.fd) });
+  private readonly dirs = new LRUCache<string, Dir>({ max: 256, dispose: (dir) => this.retired.push(dir.fd) });
+  /** Descriptors that left the cache while the present entry may still use them. */
+  private readonly retired: number[] = [];
   private readonly stat: StatBuffer = new BigInt64Array(STAT_WORDS);
 
   constructor(
@@ -61,9 +63,14 @@ export class LayerPaths {
     private readonly hooks: Hooks,
   ) {}
 
-  /** Forgets resolved directories: after one was removed or replaced. */
+  /** Forgets resolved directories: after one was removed or replaced. They stay open until `release`. */
   forget(): void {
     this.dirs.clear();
+  }
+
+  /** Closes what left the cache; no `Dir` handed out before may be used afterwards unless it is still cached. */
+  release(): void {
+    for (let fd = this.retired.pop(); fd !== undefined; fd = this.retired.pop()) sys.close(fd);
   }
 
   /** Mode of what `base` names in `dir`, 0 when nothing is there. */
@@ -123,14 +130,15 @@ export class LayerPaths {
     if (path.length > MAX_PATH) throw new EntryRefused(`its path is longer than ${MAX_PATH} bytes`);
     const parent = { fd: must(this.openDir(at.join('/')), 'open its directory'), path: at.join('/') };
     try {
-      if (create ? this.hooks.uncover(parent, part, path) : false) mode = 0;
+      const hidesLower = create && this.hooks.uncover(parent, part, path);
+      if (hidesLower) mode = 0;
       if (mode !== 0 && !create && (mode & Mode.FMT) === Mode.CHR) return false;
       if (mode !== 0) throw new EntryRefused('something in its path is not a directory');
       if (!create) return false;
       must(sys.mkdirat(parent.fd, part, 0o700), 'make its directory');
       const fd = must(this.openDir(path), 'open its directory');
       try {
-        this.hooks.implied({ fd, path });
+        this.hooks.implied({ fd, path }, hidesLower);
       } finally {
         sys.close(fd);
       }

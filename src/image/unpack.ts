@@ -26,7 +26,7 @@ export interface UnpackTarget {
   readonly dir: number;
   /** Descriptor of an empty directory on the same filesystem, for what later entries replace. */
   readonly trash: number;
-  /** Whether this process may chown and mknod (euid 0). */
+  /** Whether this process may chown and mknod: root of the initial user namespace. */
   readonly privileged: boolean;
   /** Names the layer in errors. */
   readonly label: string;
@@ -39,7 +39,7 @@ export class Unpacker implements TarSink {
   private readonly paths: LayerPaths;
   private readonly whiteouts = new Set<string>();
   /** Attributes of directories, set last: children change times, and modes may forbid to create them. */
-  private readonly directories = new Map<string, TarHeader | undefined>();
+  private readonly directories = new Map<string, TarHeader | undefined>([['', undefined]]);
   private file: { writer: SparseWriter; header: TarHeader } | undefined;
   private replaced = 0;
   private current = '';
@@ -47,13 +47,17 @@ export class Unpacker implements TarSink {
   constructor(private readonly target: UnpackTarget) {
     this.omitted = new Omissions(target.privileged);
     this.paths = new LayerPaths(target.dir, {
-      implied: (dir) => this.directories.set(dir.path, undefined),
+      implied: (dir, hidesLower) => {
+        this.directories.set(dir.path, undefined);
+        if (hidesLower) this.setOpaque(dir.fd, '');
+      },
       uncover: (parent, base, path) => this.uncover(parent, base, path),
     });
   }
 
   entry(header: TarHeader): void {
     this.current = header.name;
+    this.paths.release();
     this.guard(() => this.place(header));
   }
 
@@ -89,6 +93,7 @@ export class Unpacker implements TarSink {
     if (this.file) sys.close(this.file.writer.fd);
     this.file = undefined;
     this.paths.forget();
+    this.paths.release();
   }
 
   private guard(run: () => void): void {
@@ -180,7 +185,6 @@ export class Unpacker implements TarSink {
     if (!where || name === undefined || type === 0) throw new EntryRefused(`it is a hard link to ${target}, which is not in the same layer`);
     if (type === Mode.DIR) throw new EntryRefused(`it is a hard link to the directory ${target}`);
     if (from === path) return;
-    // `where` and `parent` stay open: two directories never evict each other from the cache.
     const link = (): number => sys.linkat(where.fd, name, parent.fd, base);
     must(this.orReplace(link, parent, base, path), 'create it');
   }

@@ -95,6 +95,8 @@ export interface Syscalls {
   socketpair(): [number, number] | number;
   /** Waits for an fd sent over `socket` (SCM_RIGHTS); -ENOTCONN when the peer closes without one. */
   receiveFd(socket: number): number;
+  dup2(from: number, to: number): number;
+  setsid(): number;
   /** umask(2) of the calling process: the old mask. */
   umask(mask: number): number;
 }

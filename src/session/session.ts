@@ -31,7 +31,7 @@ export class Session {
     private readonly filesystem: Filesystem,
     private readonly wishes: Wishes,
     private readonly events: SessionEvents,
-    private readonly request: Uint8Array,
+    request: Uint8Array,
     reply: Uint8Array,
   ) {
     this.#reader = new RequestReader(request);

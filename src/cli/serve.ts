@@ -1,0 +1,76 @@
+// Mounts and stays as its server: what `lamina mount` and `mount.lamina` have in common. In the background the process
+// leaves the terminal once the mount is usable and reports that on the fd its launcher waits on.
+
+import { closeSync, openSync, writeSync } from 'node:fs';
+import { sys } from '../native/load.js';
+import { planMount, type MountRequest } from '../transport/check.js';
+import { removeRecord, writeRecord } from '../transport/registry.js';
+import { MountServer, type ServedMount } from '../transport/server.js';
+
+export interface ServeOptions {
+  foreground: boolean;
+  /** Shown by `lamina ls`. */
+  image?: string;
+  /** After the mount is usable and before the terminal is left. */
+  announce?: (mount: ServedMount) => void;
+}
+
+/** The launcher's pipe: an exit code written here lets it go. */
+function reportReady(code: number): void {
+  const fd = Number(process.env['LAMINA_READY_FD'] ?? NaN);
+  if (!Number.isInteger(fd)) return;
+  try {
+    writeSync(fd, String(code));
+    closeSync(fd);
+  } catch {
+    // The launcher is gone; the mount stays, as after a successful start.
+  }
+}
+
+/** Ends the launcher's wait with a failure. */
+export function fail(message: string, code: number): never {
+  process.stderr.write(`lamina: ${message}\n`);
+  reportReady(code);
+  process.exit(code);
+}
+
+function leaveTerminal(): void {
+  sys.setsid();
+  process.chdir('/');
+  const nowhere = openSync('/dev/null', 'r+');
+  for (const fd of [0, 1, 2]) sys.dup2(nowhere, fd);
+  closeSync(nowhere);
+}
+
+/** Unmounts on a signal; a busy mount is detached, and this process serves it until its last user leaves. */
+function unmountOnSignals(mount: ServedMount): void {
+  const end = (): void => {
+    mount.unmount(false).catch(() => mount.unmount(true)).catch(() => process.exit(1));
+  };
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, end);
+}
+
+/** Mounts, serves until the mount ends, and exits. Errors of the request: a message, exit 1. */
+export async function serve(request: MountRequest, options: ServeOptions): Promise<void> {
+  let signalled = false;
+  let logTo = (message: string): void => void process.stderr.write(`lamina: ${message}\n`);
+  try {
+    // The worker takes as long to start as the checks take; they run side by side.
+    const server = new MountServer((message) => logTo(message));
+    const mount = await server.mount(planMount(request));
+    unmountOnSignals(mount);
+    process.on('SIGTERM', () => (signalled = true));
+    const record = writeRecord(mount, options.image);
+    options.announce?.(mount);
+    if (!options.foreground) {
+      leaveTerminal();
+      logTo = () => undefined;
+    }
+    reportReady(0);
+    await mount.ended;
+    removeRecord(record);
+  } catch (error) {
+    fail((error as Error).message, 1);
+  }
+  process.exit(signalled && options.foreground ? 1 : 0);
+}

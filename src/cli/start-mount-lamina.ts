@@ -1,0 +1,5 @@
+// Entry point of bin/mount.lamina.
+
+import { main } from './mount-lamina.js';
+
+main(process.argv.slice(2));

@@ -1,0 +1,92 @@
+// Which compression a stream has, told by its first bytes (media types and file names lie), and how to undo it:
+// gzip by node:zlib, the others by Debian's zstd, xz and bzip2. Used for archives and for layers.
+
+import { spawn } from 'node:child_process';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { createGunzip } from 'node:zlib';
+
+export type Compression = 'plain' | 'gzip' | 'zstd' | 'xz' | 'bzip2';
+
+/** Bytes that `sniff` wants to see. */
+export const SNIFF_BYTES = 6;
+
+/** 184D2A5x is a skippable frame, with which zstd:chunked and pzstd streams may begin. */
+export function sniff(start: Buffer): Compression {
+  if (start.length >= 2 && start.readUInt16BE(0) === 0x1f8b) return 'gzip';
+  if (start.length >= 4 && start.readUInt32BE(0) === 0x28b52ffd) return 'zstd';
+  if (start.length >= 4 && (start.readUInt32LE(0) & 0xfffffff0) >>> 0 === 0x184d2a50) return 'zstd';
+  if (start.length >= 6 && start.toString('latin1', 0, 6) === '\xfd7zXZ\0') return 'xz';
+  if (start.length >= 3 && start.toString('latin1', 0, 3) === 'BZh') return 'bzip2';
+  return 'plain';
+}
+
+/** Data does not decompress; the message says why, without naming the file. */
+export class CompressionError extends Error {
+  override readonly name = 'CompressionError';
+
+  constructor(
+    message: string,
+    /** Set when a program is missing: the Debian package to install. */
+    readonly missingPackage?: string,
+  ) {
+    super(message);
+  }
+}
+
+const PROGRAMS = {
+  zstd: { argv: ['zstd', '-dc', '-q'], package: 'zstd' },
+  xz: { argv: ['xz', '-dc', '-q'], package: 'xz-utils' },
+  bzip2: { argv: ['bzip2', '-dc', '-q'], package: 'bzip2' },
+} as const;
+
+type Sink = (piece: Buffer) => void;
+
+async function gunzip(source: Readable, sink: Sink, signal?: AbortSignal): Promise<void> {
+  const inflate = createGunzip({ chunkSize: 256 * 1024 });
+  let broken: CompressionError | undefined;
+  inflate.once('error', (error) => (broken = new CompressionError(`gzip: ${error.message}`)));
+  try {
+    await pipeline(source, inflate, (output: AsyncIterable<Buffer>) => drain(output, sink), { signal });
+  } catch (error) {
+    throw broken ?? error;
+  }
+}
+
+async function drain(output: AsyncIterable<Buffer>, sink: Sink): Promise<void> {
+  for await (const piece of output) sink(piece);
+}
+
+async function runProgram(kind: keyof typeof PROGRAMS, source: Readable, sink: Sink, signal?: AbortSignal): Promise<void> {
+  const { argv, package: debian } = PROGRAMS[kind];
+  const [program, ...args] = argv;
+  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+  let complaint = '';
+  child.stderr.on('data', (text: Buffer) => (complaint += text.toString('utf8').slice(0, 500)));
+  const ended = new Promise<string | undefined>((resolve, reject) => {
+    child.once('error', (error: NodeJS.ErrnoException) =>
+      reject(error.code === 'ENOENT' ? new CompressionError(`it is compressed with ${kind}, and the program ${program} is not installed`, debian) : error),
+    );
+    child.once('close', (code) => resolve(code === 0 ? undefined : complaint.trim() || `${program} failed with status ${code ?? 'unknown'}`));
+  });
+  // Settled below; without this a spawn failure counts as unhandled while the pipes fail first.
+  ended.catch(() => undefined);
+  const feed = pipeline(source, child.stdin, { signal }).catch((error: unknown) => error);
+  try {
+    await drain(child.stdout as AsyncIterable<Buffer>, sink);
+  } catch (error) {
+    child.kill('SIGKILL');
+    await ended.catch(() => undefined);
+    throw error;
+  }
+  const failed = await feed;
+  const reason = await ended;
+  signal?.throwIfAborted();
+  if (reason !== undefined) throw new CompressionError(`${kind}: ${reason.split('\n')[0] ?? reason}`);
+  if (failed instanceof Error && (failed as NodeJS.ErrnoException).code !== 'EPIPE') throw failed;
+}
+
+/** Feeds `source` through the decompressor into `sink`. Throws `CompressionError`, or what source or sink throw. */
+export function decompress(kind: Exclude<Compression, 'plain'>, source: Readable, sink: Sink, signal?: AbortSignal): Promise<void> {
+  return kind === 'gzip' ? gunzip(source, sink, signal) : runProgram(kind, source, sink, signal);
+}

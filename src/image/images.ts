@@ -1,0 +1,102 @@
+// Finding images that are loaded: by name, digest or id. Called by cli/, container/ and transport.
+
+import { JsonError } from './json.js';
+import { parseConfig } from './config.js';
+import type { ImageConfig } from './config.js';
+import { ImageError } from './image-error.js';
+import { canonicalName, familiarName, parseReference } from './reference.js';
+import type { ImageRecord, Store, Transaction } from '../store/index.js';
+
+export interface Image {
+  /** Hex sha256. */
+  readonly id: string;
+  readonly config: ImageConfig;
+  /** Directories, topmost first, each once. */
+  readonly layers: readonly string[];
+  /** Canonical names, in order. */
+  readonly references: readonly string[];
+  /** Bytes of regular files in its layers. */
+  readonly size: number;
+  readonly record: ImageRecord;
+}
+
+/** No such image, or an id that fits several; in Docker's words. */
+export class NoSuchImage extends Error {
+  override readonly name = 'NoSuchImage';
+}
+
+/**
+ * The layer directories, topmost first. Of a layer that occurs twice only the upper occurrence counts: all that the
+ * lower one says about a path, the upper one says again (and kernel overlayfs refuses the same directory twice).
+ */
+export function layerDirectories(store: Store, record: ImageRecord): string[] {
+  const topmost = [...record.layers].reverse().map((layer) => layer.key);
+  return [...new Set(topmost)].map((key) => store.layerDir(key));
+}
+
+async function describe(store: Store, records: Transaction, record: ImageRecord): Promise<Image> {
+  const references = (await records.list('reference')).filter(({ id }) => id === record.id).map(({ name }) => name);
+  let size = 0;
+  for (const { key } of record.layers) size += (await records.get('layer', key))?.size ?? 0;
+  try {
+    const config = parseConfig(record.config);
+    return { id: record.id, config, layers: layerDirectories(store, record), references, size, record };
+  } catch (error) {
+    if (!(error instanceof JsonError)) throw error;
+    throw new ImageError(`image ${record.id.slice(0, 12)}`, `its stored config is damaged: ${error.message}`, 'remove the image and load it again', error);
+  }
+}
+
+async function byIdPrefix(records: Transaction, text: string): Promise<ImageRecord | undefined> {
+  const prefix = /^(?:sha256:)?([0-9a-f]{1,64})$/.exec(text)?.[1];
+  if (prefix === undefined) return undefined;
+  const [first, second] = await records.list('image', prefix);
+  if (second) throw new NoSuchImage(`ambiguous id: "${text}" fits more than one image; give more of its digits`);
+  return first;
+}
+
+async function byReference(records: Transaction, text: string): Promise<ImageRecord | undefined> {
+  const { repository, tag, digest } = parseReference(text);
+  if (digest === undefined) {
+    const found = await records.get('reference', canonicalName(text));
+    return found && records.get('image', found.id);
+  }
+  const named = (await records.list('reference', `${repository}:`)).filter(({ name }) => tag === undefined || name === `${repository}:${tag}`);
+  for (const { id } of named) {
+    const image = await records.get('image', id);
+    if (image && (image.id === digest || image.manifest === digest)) return image;
+  }
+  return undefined;
+}
+
+/** How `text` was found: by a name, which a removal takes away first, or by an id. */
+export interface Found {
+  readonly record: ImageRecord;
+  /** The canonical name asked for; undefined when found by id. */
+  readonly name?: string;
+}
+
+/** A full id, then a name, then the beginning of an id. Throws `NoSuchImage` or `InvalidReference`. */
+export async function findImage(records: Transaction, text: string): Promise<Found> {
+  const isId = /^(?:sha256:)?[0-9a-f]{64}$/.test(text) || text.startsWith('sha256:');
+  const named = isId ? undefined : await byReference(records, text);
+  if (named) return { record: named, name: text.includes('@') ? undefined : canonicalName(text) };
+  const record = await byIdPrefix(records, text);
+  if (record) return { record };
+  throw new NoSuchImage(`No such image: ${isId || text.includes('@') ? text : familiarName(canonicalName(text))}`);
+}
+
+/** The image that `reference` (NAME[:TAG][@DIGEST] or an id or its beginning) stands for. */
+export function resolveImage(store: Store, reference: string): Promise<Image> {
+  return store.transaction(async (records) => describe(store, records, (await findImage(records, reference)).record));
+}
+
+/** All images, last created first. */
+export function listImages(store: Store): Promise<Image[]> {
+  return store.transaction(async (records) => {
+    const images: Image[] = [];
+    for (const record of await records.list('image')) images.push(await describe(store, records, record));
+    const time = (image: Image): number => Date.parse(image.config.created ?? '') || 0;
+    return images.sort((a, b) => time(b) - time(a) || (a.id < b.id ? -1 : 1));
+  });
+}

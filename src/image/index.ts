@@ -1,0 +1,13 @@
+// Images as their callers see them: load, find, list, remove.
+
+export { loadImage } from './load.js';
+export type { Loaded, LoadedImage, LoadEvent, LoadOptions } from './load.js';
+export { layerDirectories, listImages, NoSuchImage, resolveImage } from './images.js';
+export type { Image } from './images.js';
+export { ImageInUse, removeImage } from './remove.js';
+export type { Removed, RemoveOptions } from './remove.js';
+export { ImageError } from './image-error.js';
+export { canonicalName, familiarName, InvalidReference, parseReference, splitTag } from './reference.js';
+export type { Reference } from './reference.js';
+export type { ImageConfig, RunConfig } from './config.js';
+export type { Platform } from './plan.js';

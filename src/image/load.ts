@@ -1,0 +1,210 @@
+// Loads the images of an archive: plans, unpacks what is missing into the store's staging directory, then publishes
+// layers and records in one transaction. All or nothing: an error leaves no directory and no record.
+
+import { closeSync, constants, fsyncSync, mkdirSync, openSync, readFileSync, renameSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { errnoText } from '../abi/errno.js';
+import { sys } from '../native/load.js';
+import { removeTree } from '../store/index.js';
+import type { Change, ImageRecord, Store, Transaction } from '../store/index.js';
+import { openArchive } from './archive.js';
+import type { Archive } from './archive.js';
+import { parseConfig } from './config.js';
+import { planArchive } from './docker-archive.js';
+import { ImageError, MAKE_AGAIN } from './image-error.js';
+import { streamLayer } from './layer-stream.js';
+import { withJson } from './plan.js';
+import type { ImagePlan, LayerPlan, Platform } from './plan.js';
+import { canonicalName } from './reference.js';
+import { Unpacker } from './unpack.js';
+
+/** A step of a load. `done` and `total` are bytes of the archive. */
+export type LoadEvent =
+  | { readonly kind: 'layer'; readonly diffId: string; readonly done: number; readonly total: number }
+  | { readonly kind: 'sync' };
+
+export interface LoadOptions {
+  /** Called often; must be quick. */
+  readonly progress?: (event: LoadEvent) => void;
+  readonly signal?: AbortSignal;
+  /** The host's by default. */
+  readonly platform?: Platform;
+  /** Names a single image, in place of the names in the archive. */
+  readonly name?: string;
+}
+
+export interface LoadedImage {
+  /** Hex sha256. */
+  readonly id: string;
+  /** Canonical names it was given. */
+  readonly names: readonly string[];
+}
+
+export interface Loaded {
+  readonly images: readonly LoadedImage[];
+  /** Kinds of things that could not be kept (without privilege: owners, devices), with their counts. */
+  readonly omitted: ReadonlyMap<string, number>;
+}
+
+interface Staged {
+  /** The directory to publish as layers/<key>. */
+  readonly path: string;
+  readonly size: number;
+}
+
+const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64', ia32: '386', ppc64: 'ppc64le', s390x: 's390x', riscv64: 'riscv64', arm: 'arm' };
+
+function hostPlatform(): Platform {
+  return { os: 'linux', architecture: ARCHITECTURES[process.arch] ?? process.arch };
+}
+
+/** Root of the initial user namespace: in any other, chown, mknod and trusted xattrs are limited. */
+function isPrivileged(): boolean {
+  if (process.geteuid?.() !== 0) return false;
+  return /^\s*0\s+0\s+4294967295\s*$/.test(readFileSync('/proc/self/uid_map', 'latin1'));
+}
+
+function openDirectory(path: string): number {
+  return openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+}
+
+class Load {
+  private readonly staged = new Map<string, Staged>();
+  readonly omitted = new Map<string, number>();
+
+  constructor(
+    private readonly store: Store,
+    private readonly staging: string,
+    private readonly options: LoadOptions,
+  ) {}
+
+  /** Unpacks and publishes until the store has all; a layer can vanish meanwhile when its last image is removed. */
+  async run(plans: readonly ImagePlan[]): Promise<void> {
+    for (;;) {
+      const missing = await this.store.transaction((records) => this.missing(records, plans));
+      for (const layer of missing) await this.unpack(layer);
+      if (missing.length > 0) this.sync();
+      this.options.signal?.throwIfAborted();
+      if (await this.store.transaction((records) => this.publish(records, plans))) return;
+    }
+  }
+
+  private async missing(records: Transaction, plans: readonly ImagePlan[]): Promise<LayerPlan[]> {
+    const found = new Map<string, LayerPlan>();
+    for (const layer of plans.flatMap((plan) => plan.layers)) {
+      if (this.staged.has(layer.diffId) || found.has(layer.diffId)) continue;
+      if (!(await records.get('layer', layer.diffId))) found.set(layer.diffId, layer);
+    }
+    return [...found.values()];
+  }
+
+  private async unpack(layer: LayerPlan): Promise<void> {
+    const { piece, diffId, digest, label } = layer;
+    if (!piece) throw new ImageError(label, 'it is missing from the archive', MAKE_AGAIN);
+    const path = join(this.staging, diffId);
+    const trash = join(this.staging, `${diffId}-replaced`);
+    for (const dir of [path, join(path, 'diff'), trash]) mkdirSync(dir, { mode: 0o700 });
+    const target = { dir: openDirectory(join(path, 'diff')), trash: openDirectory(trash), privileged: isPrivileged(), label };
+    const unpacker = new Unpacker(target);
+    const { progress, signal } = this.options;
+    try {
+      const report = progress && ((done: number): void => progress({ kind: 'layer', diffId, done, total: piece.size }));
+      await streamLayer({ piece, diffId, digest, label, signal, progress: report }, unpacker);
+      unpacker.finish();
+    } finally {
+      unpacker.close();
+      closeSync(target.dir);
+      closeSync(target.trash);
+    }
+    for (const [kind, count] of unpacker.omitted.counts) this.omitted.set(kind, (this.omitted.get(kind) ?? 0) + count);
+    this.staged.set(diffId, { path, size: unpacker.size });
+  }
+
+  /** Everything unpacked must be on disk before a record can say that it is. */
+  private sync(): void {
+    this.options.progress?.({ kind: 'sync' });
+    const fd = openDirectory(this.staging);
+    const result = sys.syncfs(fd);
+    closeSync(fd);
+    if (result < 0) throw new ImageError(this.staging, `cannot write the layers to disk: ${errnoText(result)}`, 'nothing was loaded: check the disk and load it again');
+  }
+
+  /** False when a layer that was there is gone. */
+  private async publish(records: Transaction, plans: readonly ImagePlan[]): Promise<boolean> {
+    if ((await this.missing(records, plans)).length > 0) return false;
+    const changes = await this.recordChanges(records, plans);
+    const moved: string[] = [];
+    try {
+      for (const { table, key } of changes) {
+        const staged = table === 'layer' ? this.staged.get(key) : undefined;
+        if (!staged || (await records.get('layer', key))) continue;
+        renameSync(staged.path, dirname(this.store.layerDir(key)));
+        moved.push(key);
+      }
+      const layers = openDirectory(join(this.store.root, 'layers'));
+      fsyncSync(layers);
+      closeSync(layers);
+      await records.commit(changes);
+    } catch (error) {
+      for (const key of moved) renameSync(dirname(this.store.layerDir(key)), join(this.staging, key));
+      throw error;
+    }
+    return true;
+  }
+
+  private async recordChanges(records: Transaction, plans: readonly ImagePlan[]): Promise<Change[]> {
+    const changes: Change[] = [];
+    const users = new Map<string, number>();
+    for (const plan of plans) {
+      for (const name of plan.names) changes.push({ table: 'reference', key: name, value: { name, id: plan.id } });
+      if (await records.get('image', plan.id)) continue;
+      changes.push({ table: 'image', key: plan.id, value: imageRecord(plan) });
+      for (const key of new Set(plan.layers.map((layer) => layer.diffId))) users.set(key, (users.get(key) ?? 0) + 1);
+    }
+    for (const [key, added] of users) {
+      const known = await records.get('layer', key);
+      const size = known?.size ?? this.staged.get(key)?.size ?? 0;
+      changes.push({ table: 'layer', key, value: { key, size, images: (known?.images ?? 0) + added } });
+    }
+    return changes;
+  }
+}
+
+function imageRecord(plan: ImagePlan): ImageRecord {
+  const layers = plan.layers.map(({ diffId, chainId }) => ({ key: diffId, diffId, chainId }));
+  return { id: plan.id, config: plan.config, layers, manifest: plan.manifest, loadedAt: Date.now() };
+}
+
+/** One plan per image, names joined; configs checked now, so that later readers can rely on them. */
+function merged(archive: Archive, plans: readonly ImagePlan[], name: string | undefined): ImagePlan[] {
+  const byId = new Map<string, ImagePlan>();
+  for (const plan of plans) {
+    withJson(archive, `config ${plan.id}`, plan.config, () => parseConfig(plan.config));
+    const names = [...new Set([...(byId.get(plan.id)?.names ?? []), ...plan.names])];
+    byId.set(plan.id, { ...plan, names });
+  }
+  const images = [...byId.values()];
+  if (name === undefined) return images;
+  const [only] = images;
+  if (images.length !== 1 || !only) throw new ImageError(archive.label, `it holds ${images.length} images, and one name was given`, 'load it without a name');
+  return [{ ...only, names: [canonicalName(name)] }];
+}
+
+/**
+ * Loads every image of `source`: the path of an archive or of an OCI layout directory, or a stream.
+ * Errors: `ImageError` for the archive's faults and a full disk, `StoreError` for the store's, the signal's reason when aborted.
+ */
+export async function loadImage(store: Store, source: string | NodeJS.ReadableStream, options: LoadOptions = {}): Promise<Loaded> {
+  const staging = store.makeStaging();
+  let archive: Archive | undefined;
+  try {
+    archive = await openArchive(source, staging, options.signal);
+    const plans = merged(archive, planArchive(archive, options.platform ?? hostPlatform()), options.name);
+    const load = new Load(store, staging, options);
+    await load.run(plans);
+    return { images: plans.map(({ id, names }) => ({ id, names })), omitted: load.omitted };
+  } finally {
+    archive?.close();
+    removeTree(staging);
+  }
+}

@@ -1,0 +1,85 @@
+// Getting a mounted /dev/fuse fd: mount(2) as root (or with CAP_SYS_ADMIN in a user namespace), fusermount3 otherwise.
+
+import { spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import { errno, errnoText } from '../abi/errno.js';
+import { sys } from '../native/load.js';
+import { MNT_DETACH, MountFlag } from '../native/syscalls.js';
+import { MountError } from './layers.js';
+
+export interface FuseMountOptions {
+  /** Shown as the mount's source. */
+  source: string;
+  /** Users other than the one who mounts may enter. */
+  allowOther: boolean;
+  readOnly: boolean;
+  /** suid bits and device nodes count; only root can grant it. */
+  suidDev: boolean;
+}
+
+const SUBTYPE = 'lamina';
+
+function openFuse(): number {
+  try {
+    return openSync('/dev/fuse', 'r+');
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code;
+    if (code === 'ENOENT' || code === 'ENODEV' || code === 'ENXIO') {
+      throw new MountError('/dev/fuse is missing: load the kernel module (modprobe fuse), or give the container the device (--device /dev/fuse)');
+    }
+    if (code === 'EACCES' || code === 'EPERM') {
+      throw new MountError('/dev/fuse: permission denied: run as root, or install fuse3 for rootless mounts');
+    }
+    throw cause;
+  }
+}
+
+function mountDirectly(target: string, options: FuseMountOptions): number {
+  const fd = openFuse();
+  const data = [
+    `fd=${fd}`, 'rootmode=40000', `user_id=${process.getuid?.() ?? 0}`, `group_id=${process.getgid?.() ?? 0}`,
+    'default_permissions', ...(options.allowOther ? ['allow_other'] : []),
+  ].join(',');
+  const flags = (options.suidDev ? 0 : MountFlag.NOSUID | MountFlag.NODEV) | (options.readOnly ? MountFlag.RDONLY : 0);
+  const error = sys.mount(options.source, Buffer.from(target).toString('latin1'), `fuse.${SUBTYPE}`, flags, data);
+  if (!error) return fd;
+  closeSync(fd);
+  if (error === -errno.EPERM) throw new MountError(`${target}: not permitted to mount: run as root, or install fuse3 for rootless mounts`);
+  throw new MountError(`${target}: mount failed: ${errnoText(error)}`);
+}
+
+/** fusermount3 mounts and sends the fd back over a socket that it inherits. */
+async function mountByHelper(target: string, options: FuseMountOptions): Promise<number> {
+  const pair = sys.socketpair();
+  if (typeof pair === 'number') throw new MountError(`socketpair: ${errnoText(pair)}`);
+  const [ours, theirs] = pair;
+  const wanted = [
+    `fsname=${options.source}`, `subtype=${SUBTYPE}`, 'default_permissions',
+    ...(options.allowOther ? ['allow_other'] : []), ...(options.readOnly ? ['ro'] : []),
+  ].join(',');
+  const child = spawn('fusermount3', ['-o', wanted, '--', target], {
+    stdio: ['ignore', 'ignore', 'pipe', theirs], env: { ...process.env, _FUSE_COMMFD: '3' },
+  });
+  let complaint = '';
+  child.stderr?.on('data', (chunk: Buffer) => (complaint += chunk.toString()));
+  const status = await new Promise<number | NodeJS.ErrnoException>((resolve) => {
+    child.once('error', resolve);
+    child.once('close', (code) => resolve(code ?? 1));
+  });
+  closeSync(theirs);
+  const fd = status === 0 ? sys.receiveFd(ours) : -1;
+  closeSync(ours);
+  if (fd >= 0) return fd;
+  if (typeof status !== 'number') throw new MountError(`${target}: mounting without root needs fusermount3: install the package fuse3`);
+  throw new MountError(`${target}: ${complaint.trim() || `fusermount3 exited with ${status}`}`);
+}
+
+/** Mounts on `target` and returns the fd that serves it. Errors: MountError. */
+export async function mountFuse(target: string, options: FuseMountOptions): Promise<number> {
+  return process.geteuid?.() === 0 ? mountDirectly(target, options) : mountByHelper(target, options);
+}
+
+/** Unmounts from a process that does not serve the mount. `lazy` detaches a busy one. 0 or -errno. */
+export function unmountFuse(target: string, lazy: boolean): number {
+  return sys.umount2(Buffer.from(target).toString('latin1'), (lazy ? MNT_DETACH : 0) | 8);
+}

@@ -1,0 +1,49 @@
+// Opening what a plan names: layers, upper and work become places of a native mount. Runs in the worker.
+
+import { sys } from '../native/load.js';
+import { NodeFlag, type NativeMount, type PlaceId } from '../native/mount.js';
+import { AT_FDCWD, Open } from '../native/syscalls.js';
+import { errnoText } from '../abi/errno.js';
+import type { LayerStack } from '../union/stack.js';
+import { emptyDirectory } from '../union/work.js';
+import type { MountPlan } from './plan.js';
+
+/** Something the plan names cannot be used; the message is for the user. */
+export class MountError extends Error {
+  override readonly name = 'MountError';
+}
+
+function openDirectory(path: string, what: string): number {
+  const fd = sys.openat2(AT_FDCWD, path, Open.PATH | Open.DIRECTORY, 0, 0);
+  if (fd < 0) throw new MountError(`${what} ${path}: ${errnoText(fd)}`);
+  return fd;
+}
+
+/** `<workdir>/work`, made if missing and emptied: what a crash left there was never published. */
+function openWork(workdir: string): number {
+  const parent = openDirectory(workdir, 'work directory');
+  sys.mkdirat(parent, 'work', 0o700);
+  const fd = sys.openat2(parent, 'work', Open.RDONLY | Open.DIRECTORY | Open.NOFOLLOW, 0, 0);
+  sys.close(parent);
+  if (fd < 0) throw new MountError(`work directory ${workdir}/work: ${errnoText(fd)}`);
+  const error = emptyDirectory(fd);
+  if (error) {
+    sys.close(fd);
+    throw new MountError(`work directory ${workdir}/work cannot be emptied: ${errnoText(error)}`);
+  }
+  return fd;
+}
+
+/** Adds the plan's layers to `native`, the first root being the one whose filesystem the mount shows. */
+export function openLayers(native: NativeMount, plan: MountPlan): LayerStack {
+  const scheme = plan.scheme;
+  let upper: PlaceId | undefined;
+  let work: PlaceId | undefined;
+  if (plan.upper !== undefined && plan.work !== undefined) {
+    upper = native.addRoot(openDirectory(plan.upper, 'upper directory'), NodeFlag.writable);
+    work = native.addRoot(openWork(plan.work), 0);
+  }
+  const flags = upper === undefined ? NodeFlag.readOnly : 0;
+  const lowers = plan.lowers.map((path) => native.addRoot(openDirectory(path, 'lower directory'), flags));
+  return { upper, work, lowers, scheme, volatile: plan.volatile };
+}

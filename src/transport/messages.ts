@@ -1,0 +1,18 @@
+// What the mounting thread and the serving worker say to each other.
+
+import type { MountStats } from '../native/mount.js';
+import type { MountPlan } from './plan.js';
+
+export type ToWorker =
+  | { type: 'serve'; mount: number; fuseFd: number; plan: MountPlan }
+  | { type: 'stats'; mount: number; reply: number }
+  | { type: 'stop' };
+
+export type FromWorker =
+  | { type: 'started'; wakeFd: number }
+  /** The kernel got its INIT answer. */
+  | { type: 'ready'; mount: number }
+  | { type: 'failed'; mount: number; message: string }
+  | { type: 'ended'; mount: number }
+  | { type: 'stats'; reply: number; stats: MountStats | undefined }
+  | { type: 'log'; message: string };

@@ -1,0 +1,125 @@
+// The option string of overlay mounts, as fuse-overlayfs and mount(8) take it: comma-separated, with backslash escapes
+// and double quotes, empty elements tolerated. Used by mount.lamina and by everything that speaks its contract.
+
+import type { MountRequest } from './check.js';
+
+export interface OverlayArguments {
+  positional: string[];
+  options: string[];
+  foreground: boolean;
+  help: boolean;
+  version: boolean;
+}
+
+/** Splits an argv of mount.lamina: options may stand anywhere, the last positional is the target. */
+export function splitArguments(argv: readonly string[]): OverlayArguments {
+  const out: OverlayArguments = { positional: [], options: [], foreground: false, help: false, version: false };
+  for (let i = 0; i < argv.length; i++) {
+    const arg = argv[i] ?? '';
+    if (arg === '-o') out.options.push(argv[++i] ?? '');
+    else if (arg.startsWith('-o')) out.options.push(arg.slice(2));
+    else if (arg === '-f' || arg === '-d' || arg === '--debug') out.foreground = true;
+    else if (arg === '-h' || arg === '--help') out.help = true;
+    else if (arg === '-V' || arg === '--version') out.version = true;
+    else if (arg === '-n' || arg === '-s' || arg === '-v') continue; // mount(8) passes these to helpers
+    else out.positional.push(arg);
+  }
+  return out;
+}
+
+/** Splits at `separator` outside quotes and escapes; keeps the escapes for the next level. */
+function split(text: string, separator: string): string[] {
+  const parts: string[] = [];
+  let part = '';
+  let quoted = false;
+  for (let i = 0; i < text.length; i++) {
+    const char = text[i] ?? '';
+    if (char === '\\' && i + 1 < text.length) {
+      part += char + (text[++i] ?? '');
+    } else if (char === '"') {
+      quoted = !quoted;
+    } else if (char === separator && !quoted) {
+      parts.push(part);
+      part = '';
+    } else {
+      part += char;
+    }
+  }
+  parts.push(part);
+  return parts;
+}
+
+function unescape(text: string): string {
+  return text.replace(/\\(.)/gs, '$1');
+}
+
+/** Directories of a lowerdir value: `A:B`, a colon in a name written `\:`. */
+export function splitLowers(value: string): string[] {
+  return split(value, ':').filter((part) => part !== '').map(unescape);
+}
+
+/** Accepted and without effect here: what the kernel or our design does anyway. */
+const IGNORED = new Set([
+  'suid', 'nosuid', 'dev', 'nodev', 'exec', 'noexec', 'atime', 'noatime', 'diratime', 'nodiratime', 'relatime', 'rw',
+  'allow_other', 'allow_root', 'default_permissions', 'threaded', 'writeback', 'fast_ino', 'static_nlink', 'splice_move',
+  'splice_read', 'splice_write', 'no_splice_move', 'no_splice_read', 'no_splice_write', 'kernel_cache', 'max_write',
+  'context', 'noxattrs', 'metacopy', 'index', 'xino', 'nfs_export', 'userxattr', 'private', 'defaults', 'user', 'users',
+]);
+
+type Request = Omit<MountRequest, 'target'>;
+
+/** The request that the options make, with what was not understood; or an error message. */
+export function parseOverlayOptions(options: readonly string[]): { request: Request; unknown: string[] } | string {
+  const unknown: string[] = [];
+  const lowers: string[] = [];
+  const request: Request = { lowers };
+  for (const option of options.flatMap((text) => split(text, ','))) {
+    if (option === '') continue;
+    const equals = option.indexOf('=');
+    const key = equals < 0 ? option : option.slice(0, equals);
+    const value = equals < 0 ? '' : option.slice(equals + 1);
+    const error = applyOption(request, lowers, key, value);
+    if (error === 'unknown') unknown.push(option);
+    else if (error !== undefined) return error;
+  }
+  if (lowers.length === 0) return 'no lowerdir specified';
+  if (request.upper !== undefined && request.work === undefined) return 'workdir not specified';
+  return { request, unknown };
+}
+
+function applyOption(request: Request, lowers: string[], key: string, value: string): string | undefined {
+  switch (key) {
+    case 'lowerdir':
+      lowers.splice(0, lowers.length, ...splitLowers(value));
+      return undefined;
+    case 'lowerdir+':
+      lowers.push(unescape(value));
+      return undefined;
+    case 'upperdir':
+      request.upper = unescape(value);
+      return undefined;
+    case 'workdir':
+      request.work = unescape(value);
+      return undefined;
+    case 'timeout':
+      if (!(Number(value) >= 0)) return `timeout=${value}: not a number of seconds`;
+      request.timeout = Number(value);
+      return undefined;
+    case 'volatile':
+      request.volatile = true;
+      return undefined;
+    case 'fsync':
+      request.volatile = value === '0';
+      return undefined;
+    case 'noacl':
+      request.posixAcl = false;
+      return undefined;
+    case 'ro':
+      request.readOnly = true;
+      return undefined;
+    case 'redirect_dir':
+      return undefined;
+    default:
+      return IGNORED.has(key) ? undefined : 'unknown';
+  }
+}

@@ -1,0 +1,82 @@
+// What is mounted, for other processes: a record per mount in the run directory, written when it is usable, removed when
+// it ends. A record whose process is gone is dropped by whoever reads it.
+
+import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { RoutePlan } from './plan.js';
+import type { ServedMount } from './server.js';
+
+export interface MountRecord {
+  target: string;
+  pid: number;
+  /** Start time of the process in clock ticks since boot: a pid alone may be someone else's by now. */
+  started: string;
+  image: string | undefined;
+  lowers: string[];
+  upper: string | undefined;
+  work: string | undefined;
+  routes: RoutePlan[];
+  /** ISO 8601. */
+  mountedAt: string;
+  /** Control socket of the server. */
+  socket: string;
+}
+
+/** `LAMINA_RUN`, /run/lamina for root, else a directory of the user's own. */
+export function runDirectory(): string {
+  if (process.env['LAMINA_RUN']) return process.env['LAMINA_RUN'];
+  if (process.geteuid?.() === 0) return '/run/lamina';
+  return process.env['XDG_RUNTIME_DIR'] ? join(process.env['XDG_RUNTIME_DIR'], 'lamina') : `/tmp/lamina-${process.geteuid?.() ?? 0}`;
+}
+
+/** Field 22 of /proc/PID/stat; undefined when there is no such process. */
+function startTime(pid: number): string | undefined {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return text.slice(text.lastIndexOf(')') + 2).split(' ')[19];
+  } catch {
+    return undefined;
+  }
+}
+
+/** Publishes a live mount; returns the record's path. */
+export function writeRecord(mount: ServedMount, image: string | undefined): string {
+  const directory = runDirectory();
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const base = join(directory, `${process.pid}-${Buffer.from(mount.plan.target).toString('hex').slice(-40)}`);
+  const { target, lowers, upper, work, routes } = mount.plan;
+  const record: MountRecord = {
+    target, lowers, upper, work, routes, image,
+    pid: process.pid, started: startTime(process.pid) ?? '', mountedAt: new Date().toISOString(), socket: `${base}.sock`,
+  };
+  writeFileSync(`${base}.tmp`, JSON.stringify(record), { mode: 0o600 });
+  renameSync(`${base}.tmp`, `${base}.json`);
+  return `${base}.json`;
+}
+
+export function removeRecord(path: string): void {
+  rmSync(path, { force: true });
+  rmSync(path.replace(/json$/, 'sock'), { force: true });
+}
+
+/** Records of mounts whose server lives; others are dropped from disk. */
+export function readRecords(): MountRecord[] {
+  let names: string[];
+  try {
+    names = readdirSync(runDirectory());
+  } catch {
+    return [];
+  }
+  const records: MountRecord[] = [];
+  for (const name of names.filter((each) => each.endsWith('.json')).sort()) {
+    const path = join(runDirectory(), name);
+    try {
+      const record = JSON.parse(readFileSync(path, 'utf8')) as MountRecord;
+      if (startTime(record.pid) === record.started) records.push(record);
+      else removeRecord(path);
+    } catch {
+      // Removed by its server between our listing and reading it.
+    }
+  }
+  return records;
+}

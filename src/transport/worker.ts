@@ -1,0 +1,107 @@
+// The serving worker: runs the native loop for its mounts. The loop keeps this thread; a message from the mounting
+// thread comes with a write to the wake fd, which makes the loop return.
+
+import { parentPort, receiveMessageOnPort } from 'node:worker_threads';
+import { OUT_HEADER } from '../abi/protocol.js';
+import { Loop, Mount } from '../native/load.js';
+import { MAX_WRITE } from '../session/negotiate.js';
+import { Session } from '../session/session.js';
+import { Union } from '../union/union.js';
+import { openLayers } from './layers.js';
+import type { FromWorker, ToWorker } from './messages.js';
+import type { MountPlan } from './plan.js';
+import { addRoutes } from './routes.js';
+import { ServedUnion } from './served-union.js';
+
+const PAGE = 4096;
+/** Fds that one mount keeps open on its layers. */
+const FD_LIMIT = 4096;
+
+function tell(message: FromWorker): void {
+  parentPort?.postMessage(message);
+}
+
+const log = (message: string): void => tell({ type: 'log', message });
+
+const request = new Uint8Array(MAX_WRITE + PAGE);
+const reply = new Uint8Array(MAX_WRITE + OUT_HEADER + PAGE);
+const sessions = new Map<number, Session>();
+let stopping = false;
+
+const loop = new Loop({
+  request,
+  reply,
+  decide: (mount, opcode, node, length) => sessions.get(mount)?.decide(opcode, node, length) ?? -5,
+  copyUp: (mount, node, length) => sessions.get(mount)?.copyUp(node, length) ?? -5,
+  tidy: (mount) => {
+    sessions.get(mount)?.tidy();
+    return 0;
+  },
+  ended: (mount) => {
+    sessions.get(mount)?.native.detach();
+    sessions.delete(mount);
+    tell({ type: 'ended', mount });
+    return 0;
+  },
+});
+
+function serve(mount: number, fuseFd: number, plan: MountPlan): void {
+  const native = new Mount(FD_LIMIT);
+  native.attach(fuseFd);
+  native.setOptions({ userXattr: plan.scheme === 'user', attrTimeout: plan.timeout, entryTimeout: plan.timeout });
+  try {
+    const union = new Union(native, openLayers(native, plan), log);
+    const cacheDirs = plan.routes.every((route) => route.tier === 'bind');
+    const wishes = { passthrough: plan.passthrough, cacheDirs, posixAcl: plan.posixAcl };
+    const events = {
+      ready: (refusal?: string) => tell(refusal === undefined ? { type: 'ready', mount } : { type: 'failed', mount, message: refusal }),
+      log,
+    };
+    const session = new Session(native, new ServedUnion(union), wishes, events, request, reply);
+    union.makeRoot();
+    addRoutes(native, union, plan.routes);
+    sessions.set(mount, session);
+    const error = loop.add(mount, native);
+    if (error) throw new Error(`the serving loop does not take the mount: errno ${-error}`);
+  } catch (error) {
+    native.detach();
+    sessions.delete(mount);
+    tell({ type: 'failed', mount, message: (error as Error).message });
+  }
+}
+
+function obey(message: ToWorker): void {
+  switch (message.type) {
+    case 'serve':
+      serve(message.mount, message.fuseFd, message.plan);
+      break;
+    case 'stats':
+      tell({ type: 'stats', reply: message.reply, stats: sessions.get(message.mount)?.native.stats() });
+      break;
+    case 'stop':
+      stopping = true;
+  }
+}
+
+/** Serves until woken, obeys, and lets the event loop turn once before serving on. */
+function turn(): void {
+  for (let item = parentPort && receiveMessageOnPort(parentPort); item; item = parentPort && receiveMessageOnPort(parentPort)) {
+    obey(item.message as ToWorker);
+  }
+  if (stopping) {
+    parentPort?.close();
+    return;
+  }
+  if (sessions.size === 0) {
+    parentPort?.once('message', (message: ToWorker) => {
+      obey(message);
+      turn();
+    });
+    return;
+  }
+  loop.run();
+  setImmediate(turn);
+}
+
+tell({ type: 'started', wakeFd: loop.wakeFd() });
+turn();
