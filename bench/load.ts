@@ -2,7 +2,7 @@
 
 import { mkdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { run } from './process.js';
+import { run, type RunOptions } from './process.js';
 
 export const root = join(__dirname, '../..');
 const source = join(root, 'bench/load.cc');
@@ -41,13 +41,13 @@ function isSample(value: unknown): value is Sample {
 }
 
 /** Runs one subcommand of load.cc and returns its line. Errors: rejects with load's own explanation. */
-export async function load(args: readonly string[], cwd?: string): Promise<Sample> {
-  const line: unknown = JSON.parse(await run([program, ...args], { cwd }));
+export async function load(args: readonly string[], options: RunOptions = {}): Promise<Sample> {
+  const line: unknown = JSON.parse(await run([program, ...args], options));
   if (!isSample(line)) throw new Error(`load ${args[0] ?? ''}: unexpected output`);
   return line;
 }
 
 /** Seconds from start to exit of a shell script, without the time Node needs to start it. */
 export async function timeScript(script: string, cwd: string): Promise<number> {
-  return (await load(['run', 'sh', '-ec', script], cwd)).ns / 1e9;
+  return (await load(['run', 'sh', '-ec', script], { cwd })).ns / 1e9;
 }

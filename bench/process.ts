@@ -2,11 +2,14 @@
 // under test may hang. An interrupt (main.ts) kills what runs, makes later `run`s fail, and leaves cleanup able to run.
 
 import { spawn, type ChildProcess } from 'node:child_process';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 
 export interface RunOptions {
   /** Milliseconds until the whole process group is killed. Default 300,000. */
   limit?: number;
   cwd?: string;
+  /** A file for stderr: for commands that leave a server behind, which must not be left with a broken pipe. */
+  log?: string;
   /** Runs although the bench was interrupted: for cleanup. */
   evenInterrupted?: boolean;
 }
@@ -36,11 +39,14 @@ export function killGroup(child: ChildProcess): void {
 
 const environment = { ...process.env, LC_ALL: 'C', GIT_CONFIG_GLOBAL: '/dev/null', GIT_CONFIG_NOSYSTEM: '1' };
 
-/** Starts a command in its own process group with stdout and stderr piped. The caller ends it. */
-export function start(command: readonly string[], cwd?: string): ChildProcess {
+/**
+ * Starts a command in its own process group with stdout piped, and stderr too unless a descriptor is given for it.
+ * The caller ends it.
+ */
+export function start(command: readonly string[], cwd?: string, stderr: number | 'pipe' = 'pipe'): ChildProcess {
   const [file, ...args] = command;
   if (file === undefined) throw new Error('empty command');
-  return spawn(file, args, { cwd, detached: true, env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
+  return spawn(file, args, { cwd, detached: true, env: environment, stdio: ['ignore', 'pipe', stderr] });
 }
 
 /**
@@ -49,7 +55,9 @@ export function start(command: readonly string[], cwd?: string): ChildProcess {
  */
 export function run(command: readonly string[], options: RunOptions = {}): Promise<string> {
   if (interrupted && !options.evenInterrupted) return Promise.reject(new Error('interrupted'));
-  const child = start(command, options.cwd);
+  const log = options.log === undefined ? undefined : openSync(options.log, 'w');
+  const child = start(command, options.cwd, log);
+  if (log !== undefined) closeSync(log);
   running.add(child);
   return new Promise<string>((resolve, reject) => {
     const out: Buffer[] = [];
@@ -58,11 +66,12 @@ export function run(command: readonly string[], options: RunOptions = {}): Promi
     const settle = (problem?: string): void => {
       running.delete(child);
       clearTimeout(timer);
-      // a daemon that kept our pipes open must not keep the bench alive
+      // a server that kept our pipes open must not keep the bench alive
       child.stdout?.destroy();
       child.stderr?.destroy();
+      const said = options.log === undefined ? Buffer.concat(err).toString() : readFileSync(options.log, 'utf8');
       if (problem === undefined) resolve(Buffer.concat(out).toString());
-      else reject(new Error(`${command.join(' ').slice(0, 300)}: ${problem}\n${Buffer.concat(err).toString().trim()}`));
+      else reject(new Error(`${command.join(' ').slice(0, 300)}: ${problem}\n${said.trim()}`));
     };
     const timer = setTimeout(() => {
       killGroup(child);

@@ -127,13 +127,18 @@ async function takeDown(path: string, server: number | undefined): Promise<void>
   }
 }
 
+/** Where a mount command and the server it leaves behind write their stderr. */
+export function logOf(at: string): string {
+  return `${at}.log`;
+}
+
 /** Mounts `target` over `stack` at `at` (created when missing). A plain directory is `at` itself. */
 export async function mount(undo: Undo, target: Target, stack: Stack, at: string): Promise<Mounted> {
   mkdirSync(at, { recursive: true });
   const command = target.command?.(stack, at) ?? [];
   if (command.length === 0) return { target, path: at, command, server: undefined, unmount: () => Promise.resolve() };
   const unmount = undo.push(() => takeDown(at, serverPid(at)));
-  await run(command, { limit: 60_000 });
+  await run(command, { limit: 60_000, log: logOf(at) });
   if (minorOf(at) === undefined)
     throw new Error(`${target.name}: its mount command succeeded, yet nothing is mounted at ${at}`);
   return { target, path: at, command, server: serverPid(at), unmount };

@@ -9,7 +9,7 @@ import { dropCaches } from '../host.js';
 import { load } from '../load.js';
 import { killGroup, pause, run, start, until } from '../process.js';
 import { cpuTime, residentBytes } from '../server.js';
-import { adopt, mount, type Mounted, type Stack, type Target } from '../targets.js';
+import { adopt, logOf, mount, type Mounted, type Stack, type Target } from '../targets.js';
 
 const layers = 50;
 const lower = { better: 'lower', cache: 'warm' } as const;
@@ -73,7 +73,9 @@ async function timeMount(bench: Bench, target: Target, stack: Stack, record: boo
   const at = join(bench.directory(), 'm');
   mkdirSync(at);
   const unmount = adopt(bench.undo, at);
-  const { ns, exit_ns: exit } = await load(['mounttime', join(at, 'bottom'), ...(target.command?.(own, at) ?? [])]);
+  const command = target.command?.(own, at) ?? [];
+  const { ns, exit_ns: exit } = await load(['mounttime', join(at, 'bottom'), ...command], { log: logOf(at) });
+  bench.commands.set(target.name, command);
   await unmount();
   if (!record) return;
   bench.record(cases.usable, target.name, ns / 1e6);
