@@ -17,7 +17,6 @@ export interface StoreOptions {
 export class Store {
   private level: Level<string, unknown> | undefined;
   private held = false;
-  private swept = false;
   private tail: Promise<unknown> = Promise.resolve();
 
   constructor(
@@ -69,8 +68,9 @@ export class Store {
   }
 
   private async open(): Promise<Level<string, unknown>> {
-    this.level ??= await openDatabase(join(this.root, 'db'), this.options.waitMs ?? 10_000);
-    if (!this.swept) await this.sweepLayers(this.level);
+    if (this.level) return this.level;
+    this.level = await openDatabase(join(this.root, 'db'), this.options.waitMs ?? 10_000);
+    await this.sweepLayers(this.level);
     return this.level;
   }
 
@@ -88,7 +88,6 @@ export class Store {
     const records = new Transaction(level);
     const known = new Set((await records.list('layer')).map((layer) => layer.key));
     const orphans = readdirSync(join(this.root, 'layers')).filter((name) => !known.has(name));
-    this.swept = true;
     if (orphans.length === 0) return;
     const staging = this.makeStaging();
     for (const name of orphans) renameSync(join(this.root, 'layers', name), join(staging, name));
