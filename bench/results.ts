@@ -6,6 +6,7 @@ import { ratio, summaries, type Bench, type Figure, type Workload } from './benc
 import { chart } from './chart.js';
 import type { Machine } from './host.js';
 import { judgeFigure } from './limits.js';
+import { root } from './load.js';
 
 function asJson(figure: Figure): Record<string, unknown> {
   const series = Object.fromEntries(
@@ -23,11 +24,15 @@ export function writeResults(bench: Bench, workload: Workload, machine: Machine)
   const { out, quick } = bench.options;
   mkdirSync(out, { recursive: true });
   const path = join(out, `${workload.name}.json`);
+  const portable = (text: string): string => text.replaceAll(bench.scratch, '$SCRATCH').replaceAll(`${root}/`, '');
   const commands = Object.fromEntries(
-    [...bench.commands].map(([name, command]) => [name, command.join(' ').replaceAll(bench.scratch, '$SCRATCH')]),
+    [...bench.commands].map(([name, command]) => [name, portable(command.join(' '))]),
   );
-  const [failed, idle] = [Object.fromEntries(bench.failed), bench.idle];
-  const skipped = Object.fromEntries(bench.skipped);
+  const [failed, idle] = [
+    Object.fromEntries([...bench.failed].map(([name, reason]) => [name, portable(reason)])),
+    bench.idle,
+  ];
+  const skipped = Object.fromEntries([...bench.skipped].map(([name, reason]) => [name, portable(reason)]));
   const result = {
     workload: workload.name,
     title: workload.title,
