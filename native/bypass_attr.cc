@@ -112,8 +112,10 @@ int opSetattr(Request& request) {
   int error = checkWritable(request, node);
   if (error) return error;
   constexpr uint32_t kChanges = kFattrMode | kFattrUid | kFattrGid | kFattrSize | kFattrAtime | kFattrMtime;
-  // valid == 0 is how the kernel asks for suid clearing before a passthrough write (fuse-kernel facts 1.3).
-  bool kill = (in->valid & kFattrKillSuidgid) || !(in->valid & (kChanges | kFattrAtimeNow | kFattrMtimeNow));
+  // valid == 0 is how the kernel asks for suid clearing before a passthrough write (Linux: fuse_setattr with
+  // ATTR_KILL_*). Root gets it too, when only file capabilities are to go, and those the kernel removes itself.
+  bool bare = !(in->valid & (kChanges | kFattrAtimeNow | kFattrMtimeNow));
+  bool kill = (in->valid & kFattrKillSuidgid) || (bare && request.in.uid != 0);
   if (in->valid & kFattrSize) error = setSize(request, node, *in);
   if (!error && (in->valid & (kFattrUid | kFattrGid))) error = setOwner(request, node, *in);
   if (!error && kill) error = killSuidgid(request.mount, node);

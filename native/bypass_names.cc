@@ -176,6 +176,8 @@ int opMake(Request& request) {
   std::string_view name;
   if (!readCreation(request, &what, &name)) return -EINVAL;
   if (isUnionName(dir.node, name)) return -EINVAL;
+  // Nobody may make what means "nothing is here" (Linux: ovl_mknod).
+  if (!dir.node->has(kNodeRoute) && S_ISCHR(what.mode) && what.rdev == 0) return -EPERM;
   int fd = makeObject(dir.fd, std::string(name).c_str(), what);
   if (fd == -EEXIST) return existsOrWhiteout(dir, name);
   if (fd < 0) return fd;

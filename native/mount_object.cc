@@ -348,6 +348,7 @@ Napi::Value MountObject::stats(Info info) {
 Napi::Value MountObject::direntStart(Info info) {
   size_t room = std::min<size_t>(uintArg(info, 0), reply_.size);
   dirents_ = std::make_unique<DirentWriter>(reply_.data, room, info[1].ToBoolean().Value());
+  direntTag_ = bigArg(info, 2);
   return info.Env().Undefined();
 }
 
@@ -359,7 +360,7 @@ Napi::Value MountObject::direntAdd(Info info) {
   Node* parent = node(info, 4);
   if (!dir || !parent) return number(info, -ESTALE);
   bool dots = name == "." || name == "..";
-  int64_t off = static_cast<int64_t>(idArg(info, 2));
+  int64_t off = static_cast<int64_t>(idArg(info, 2)) | direntTag_;
   uint32_t type = uintArg(info, 3);
   struct statx st;
   int error = statAt(mount_->places.fd(dir), dots ? "" : name.c_str(), &st);

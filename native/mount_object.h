@@ -76,6 +76,7 @@ class MountObject : public Napi::ObjectWrap<MountObject> {
   Napi::Reference<Napi::Uint8Array> replyArray_;
   Span reply_;
   std::unique_ptr<DirentWriter> dirents_;
+  int64_t direntTag_ = 0;
 };
 
 }  // namespace lamina

@@ -144,6 +144,7 @@ Napi::Value Readdir(Args info) {
   if (lseek(fd, 0, SEEK_SET) < 0) return number(info, -errno);
   auto names = Napi::Array::New(info.Env());
   std::vector<uint8_t> types;
+  std::vector<int64_t> offsets;  // of the dots too, marked by their place among the names
   alignas(8) char buffer[65536];
   for (;;) {
     long got = syscall(SYS_getdents64, fd, buffer, sizeof buffer);
@@ -153,7 +154,10 @@ Napi::Value Readdir(Args info) {
       auto* entry = reinterpret_cast<linux_dirent64*>(buffer + at);
       at += entry->reclen;
       size_t length = strlen(entry->name);
+      offsets.push_back(entry->off);
+      offsets.push_back(static_cast<int64_t>(types.size()));
       if (entry->name[0] == '.' && (length == 1 || (length == 2 && entry->name[1] == '.'))) continue;
+      offsets.back()++;
       names.Set(static_cast<uint32_t>(types.size()), bytes(info.Env(), entry->name, length));
       types.push_back(entry->type);
     }
@@ -163,6 +167,9 @@ Napi::Value Readdir(Args info) {
   auto out = Napi::Object::New(info.Env());
   out.Set("names", names);
   out.Set("types", typeArray);
+  auto offsetArray = Napi::BigInt64Array::New(info.Env(), offsets.size());
+  if (!offsets.empty()) memcpy(offsetArray.Data(), offsets.data(), offsets.size() * sizeof(int64_t));
+  out.Set("offsets", offsetArray);
   return out;
 }
 

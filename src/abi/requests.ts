@@ -48,6 +48,10 @@ export class RequestReader {
     return this.#bytes.readUInt32LE(IN_HEADER + offset);
   }
 
+  u64(offset: number): bigint {
+    return this.#bytes.readBigUInt64LE(IN_HEADER + offset);
+  }
+
   /** A 64-bit value that is known to fit a double: nodeids, counters, directory offsets of our own making. */
   u53(offset: number): number {
     return this.u32(offset) + this.u32(offset + 4) * 0x1_0000_0000;
@@ -117,6 +121,6 @@ export function readRenaming(reader: RequestReader, opcode: number, length: numb
 }
 
 /** READDIR and READDIRPLUS: offset and size of the reply. */
-export function readReaddir(reader: RequestReader): { offset: number; size: number } {
-  return { offset: reader.u53(8), size: reader.u32(16) };
+export function readReaddir(reader: RequestReader): { offset: bigint; size: number } {
+  return { offset: reader.u64(8), size: reader.u32(16) };
 }

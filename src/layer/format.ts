@@ -64,6 +64,9 @@ export interface LayerEntries {
   present: Map<string, number>;
   /** Names that this layer hides in the layers below. */
   whiteouts: Set<string>;
+  /** Pairs (d_off, names up to there) of the directory itself, and its names in that order. */
+  offsets: BigInt64Array;
+  names: string[];
 }
 
 function isXattrWhiteout(dirfd: number, name: string): boolean {
@@ -97,7 +100,7 @@ export function readLayerDirectory(fd: number, xattrWhiteouts: boolean): LayerEn
       present.set(name, type);
     }
   });
-  return { present, whiteouts };
+  return { present, whiteouts, offsets: listing.offsets, names: listing.names };
 }
 
 /** Makes a whiteout at a free name. 0 or -errno; needs no privilege since Linux 5.8. */

@@ -130,7 +130,8 @@ export interface NativeMount {
   takeRegistered(): NodeId[];
   stats(): MountStats;
 
-  direntStart(size: number, plus: boolean): void;
+  /** Starts a reply; `tag` is or-ed into every offset. */
+  direntStart(size: number, plus: boolean, tag: bigint): void;
   /**
    * Appends an entry: 1 or the nodeid entered, 0 when the reply is full, -errno when the object is gone.
    * `enter` only matters for READDIRPLUS: false leaves the entry to a later lookup.

@@ -67,9 +67,10 @@ export interface Syscalls {
   listxattr(dirfd: number, path: string): string[] | number;
   /**
    * All entries of the directory `fd` (O_RDONLY), from its start, "." and ".." left out.
-   * Two parallel arrays: names, and d_type values. -errno on failure.
+   * Two parallel arrays: names, and d_type values; `offsets` holds pairs (d_off, number of names up to there), the dots
+   * among them. -errno on failure.
    */
-  readdir(fd: number): { names: string[]; types: Uint8Array } | number;
+  readdir(fd: number): { names: string[]; types: Uint8Array; offsets: BigInt64Array } | number;
   /**
    * Copies `length` bytes (or to the end when -1) of data and holes from `src` to `dst`, both regular files open for
    * read and write: FICLONE for a whole file, else copy_file_range per data extent, else pread/pwrite.

@@ -25,7 +25,7 @@ export interface Filesystem {
   unlink(parent: NodeId, name: string): number;
   rmdir(parent: NodeId, name: string): number;
   rename(parent: NodeId, args: Renaming): number;
-  readdir(directory: NodeId, offset: number, size: number, plus: boolean): number;
+  readdir(directory: NodeId, offset: bigint, size: number, plus: boolean): number;
   /** Makes a node writable. `length` < 0: with all its data. */
   copyUp(node: NodeId, length: bigint): number;
   /** The kernel no longer knows these directories. */

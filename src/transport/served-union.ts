@@ -36,7 +36,7 @@ export class ServedUnion implements Filesystem {
   rename(parent: NodeId, args: Renaming): number {
     return rename(this.union, parent, args);
   }
-  readdir(directory: NodeId, offset: number, size: number, plus: boolean): number {
+  readdir(directory: NodeId, offset: bigint, size: number, plus: boolean): number {
     return readdir(this.union, directory, offset, size, plus);
   }
   copyUp(node: NodeId, length: bigint): number {

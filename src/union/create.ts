@@ -68,6 +68,8 @@ function makeAndEnter(union: Union, parent: NodeId, what: Creation, owner: Owner
 
 /** mkdir, mknod, symlink. */
 export function make(union: Union, parent: NodeId, what: Creation, owner: Owner): Answer {
+  // Nobody may make what means "nothing is here" (Linux: ovl_mknod).
+  if ((what.mode & Mode.FMT) === Mode.CHR && what.rdev === 0) return -errno.EPERM;
   const made = makeAndEnter(union, parent, what, owner);
   if (typeof made === 'number') return made;
   if (made.fd > 0) sys.close(made.fd);

@@ -44,6 +44,11 @@ export class DirectoryIndex {
   readonly order: string[] = [];
   /** Whiteouts by name (`.wh.x`, xattr), per place: they hide names in the places below but leave no device to see. */
   readonly hidden = new Map<PlaceIndex, Set<string>>();
+  /**
+   * Set when the native side listed this directory before we did: a reader may still come back with an offset of the
+   * backing directory. Position of the next name by such an offset.
+   */
+  resume: Map<bigint, number> | undefined;
 
   set(name: string, place: PlaceIndex, type: number): void {
     const known = this.entries.get(name);
@@ -79,6 +84,8 @@ export class UnionDirectory {
   reading = false;
   /** Its name is gone. */
   removed = false;
+  /** The native side served it before: see DirectoryIndex.resume. */
+  takenOver = false;
 
   constructor(
     readonly id: NodeId,

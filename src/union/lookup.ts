@@ -1,6 +1,6 @@
 // Merged lookup: which layers a name lives in, and the index of a directory's names.
 
-import { isWhiteoutDevice, readLayerDirectory, readMarks, type DirectoryMarks } from '../layer/format.js';
+import { isWhiteoutDevice, readLayerDirectory, readMarks, type DirectoryMarks, type LayerEntries } from '../layer/format.js';
 import { sys } from '../native/load.js';
 import type { NativeMount, NodeId, PlaceId } from '../native/mount.js';
 import { Mode, Open, STAT_WORDS, Stat } from '../native/syscalls.js';
@@ -38,7 +38,21 @@ function indexPlace(native: NativeMount, dir: UnionDirectory, at: PlaceIndex, in
     if (!index.entries.has(name)) index.setWhiteout(name, at);
   }
   if (entries.whiteouts.size > 0) index.hidden.set(at, entries.whiteouts);
+  if (dir.takenOver) noteOffsets(index, entries);
   return 0;
+}
+
+/** Remembers where a reader of the backing directory goes on in the index (the first listing is that of its only place). */
+function noteOffsets(index: DirectoryIndex, { offsets, names }: LayerEntries): void {
+  if (index.resume) return;
+  const resume = new Map<bigint, number>();
+  let position = 0;
+  for (let i = 0, seen = 0; i < offsets.length; i += 2) {
+    const upTo = Number(offsets[i + 1]);
+    for (; seen < upTo; seen++) if (index.order[position] === names[seen]) position++;
+    resume.set(offsets[i] ?? 0n, position);
+  }
+  index.resume = resume;
 }
 
 /** Reads every layer's names of `dir`. Errors: -errno of the first layer that cannot be read. */

@@ -8,6 +8,8 @@ import type { Answer } from './stack.js';
 import type { Union } from './union.js';
 
 const DOTS = 2;
+/** Set in our offsets in a directory whose backing directory gave out offsets of its own. */
+const TAG = 1n << 61n;
 
 /** Adds "." and ".."; false when the reply is full. */
 function addDots(union: Union, dir: UnionDirectory, from: number): boolean {
@@ -38,14 +40,22 @@ function addNames(union: Union, dir: UnionDirectory, index: DirectoryIndex, from
   return true;
 }
 
-export function readdir(union: Union, id: NodeId, offset: number, size: number, plus: boolean): Answer {
+/** Where to go on: 0 and 1 are the dots, then names by position. */
+function startAt(index: DirectoryIndex, offset: bigint): number {
+  if (!index.resume || offset === 0n) return Number(offset);
+  if (offset & TAG) return Number(offset ^ TAG);
+  return (index.resume.get(offset) ?? 0) + DOTS;
+}
+
+export function readdir(union: Union, id: NodeId, offset: bigint, size: number, plus: boolean): Answer {
   const dir = union.directory(id);
   if (typeof dir === 'number') return dir;
   if (dir.removed) return 0;
   const index = union.index(dir);
   if (typeof index === 'number') return index;
-  union.native.direntStart(size, plus);
-  const complete = addDots(union, dir, offset) && addNames(union, dir, index, Math.max(offset - DOTS, 0), plus);
+  union.native.direntStart(size, plus, index.resume ? TAG : 0n);
+  const from = startAt(index, offset);
+  const complete = addDots(union, dir, from) && addNames(union, dir, index, Math.max(from - DOTS, 0), plus);
   dir.reading = !complete;
   return union.native.direntLength();
 }

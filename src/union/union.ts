@@ -64,6 +64,7 @@ export class Union {
     const writable = (flags & NodeFlag.writable) !== 0;
     const layer = writable ? [] : [this.#layerOf(id)];
     const dir = new UnionDirectory(id, writable ? place : undefined, writable ? [] : [place], layer, new Set());
+    dir.takenOver = true;
     this.#directories.set(id, dir);
     // From here on its names are in our index, so every change must come by us.
     this.native.setNodeFlags(id, NodeFlag.union, 0);
