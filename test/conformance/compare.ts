@@ -29,41 +29,58 @@ function against(op: Op, outcome: Outcome | undefined): string | undefined {
   return undefined;
 }
 
-/** Paths at which two trees differ, one sentence each, at most `limit`. */
-export function treeDifferences(a: Tree, b: Tree, nameA: string, nameB: string, limit = 5): string[] {
-  const found: string[] = [];
-  for (const path of [...new Set([...Object.keys(a), ...Object.keys(b)])].sort()) {
-    if (a[path] === b[path]) continue;
-    if (found.length === limit) return [...found, 'and more'];
-    found.push(`'${path}' is ${a[path] ?? 'absent'} on ${nameA}, ${b[path] ?? 'absent'} on ${nameB}`);
-  }
-  return found;
+/** What differs, and the sentence about it. */
+interface Difference {
+  readonly subject: string;
+  readonly text: string;
 }
 
-function comparePair(item: Case, a: Kind, first: Result, b: Kind, second: Result): string[] {
-  const found: string[] = [];
+/** Paths at which two trees differ. */
+function treeDifferences(a: Tree, b: Tree, nameA: string, nameB: string): Difference[] {
+  const paths = [...new Set([...Object.keys(a), ...Object.keys(b)])].sort();
+  return paths
+    .filter((path) => a[path] !== b[path])
+    .map((path) => ({ subject: path, text: `'${path}' is ${a[path] ?? 'absent'} on ${nameA}, ${b[path] ?? 'absent'} on ${nameB}` }));
+}
+
+function comparePair(item: Case, a: Kind, first: Result, b: Kind, second: Result): Difference[] {
+  const found: Difference[] = [];
   item.ops.forEach((op, i) => {
     const left = first.outcomes[i];
     const right = second.outcomes[i];
     if (isDeepStrictEqual(left, right)) return;
-    found.push(`op ${i} ${tellOp(op)}: ${a} ${tell(left)}, ${b} ${tell(right)}`);
+    found.push({ subject: `op ${i}`, text: `op ${i} ${tellOp(op)}: ${a} ${tell(left)}, ${b} ${tell(right)}` });
   });
-  if (first.tree && second.tree) found.push(...treeDifferences(first.tree, second.tree, a, b).map((text) => `final tree: ${text}`));
-  return found;
+  if (!first.tree || !second.tree) return found;
+  const trees = treeDifferences(first.tree, second.tree, a, b);
+  return [...found, ...trees.map(({ subject, text }) => ({ subject: `tree ${subject}`, text: `final tree: ${text}` }))];
 }
 
 function compareAfter(item: Case, kind: Kind, result: Result): string[] {
-  const found: string[] = [];
-  const check = (after: Tree | undefined, how: string): void => {
-    if (!after || !result.tree) return;
-    found.push(...treeDifferences(result.tree, after, kind, how).map((text) => `tree after: ${text}`));
-  };
-  check(result.remounted, `${kind} mounted again`);
-  if (item.kernelTree === undefined) {
-    check(result.asKernelUpper, `kernel overlayfs on lamina's upper`);
-    check(result.asKernelLower, `kernel overlayfs with lamina's upper as a lower`);
-  }
-  return found;
+  const check = (after: Tree | undefined, how: string): string[] =>
+    !after || !result.tree ? [] : treeDifferences(result.tree, after, kind, how).map(({ text }) => `tree after: ${text}`);
+  const again = check(result.remounted, `${kind} mounted again`);
+  if (item.kernelTree !== undefined) return again;
+  return [
+    ...again,
+    ...check(result.asKernelUpper, `kernel overlayfs on lamina's upper`),
+    ...check(result.asKernelLower, `kernel overlayfs with lamina's upper as a lower`),
+  ];
+}
+
+/** lamina against two references that may themselves differ: each outcome and path must be as on one of them. */
+function compareEither(item: Case, lamina: Result, plain: Result, overlay: Result): Difference[] {
+  const first = comparePair(item, 'plain', plain, 'lamina', lamina);
+  const subjects = new Set(first.map(({ subject }) => subject));
+  return comparePair(item, 'overlay', overlay, 'lamina', lamina).filter(({ subject }) => subjects.has(subject));
+}
+
+function comparePairs(item: Case, results: ReadonlyMap<Kind, Result>): Difference[] {
+  const [plain, overlay, lamina] = (['plain', 'overlay', 'lamina'] as const).map((kind) => results.get(kind));
+  if (item.either === true && plain && overlay) return lamina ? compareEither(item, lamina, plain, overlay) : [];
+  const [reference, ...others] = [...results];
+  if (reference === undefined) return [];
+  return others.flatMap(([kind, result]) => comparePair(item, reference[0], reference[1], kind, result));
 }
 
 /** Every difference that the results of a case show; empty when all agree. */
@@ -78,9 +95,6 @@ export function compare(item: Case, results: ReadonlyMap<Kind, Result>): string[
       });
     found.push(...compareAfter(item, kind, result));
   }
-  const whole = [...results].filter(([, result]) => result.broken === undefined);
-  const [reference] = whole;
-  if (reference === undefined) return found;
-  for (const [kind, result] of whole.slice(1)) found.push(...comparePair(item, reference[0], reference[1], kind, result));
-  return found;
+  const whole = new Map([...results].filter(([, result]) => result.broken === undefined));
+  return [...found, ...comparePairs(item, whole).map(({ text }) => text)];
 }

@@ -5,6 +5,9 @@ import { formatCases, manyLayerCases, nameCases, ownCases, readdirCases, rootCas
 import { readOnlyCases } from './cases/read-only.js';
 import { conform } from './run.js';
 
+// A hang is found by the limits of the single operations; this one is for all of them together.
+t.setTimeout(300_000);
+
 void t.test('layers', (sub) => conform(sub, [...formatCases, ...typeChangeCases, ...manyLayerCases]));
 void t.test('names and listings', (sub) => conform(sub, [...nameCases, ...readdirCases, ...ownCases]));
 void t.test('the root', (sub) => conform(sub, rootCases));

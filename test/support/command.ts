@@ -63,13 +63,14 @@ export async function waitFor(what: string, holds: () => boolean | Promise<boole
   }
 }
 
-/** Pids of the living processes whose environment has the entry `NAME=value`. */
-export function processesWith(entry: string): number[] {
+/** Pids of the living processes whose environment has an entry that begins with `start`, as in `NAME=value`. */
+export function processesWith(start: string): number[] {
   const found: number[] = [];
   for (const name of readdirSync('/proc')) {
     if (!/^\d+$/.test(name) || Number(name) === process.pid) continue;
     try {
-      if (readFileSync(`/proc/${name}/environ`, 'latin1').split('\0').includes(entry)) found.push(Number(name));
+      const entries = readFileSync(`/proc/${name}/environ`, 'latin1').split('\0');
+      if (entries.some((entry) => entry.startsWith(start))) found.push(Number(name));
     } catch {
       // Ended meanwhile, or not ours to read.
     }

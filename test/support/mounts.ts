@@ -1,6 +1,7 @@
 // Mounts for tests: a stack of layers on disk, shown as a plain directory, by kernel overlayfs or by mount.lamina,
 // with a child process to run operations in it. Whatever happens, nothing of it stays: see `Rig.dispose`, `leaks`.
 
+import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { abortFuse, command, mountTable, mustCommand, processesWith, waitFor } from './command.js';
@@ -31,6 +32,7 @@ export class Rig {
   readonly point = join(this.root, 'mnt');
   readonly dirs: Dirs;
   private child: Worker | undefined;
+  private aborted = false;
 
   private constructor(
     readonly kind: Kind,
@@ -89,12 +91,14 @@ export class Rig {
 
   /** Fails every request in flight, so that processes which hang in the mount can end. */
   abort(): void {
+    this.aborted = true;
     abortFuse(this.point);
   }
 
   /** Removes the mount, the server and the directories, by force where needed. Never throws for a broken mount. */
   async dispose(): Promise<void> {
-    const clean = await this.endWorker().then(() => this.down()).then(() => true, () => false);
+    await this.endWorker();
+    const clean = !this.aborted && (await this.down().then(() => true, () => false));
     if (!clean) {
       this.abort();
       for (let tries = 0; tries < 10 && this.mounted(); tries++) await command(['umount', '-l', this.point]);
@@ -191,9 +195,28 @@ export function unavailable(kind: Kind): Promise<string | undefined> {
 /** Set where every test must run (CI): a reason to skip is then a failure. */
 export const privilegedRequired = process.env['LAMINA_REQUIRE_PRIVILEGED'] === '1';
 
+const ownMounts = (): string[] => mountTable().map((entry) => entry.point).filter((point) => point.includes(`/${testTag}-`));
+const ownDirs = (): string[] => readdirSync(scratchRoot).filter((name) => name.startsWith(`${testTag}-`));
+const ownServers = (): number[] => processesWith(`LAMINA_TEST_RIG=${join(scratchRoot, testTag)}-`);
+
 /** What this process's rigs left behind; empty when nothing. */
 export function leaks(): string[] {
-  const left = mountTable().filter((entry) => entry.point.includes(`/${testTag}-`)).map((entry) => `mount ${entry.point}`);
-  for (const name of readdirSync(scratchRoot)) if (name.startsWith(`${testTag}-`)) left.push(`directory ${name}`);
-  return left;
+  return [
+    ...ownMounts().map((point) => `mount ${point}`),
+    ...ownServers().map((pid) => `server ${pid}`),
+    ...ownDirs().map((name) => `directory ${name}`),
+  ];
 }
+
+/** A test that is killed, by its own time limit for one, takes its mounts along. */
+function removeAll(): void {
+  for (const point of ownMounts()) {
+    abortFuse(point);
+    spawnSync('umount', ['-l', point], { timeout: 5_000 });
+  }
+  for (const pid of ownServers()) killQuietly(pid);
+  for (const name of ownDirs()) spawnSync('rm', ['-rf', '--one-file-system', join(scratchRoot, name)], { timeout: 30_000 });
+}
+
+process.on('exit', removeAll);
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => process.exit(1));

@@ -53,7 +53,7 @@ export class Worker {
   }
 
   /** Runs `ops` with `cwd` as current directory, one after the other, whatever each ends with. */
-  run(cwd: string, ops: readonly Op[], limitMs = 20_000): Promise<Outcome[]> {
+  run(cwd: string, ops: readonly Op[], limitMs = 15_000): Promise<Outcome[]> {
     const id = this.nextId++;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => this.expire(id, limitMs), limitMs);
