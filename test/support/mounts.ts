@@ -219,4 +219,5 @@ function removeAll(): void {
 }
 
 process.on('exit', removeAll);
-for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => process.exit(1));
+// SIGALRM is what tap sends first.
+for (const signal of ['SIGALRM', 'SIGTERM', 'SIGINT'] as const) process.once(signal, () => process.exit(1));
