@@ -77,6 +77,16 @@ Napi::Value MountObject::addRoot(Info info) {
   return keepPlace(info, root);
 }
 
+Napi::Value MountObject::seal(Info info) {
+  for (Root& root : mount_->roots) {
+    if (!(root.nodeFlags & kNodeRoute)) root.nodeFlags |= kNodeReadOnly;
+  }
+  mount_->nodes.forEach([](Node* node) {
+    if (!node->has(kNodeRoute)) node->flags |= kNodeReadOnly;
+  });
+  return info.Env().Undefined();
+}
+
 Napi::Value MountObject::placeChild(Info info) {
   Place* parent = place(info, 0);
   if (!parent) return number(info, -EBADF);
@@ -386,6 +396,7 @@ Napi::Function MountObject::define(Napi::Env env) {
     InstanceMethod<&MountObject::attach>("attach"),
     InstanceMethod<&MountObject::detach>("detach"),
     InstanceMethod<&MountObject::addRoot>("addRoot"),
+    InstanceMethod<&MountObject::seal>("seal"),
     InstanceMethod<&MountObject::placeChild>("placeChild"),
     InstanceMethod<&MountObject::placeOfNode>("placeOfNode"),
     InstanceMethod<&MountObject::placeDrop>("placeDrop"),

@@ -28,6 +28,7 @@ class MountObject : public Napi::ObjectWrap<MountObject> {
   Napi::Value detach(Info info);
   // places
   Napi::Value addRoot(Info info);
+  Napi::Value seal(Info info);
   Napi::Value placeChild(Info info);
   Napi::Value placeOfNode(Info info);
   Napi::Value placeDrop(Info info);

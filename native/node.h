@@ -82,6 +82,12 @@ class Nodes {
   /** Destroys the node when neither kernel, child nor handle needs it. */
   bool release(Node* node);
 
+  template <typename Each>
+  void forEach(Each each) {
+    for (Node* node : byId_) {
+      for (; node; node = node->nextById) each(node);
+    }
+  }
   size_t size() const { return count_; }
   /** Ids of union directories destroyed since the last call: TypeScript drops what it keeps for them. */
   std::vector<uint64_t> takeDropped() { return std::move(dropped_); }

@@ -69,6 +69,8 @@ export interface NativeMount {
 
   /** A layer, route or work directory over `fd` (owned). Its nodes get `nodeFlags`. Returns its root place. */
   addRoot(fd: number, nodeFlags: number): PlaceId;
+  /** From here on the union is read-only; routes keep their own mode. */
+  seal(): void;
   placeChild(parent: PlaceId, name: string): PlaceId;
   placeOfNode(node: NodeId): PlaceId;
   placeDrop(place: PlaceId): number;

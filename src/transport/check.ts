@@ -120,6 +120,12 @@ function checkRoute(route: RouteRequest, tier: RoutePlan['tier']): RoutePlan {
   return { source, destination: route.destination, readOnly: route.readOnly, tier };
 }
 
+/** Shallow first, so that a mountpoint inside another route lands in that route (Docker: sortMounts). */
+function sortRoutes(routes: readonly RouteRequest[]): RouteRequest[] {
+  const depth = (route: RouteRequest): number => route.destination.split('/').filter(Boolean).length;
+  return [...routes].sort((a, b) => depth(a) - depth(b));
+}
+
 /** Checks a request. Errors: MountError that names the thing, the cause and the next step. */
 export function planMount(request: MountRequest): MountPlan {
   if (request.lowers.length === 0) throw new MountError('no lower directory: give an image or --lower DIR[:DIR...]');
@@ -136,9 +142,10 @@ export function planMount(request: MountRequest): MountPlan {
   return {
     target,
     lowers,
-    upper: request.readOnly ? undefined : writeSide?.upper,
-    work: request.readOnly ? undefined : writeSide?.work,
-    routes: (request.routes ?? []).map((route) => checkRoute(route, tier)),
+    upper: writeSide?.upper,
+    work: writeSide?.work,
+    readOnly: request.readOnly ?? false,
+    routes: sortRoutes(request.routes ?? []).map((route) => checkRoute(route, tier)),
     scheme: root ? 'trusted' : 'user',
     volatile: request.volatile ?? false,
     passthrough: (request.passthrough ?? true) && root,

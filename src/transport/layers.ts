@@ -14,7 +14,7 @@ export class MountError extends Error {
 }
 
 function openDirectory(path: string, what: string): number {
-  const fd = sys.openat2(AT_FDCWD, path, Open.PATH | Open.DIRECTORY, 0, 0);
+  const fd = sys.openat2(AT_FDCWD, Buffer.from(path).toString('latin1'), Open.PATH | Open.DIRECTORY, 0, 0);
   if (fd < 0) throw new MountError(`${what} ${path}: ${errnoText(fd)}`);
   return fd;
 }

@@ -10,8 +10,8 @@ export type ToWorker =
 
 export type FromWorker =
   | { type: 'started'; wakeFd: number }
-  /** The kernel got its INIT answer. */
-  | { type: 'ready'; mount: number }
+  /** The kernel got its INIT answer. `paths`: where each route of the plan is in the root. */
+  | { type: 'ready'; mount: number; paths: string[] }
   | { type: 'failed'; mount: number; message: string }
   | { type: 'ended'; mount: number }
   | { type: 'stats'; reply: number; stats: MountStats | undefined }

@@ -21,7 +21,10 @@ export interface MountPlan {
   lowers: string[];
   upper: string | undefined;
   work: string | undefined;
+  /** Shallow first. */
   routes: RoutePlan[];
+  /** The union refuses every write, though mountpoints may have been made in upper before. */
+  readOnly: boolean;
   scheme: XattrScheme;
   volatile: boolean;
   /** Data of union files in the kernel; false relays it. */

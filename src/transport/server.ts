@@ -7,6 +7,7 @@ import { Worker } from 'node:worker_threads';
 import { errno } from '../abi/errno.js';
 import { sys } from '../native/load.js';
 import type { MountStats } from '../native/mount.js';
+import { bindRoutes, unbindBelow } from './bind.js';
 import { mountFuse, unmountFuse } from './fuse-device.js';
 import { MountError } from './layers.js';
 import type { FromWorker, ToWorker } from './messages.js';
@@ -24,7 +25,7 @@ export interface ServedMount {
 }
 
 interface Live {
-  ready: { resolve: () => void; reject: (error: Error) => void };
+  ready: { resolve: (paths: string[]) => void; reject: (error: Error) => void };
   ended: () => void;
   locks: number[];
 }
@@ -68,11 +69,12 @@ export class MountServer {
       this.#live.set(id, { ready: { resolve: () => undefined, reject: () => undefined }, ended: resolve, locks });
     });
     try {
-      await new Promise<void>((resolve, reject) => {
+      const paths = await new Promise<string[]>((resolve, reject) => {
         const live = this.#live.get(id);
         if (live) live.ready = { resolve, reject };
         this.#tell({ type: 'serve', mount: id, fuseFd, plan });
       });
+      await bindRoutes(plan.target, plan.routes, paths);
     } catch (error) {
       unmountFuse(plan.target, true);
       this.#end(id);
@@ -102,6 +104,7 @@ export class MountServer {
   }
 
   async #unmount(target: string, lazy: boolean, ended: Promise<void>): Promise<void> {
+    if (!lazy) await unbindBelow(target);
     const error = unmountFuse(target, lazy);
     if (error === -errno.EBUSY) throw new MountError(`${target} is busy: end what uses it, or unmount lazily`);
     if (error && error !== -errno.EINVAL) throw new MountError(`${target}: unmount failed: errno ${-error}`);
@@ -114,7 +117,7 @@ export class MountServer {
         this.#wakeFd = message.wakeFd;
         break;
       case 'ready':
-        this.#live.get(message.mount)?.ready.resolve();
+        this.#live.get(message.mount)?.ready.resolve(message.paths);
         break;
       case 'failed':
         this.#live.get(message.mount)?.ready.reject(new MountError(message.message));

@@ -51,15 +51,17 @@ function serve(mount: number, fuseFd: number, plan: MountPlan): void {
   native.setOptions({ userXattr: plan.scheme === 'user', attrTimeout: plan.timeout, entryTimeout: plan.timeout });
   try {
     const union = new Union(native, openLayers(native, plan), log);
+    union.makeRoot();
+    const roots = plan.lowers.length + (plan.upper === undefined ? 0 : 2);
+    const paths = addRoutes(native, union, plan.routes, roots);
+    if (plan.readOnly) native.seal();
     const cacheDirs = plan.routes.every((route) => route.tier === 'bind');
     const wishes = { passthrough: plan.passthrough, cacheDirs, posixAcl: plan.posixAcl };
     const events = {
-      ready: (refusal?: string) => tell(refusal === undefined ? { type: 'ready', mount } : { type: 'failed', mount, message: refusal }),
+      ready: (refusal?: string) => tell(refusal === undefined ? { type: 'ready', mount, paths } : { type: 'failed', mount, message: refusal }),
       log,
     };
     const session = new Session(native, new ServedUnion(union), wishes, events, request, reply);
-    union.makeRoot();
-    addRoutes(native, union, plan.routes);
     sessions.set(mount, session);
     const error = loop.add(mount, native);
     if (error) throw new Error(`the serving loop does not take the mount: errno ${-error}`);
