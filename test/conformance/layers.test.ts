@@ -1,7 +1,7 @@
 // What layers mean, names, listings and read-only unions; see cases/layers.ts and cases/read-only.ts.
 
 import t from 'tap';
-import { formatCases, manyLayerCases, nameCases, ownCases, readdirCases, rootCases, typeChangeCases } from './cases/layers.js';
+import { formatCases, foundCases, manyLayerCases, nameCases, ownCases, readdirCases, rootCases, typeChangeCases } from './cases/layers.js';
 import { readOnlyCases } from './cases/read-only.js';
 import { conform } from './run.js';
 
@@ -9,6 +9,6 @@ import { conform } from './run.js';
 t.setTimeout(300_000);
 
 void t.test('layers', (sub) => conform(sub, [...formatCases, ...typeChangeCases, ...manyLayerCases]));
-void t.test('names and listings', (sub) => conform(sub, [...nameCases, ...readdirCases, ...ownCases]));
+void t.test('names and listings', (sub) => conform(sub, [...nameCases, ...readdirCases, ...ownCases, ...foundCases]));
 void t.test('the root', (sub) => conform(sub, rootCases));
 void t.test('read-only unions', (sub) => conform(sub, readOnlyCases));

@@ -79,6 +79,7 @@ export const killPrivCases: readonly Case[] = (['d/f', 'd/r', 'd/g'] as const).f
   { name: `a user's O_TRUNC clears suid: ${path}`, stack: suid, ops: [any(by(USER, open('a', path, 'WRONLY|TRUNC'))), stat(path)] },
   { name: `root's truncate: ${path}`, stack: suid, ops: [truncate(path, 1), stat(path)] },
   { name: `root's chown clears suid: ${path}`, stack: suid, ops: [chown(path, 1001, 1001), stat(path)] },
+  { name: `root's chown to nobody new clears suid: ${path}`, stack: suid, ops: [chown(path, -1, -1), stat(path), chmod(path, 0o6777), chown(path, -1, -1), stat(path)] },
   { name: `a user's chgrp clears suid: ${path}`, stack: suid, ops: [any(by([1000, 1000, 2000], chown(path, -1, 2000))), stat(path)] },
   { name: `a user's chmod of a group not his drops sgid: ${path}`, stack: suid, ops: [chown(path, -1, 4000), any(by(USER, chmod(path, 0o6755))), stat(path)] },
   { name: `a user's second write after chmod: ${path}`, stack: suid, ops: [any(by(USER, append(path, '1'))), chmod(path, 0o6777), stat(path), any(by(USER, append(path, '2'))), stat(path)] },

@@ -2,10 +2,11 @@
 // layer, many layers, odd names, links, and directories that are read while they change.
 
 import {
-  any, append, cat, chmod, chown, drain, exists, fails, gives, ino, link, lstat, mkdir, open, put, readdir, readlink, rename, rmdir, seekdirs, stat, statfs, symlink,
+  any, append, cat, chmod, chown, drain, exists, fails, gives, ino, link, lstat, mkdir, mknod, open, put, readdir, readlink, rename, rmdir, seekdirs, stat, statfs, symlink,
   unlink, direntinos, freaddir, utimens, setxattr, listxattr,
 } from '../../support/ops.js';
 import type { Op } from '../../support/ops.js';
+import { acl, DEFAULT } from '../../support/acl.js';
 import { chr, dir, fifo, file, link as hard, opaque, symlink as sym, whiteout } from '../../support/tree.js';
 import type { Entry, Layer, OpaqueFormat, WhiteoutFormat } from '../../support/tree.js';
 import type { Case } from '../run.js';
@@ -121,6 +122,15 @@ export const readdirCases: readonly Case[] = [
   { name: 'rename WHITEOUT leaves nothing to see', stack: { lower: [{ 'd/f': file('F'), 'd/g': file('G') }], upper: { 'd/u': file('U') } }, differs: { plain: 'a plain directory then shows a device 0:0', overlay: 'the kernel refuses the flag' }, ops: [rename('d/f', 'd/m', 'WHITEOUT'), rename('d/u', 'd/v', 'WHITEOUT'), fails('ENOENT', lstat('d/f')), fails('ENOENT', lstat('d/u')), gives([['g', 'file'], ['m', 'file'], ['v', 'file']], readdir('d')), gives('F', cat('d/m')), rename('d/m', 'd/g', 'WHITEOUT'), gives('F', cat('d/g')), put('d/f', 'again'), gives('again', cat('d/f'))] },
   { name: 'a device 0:0 cannot be made where it would be a whiteout', stack: { lower: [{ 'd/f': file('F') }] }, differs: { plain: 'a plain directory then shows a device 0:0' }, ops: [any({ op: 'mknod', path: 'd/wh', type: 'chr', mode: 0o644, rdev: [0, 0] }), readdir('d')] },
   { name: 'hard links over three layers', stack: { lower: [{ 'd/a': file('top'), 'd/b': hard('d/a') }, { 'd/a': file('low'), 'd/c': hard('d/a') }] }, differs: { plain: 'the lower link count still counts the hidden name' }, ops: [stat('d/a'), stat('d/b'), stat('d/c'), cat('d/c'), unlink('d/a'), cat('d/b')] },
+];
+
+/** What the oracle found, made small. */
+export const foundCases: readonly Case[] = [
+  { name: 'mkdir over a whiteout in a setgid directory', stack: { lower: [{ 'd/s': file(), 'd/t': dir() }], upper: { 'd': dir({ mode: 0o2775, gid: 4000 }), 'd/s': whiteout() } }, ops: [mkdir('d/s'), lstat('d/s'), rmdir('d/t'), mkdir('d/t', 0o700), lstat('d/t'), mkdir('d/t/u'), lstat('d/t/u'), rmdir('d/t/u'), mkdir('d/t/u'), lstat('d/t/u'), unlink('d/s')].map((op) => (op.op === 'unlink' ? any(op) : op)) },
+  { name: 'files over whiteouts in a setgid directory', stack: { lower: [{ 'd/a': file(), 'd/b': file(), 'd/c': file(), 'd/e': file() }], upper: { 'd': dir({ mode: 0o2775, gid: 4000 }), 'd/a': whiteout(), 'd/b': whiteout(), 'd/c': whiteout(), 'd/e': whiteout() } }, ops: [put('d/a', ''), lstat('d/a'), symlink('x', 'd/b'), lstat('d/b'), mknod('d/c', 'fifo'), lstat('d/c'), open('f', 'd/e', 'WRONLY|CREAT', 0o2755), lstat('d/e')] },
+  { name: 'what is made over a whiteout inherits the default ACL', stack: { lower: [{ 'd/a': file(), 'd/s': dir() }], upper: { 'd': dir({ xattrs: { [DEFAULT]: acl({ owner: 7, group: 0, other: 0, mask: 7, groups: [[2000, 5]] }) } }), 'd/a': whiteout(), 'd/s': whiteout() } }, ops: [put('d/a', ''), lstat('d/a'), listxattr('d/a'), mkdir('d/s'), lstat('d/s'), listxattr('d/s')] },
+  { name: 'a redirect does not reach below an opaque directory on its way', stack: { lower: [{ c: opaque(), 'c/a/f': file('f') }, { 'c/a/hidden': file('hidden') }] }, ops: [rename('c/a', 'm'), gives([['f', 'file']], readdir('m')), mkdir('n'), rename('m', 'n/m'), gives([['f', 'file']], readdir('n/m'))] },
+  { name: 'a redirect does not reach below a file or a whiteout on its way', stack: { lower: [{ 'c/a/f': file('f') }, { 'c': file('cut') }, { 'c/a/hidden': file('hidden') }, { 'c/a/x': file() }] }, ops: [rename('c/a', 'm'), gives([['f', 'file']], readdir('m')), rename('c', 'k'), mkdir('c'), rename('m', 'c/a'), gives([['f', 'file']], readdir('c/a'))] },
 ];
 
 const rootStack = { lower: [{ '': dir({ mode: 0o711, uid: 3, gid: 4, xattrs: { 'user.r': '1' } }), 'a/x': file('x'), 'f': file('F'), 'gone': file() }, { 'a/y': file('y'), 'g': file('G') }], upper: { '': dir({ mode: 0o751 }), 'gone': whiteout(), 'u': file('U') } } as const;
