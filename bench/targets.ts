@@ -114,8 +114,8 @@ export interface Mounted {
 async function takeDown(path: string, server: number | undefined): Promise<void> {
   const evenInterrupted = true;
   if (minorOf(path) !== undefined) {
-    await run(['umount', path], { limit: 60_000, evenInterrupted }).catch(() =>
-      run(['umount', '-l', path], { limit: 10_000, evenInterrupted }),
+    await run(['umount', '-R', path], { limit: 60_000, evenInterrupted }).catch(() =>
+      run(['umount', '-Rl', path], { limit: 10_000, evenInterrupted }),
     );
   }
   if (server === undefined) return;
