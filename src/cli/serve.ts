@@ -4,6 +4,7 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { sys } from '../native/load.js';
 import { planMount, type MountRequest } from '../transport/check.js';
+import { listen } from '../transport/control.js';
 import { removeRecord, writeRecord } from '../transport/registry.js';
 import { MountServer, type ServedMount } from '../transport/server.js';
 
@@ -13,10 +14,12 @@ export interface ServeOptions {
   image?: string;
   /** After the mount is usable and before the terminal is left. */
   announce?: (mount: ServedMount) => void;
+  /** After the mount has ended. */
+  ended?: () => void;
 }
 
 /** The launcher's pipe: an exit code written here lets it go. */
-function reportReady(code: number): void {
+export function reportReady(code: number): void {
   const fd = Number(process.env['LAMINA_READY_FD'] ?? NaN);
   if (!Number.isInteger(fd)) return;
   try {
@@ -60,15 +63,17 @@ export async function serve(request: MountRequest, options: ServeOptions): Promi
     const mount = await server.mount(planMount(request));
     unmountOnSignals(mount);
     process.on('SIGTERM', () => (signalled = true));
-    const record = writeRecord(mount, options.image);
+    const { record, path } = writeRecord(mount, options.image);
     options.announce?.(mount);
     if (!options.foreground) {
       leaveTerminal();
       logTo = () => undefined;
     }
     reportReady(0);
+    listen(record.socket, mount);
     await mount.ended;
-    removeRecord(record);
+    removeRecord(path);
+    options.ended?.();
   } catch (error) {
     fail((error as Error).message, 1);
   }

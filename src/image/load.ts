@@ -50,6 +50,7 @@ interface Staged {
   /** The directory to publish as layers/<key>. */
   readonly path: string;
   readonly size: number;
+  readonly dependent: boolean;
 }
 
 const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64', ia32: '386', ppc64: 'ppc64le', s390x: 's390x', riscv64: 'riscv64', arm: 'arm' };
@@ -70,6 +71,7 @@ function openDirectory(path: string): number {
 
 class Load {
   private readonly staged = new Map<string, Staged>();
+  private unpackings = 0;
   readonly omitted = new Map<string, number>();
 
   constructor(
@@ -81,30 +83,49 @@ class Load {
   /** Unpacks and publishes until the store has all; a layer can vanish meanwhile when its last image is removed. */
   async run(plans: readonly ImagePlan[]): Promise<void> {
     for (;;) {
-      const missing = await this.store.transaction((records) => this.missing(records, plans));
-      for (const layer of missing) await this.unpack(layer);
-      if (missing.length > 0) this.sync();
+      const known = await this.store.transaction((records) => this.keys(records, plans));
+      const before = this.unpackings;
+      for (const plan of plans) await this.unpackMissing(plan, known);
+      if (this.unpackings > before) this.sync();
       this.options.signal?.throwIfAborted();
       if (await this.store.transaction((records) => this.publish(records, plans))) return;
+      // What a staged layer took from a layer below may have been read while that was being removed.
+      for (const [key, { dependent }] of this.staged) if (dependent) this.staged.delete(key);
     }
   }
 
-  private async missing(records: Transaction, plans: readonly ImagePlan[]): Promise<LayerPlan[]> {
-    const found = new Map<string, LayerPlan>();
-    for (const layer of plans.flatMap((plan) => plan.layers)) {
-      if (this.staged.has(layer.diffId) || found.has(layer.diffId)) continue;
-      if (!(await records.get('layer', layer.diffId))) found.set(layer.diffId, layer);
+  /** The key of each layer that is staged or in the store, by chainID. */
+  private async keys(records: Transaction, plans: readonly ImagePlan[]): Promise<Map<string, string>> {
+    const found = new Map<string, string>();
+    for (const { chainId, diffId } of plans.flatMap((plan) => plan.layers)) {
+      const chained = this.staged.get(chainId) ?? (await records.get('layer', chainId));
+      const alone = this.staged.get(diffId) ?? (await records.get('layer', diffId));
+      if (chained) found.set(chainId, chainId);
+      else if (alone && !alone.dependent) found.set(chainId, diffId);
     }
-    return [...found.values()];
+    return found;
   }
 
-  private async unpack(layer: LayerPlan): Promise<void> {
+  /** Bottom first: what a tar leaves out is looked up in the layers below. Adds to `known`. */
+  private async unpackMissing(plan: ImagePlan, known: Map<string, string>): Promise<void> {
+    const lower: string[] = [];
+    for (const layer of plan.layers) {
+      const alone = this.staged.get(layer.diffId);
+      const key = known.get(layer.chainId) ?? (alone && !alone.dependent ? layer.diffId : await this.unpack(layer, lower));
+      known.set(layer.chainId, key);
+      const staged = this.staged.get(key);
+      lower.unshift(staged ? join(staged.path, 'diff') : this.store.layerDir(key));
+    }
+  }
+
+  private async unpack(layer: LayerPlan, lower: readonly string[]): Promise<string> {
     const { piece, diffId, digest, label } = layer;
     if (!piece) throw new ImageError(label, 'it is missing from the archive', MAKE_AGAIN);
-    const path = join(this.staging, diffId);
-    const trash = join(this.staging, `${diffId}-replaced`);
+    const number = this.unpackings++;
+    const path = join(this.staging, `layer-${number}`);
+    const trash = join(this.staging, `replaced-${number}`);
     for (const dir of [path, join(path, 'diff'), trash]) mkdirSync(dir, { mode: 0o700 });
-    const target = { dir: openDirectory(join(path, 'diff')), trash: openDirectory(trash), privileged: isPrivileged(), label };
+    const target = { dir: openDirectory(join(path, 'diff')), trash: openDirectory(trash), privileged: isPrivileged(), lower: [...lower], label };
     const unpacker = new Unpacker(target);
     const { progress, signal } = this.options;
     try {
@@ -117,7 +138,10 @@ class Load {
       closeSync(target.trash);
     }
     for (const [kind, count] of unpacker.omitted.counts) this.omitted.set(kind, (this.omitted.get(kind) ?? 0) + count);
-    this.staged.set(diffId, { path, size: unpacker.size });
+    const { dependent, size } = unpacker;
+    const key = dependent ? layer.chainId : diffId;
+    this.staged.set(key, { path, size, dependent });
+    return key;
   }
 
   /** Everything unpacked must be on disk before a record can say that it is. */
@@ -131,47 +155,50 @@ class Load {
 
   /** False when a layer that was there is gone. */
   private async publish(records: Transaction, plans: readonly ImagePlan[]): Promise<boolean> {
-    if ((await this.missing(records, plans)).length > 0) return false;
-    const changes = await this.recordChanges(records, plans);
-    const moved: string[] = [];
+    const keys = await this.keys(records, plans);
+    if (plans.some((plan) => plan.layers.some((layer) => !keys.has(layer.chainId)))) return false;
+    const changes = await this.recordChanges(records, plans, keys);
+    const moved: [from: string, to: string][] = [];
     try {
       for (const { table, key } of changes) {
         const staged = table === 'layer' ? this.staged.get(key) : undefined;
         if (!staged || (await records.get('layer', key))) continue;
-        renameSync(staged.path, dirname(this.store.layerDir(key)));
-        moved.push(key);
+        const to = dirname(this.store.layerDir(key));
+        renameSync(staged.path, to);
+        moved.push([staged.path, to]);
       }
       const layers = openDirectory(join(this.store.root, 'layers'));
       fsyncSync(layers);
       closeSync(layers);
       await records.commit(changes);
     } catch (error) {
-      for (const key of moved) renameSync(dirname(this.store.layerDir(key)), join(this.staging, key));
+      for (const [from, to] of moved) renameSync(to, from);
       throw error;
     }
     return true;
   }
 
-  private async recordChanges(records: Transaction, plans: readonly ImagePlan[]): Promise<Change[]> {
+  private async recordChanges(records: Transaction, plans: readonly ImagePlan[], keys: ReadonlyMap<string, string>): Promise<Change[]> {
     const changes: Change[] = [];
     const users = new Map<string, number>();
     for (const plan of plans) {
       for (const name of plan.names) changes.push({ table: 'reference', key: name, value: { name, id: plan.id } });
       if (await records.get('image', plan.id)) continue;
-      changes.push({ table: 'image', key: plan.id, value: imageRecord(plan) });
-      for (const key of new Set(plan.layers.map((layer) => layer.diffId))) users.set(key, (users.get(key) ?? 0) + 1);
+      const value = imageRecord(plan, keys);
+      changes.push({ table: 'image', key: plan.id, value });
+      for (const key of new Set(value.layers.map((layer) => layer.key))) users.set(key, (users.get(key) ?? 0) + 1);
     }
     for (const [key, added] of users) {
-      const known = await records.get('layer', key);
-      const size = known?.size ?? this.staged.get(key)?.size ?? 0;
-      changes.push({ table: 'layer', key, value: { key, size, images: (known?.images ?? 0) + added } });
+      const known = (await records.get('layer', key)) ?? this.staged.get(key);
+      const images = (known && 'images' in known ? known.images : 0) + added;
+      changes.push({ table: 'layer', key, value: { key, size: known?.size ?? 0, dependent: known?.dependent ?? true, images } });
     }
     return changes;
   }
 }
 
-function imageRecord(plan: ImagePlan): ImageRecord {
-  const layers = plan.layers.map(({ diffId, chainId }) => ({ key: diffId, diffId, chainId }));
+function imageRecord(plan: ImagePlan, keys: ReadonlyMap<string, string>): ImageRecord {
+  const layers = plan.layers.map(({ diffId, chainId }) => ({ key: keys.get(chainId) ?? chainId, diffId, chainId }));
   return { id: plan.id, config: plan.config, layers, manifest: plan.manifest, loadedAt: Date.now() };
 }
 

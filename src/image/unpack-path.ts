@@ -50,6 +50,8 @@ export interface Hooks {
   implied(dir: Dir, hidesLower: boolean): void;
   /** Whether `path` is a whiteout of this layer; if so it is removed, as something real takes its place. */
   uncover(parent: Dir, base: string, path: string): boolean;
+  /** The target of the symlink that shows through from the layers below at `path`, where this layer has nothing. */
+  lowerLink(path: string): string | undefined;
 }
 
 export class LayerPaths {
@@ -108,21 +110,27 @@ export class LayerPaths {
       }
       const path = [...at, part].join('/');
       const mode = this.modeOf(this.root, path);
-      const type = mode & Mode.FMT;
-      if (type === Mode.DIR) at.push(part);
-      else if (type === Mode.LNK) {
+      const target = this.linkAt(path, mode);
+      if (target !== undefined) {
         if (++hops > MAX_HOPS) throw new EntryRefused('too many symbolic links in its path');
-        const target = sys.readlinkat(this.root, path);
-        if (typeof target === 'number') throw new EntryRefused(`cannot read a symbolic link in its path: ${errnoText(target)}`);
         if (target.startsWith('/')) at.length = 0;
         pending.push(...target.split('/').reverse());
-      } else {
-        if (!this.step(at, part, path, mode, create)) return undefined;
-        at.push(part);
+        continue;
       }
+      if ((mode & Mode.FMT) !== Mode.DIR && !this.step(at, part, path, mode, create)) return undefined;
+      at.push(part);
     }
     const path = at.join('/');
     return { fd: must(this.openDir(path), 'open its directory'), path };
+  }
+
+  /** The target when a symlink is at `path`, in this layer or, where it has nothing, below. */
+  private linkAt(path: string, mode: number): string | undefined {
+    if (mode === 0) return this.hooks.lowerLink(path);
+    if ((mode & Mode.FMT) !== Mode.LNK) return undefined;
+    const target = sys.readlinkat(this.root, path);
+    if (typeof target === 'number') throw new EntryRefused(`cannot read a symbolic link in its path: ${errnoText(target)}`);
+    return target;
   }
 
   /** Makes the missing (or whited-out) directory `part` below `at`. False when it may not. */

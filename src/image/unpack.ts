@@ -1,11 +1,13 @@
 // Unpacks one layer's tar into a directory in kernel overlayfs format: `.wh.x` becomes a character device 0:0 and
-// `.wh..wh..opq` an opaque xattr. The tree depends on the tar alone. The directory must be this process's own: it is
-// published by rename afterwards. Called by load.ts, which owns the directory and its descriptor.
+// `.wh..wh..opq` an opaque xattr. The tree depends on the tar alone unless `dependent` says otherwise. The directory must
+// be this process's own: it is published by rename afterwards. Called by load.ts, which owns the directory and its descriptor.
 
 import { errno } from '../abi/errno.js';
 import { sys } from '../native/load.js';
 import { Mode, Open } from '../native/syscalls.js';
 import { ImageError, NOT_TRUSTED, shown } from './image-error.js';
+import { copyAttributes, LowerLayers } from './lower-layers.js';
+import type { LowerObject } from './lower-layers.js';
 import type { TarHeader } from './tar-header.js';
 import type { TarSink } from './tar-reader.js';
 import { SparseWriter } from './unpack-data.js';
@@ -28,6 +30,8 @@ export interface UnpackTarget {
   readonly trash: number;
   /** Whether this process may chown and mknod: root of the initial user namespace. */
   readonly privileged: boolean;
+  /** Directories of the layers below, topmost first. */
+  readonly lower: readonly string[];
   /** Names the layer in errors. */
   readonly label: string;
 }
@@ -37,7 +41,11 @@ export class Unpacker implements TarSink {
   /** Bytes of regular files, each once. */
   size = 0;
   private readonly paths: LayerPaths;
+  private readonly lower: LowerLayers;
   private readonly whiteouts = new Set<string>();
+  /** Directories below which, and those at which, nothing shows through from lower layers. */
+  private readonly opaque = new Set<string>();
+  private readonly renewed = new Set<string>();
   /** Attributes of directories, set last: children change times, and modes may forbid to create them. */
   private readonly directories = new Map<string, TarHeader | undefined>([['', undefined]]);
   private file: { writer: SparseWriter; header: TarHeader } | undefined;
@@ -46,13 +54,20 @@ export class Unpacker implements TarSink {
 
   constructor(private readonly target: UnpackTarget) {
     this.omitted = new Omissions(target.privileged);
+    this.lower = new LowerLayers(target.lower);
     this.paths = new LayerPaths(target.dir, {
       implied: (dir, hidesLower) => {
         this.directories.set(dir.path, undefined);
-        if (hidesLower) this.setOpaque(dir.fd, '');
+        if (hidesLower) this.renew(dir.fd, '', dir.path);
       },
       uncover: (parent, base, path) => this.uncover(parent, base, path),
+      lowerLink: (path) => this.lowerLink(path),
     });
+  }
+
+  /** Whether the tree depends on the layers below too: the tar leaves out directories that they have. */
+  get dependent(): boolean {
+    return this.lower.consulted;
   }
 
   entry(header: TarHeader): void {
@@ -94,6 +109,7 @@ export class Unpacker implements TarSink {
     this.file = undefined;
     this.paths.forget();
     this.paths.release();
+    this.lower.close();
   }
 
   private guard(run: () => void): void {
@@ -119,7 +135,7 @@ export class Unpacker implements TarSink {
     if (parts.some((part) => part.startsWith(WHITEOUT))) throw new EntryRefused('a whiteout has entries below it');
     const parent = this.paths.directory(parts, true);
     if (!parent) throw new EntryRefused('its directory cannot be made');
-    if (base === OPAQUE) return this.setOpaque(parent.fd, '');
+    if (base === OPAQUE) return this.setOpaque(parent.fd, '', parent.path);
     if (base.startsWith(WHITEOUT)) return this.placeWhiteout(parent, base.slice(WHITEOUT.length));
     const path = joined(parent.path, base);
     if (header.type === '3' && header.major === 0 && header.minor === 0) return this.placeWhiteout(parent, base);
@@ -166,7 +182,7 @@ export class Unpacker implements TarSink {
       must(made, 'create it');
     }
     this.directories.set(path, header);
-    if (hidesLower) this.setOpaque(parent.fd, base);
+    if (hidesLower) this.renew(parent.fd, base, path);
   }
 
   private makeSymlink(header: TarHeader, parent: Dir, base: string, path: string): void {
@@ -211,7 +227,7 @@ export class Unpacker implements TarSink {
   private discard(parent: Dir, base: string, path: string): void {
     must(sys.renameat2(parent.fd, base, this.target.trash, String(this.replaced++), 0), 'replace what was there');
     this.paths.forget();
-    for (const set of [this.directories, this.whiteouts]) {
+    for (const set of [this.directories, this.whiteouts, this.opaque, this.renewed]) {
       for (const key of set.keys()) if (key === path || key.startsWith(`${path}/`)) set.delete(key);
     }
   }
@@ -222,7 +238,7 @@ export class Unpacker implements TarSink {
     const path = joined(parent.path, base);
     if (this.whiteouts.has(path)) return;
     const type = this.paths.modeOf(parent.fd, base) & Mode.FMT;
-    if (type === Mode.DIR) return this.setOpaque(parent.fd, base);
+    if (type === Mode.DIR) return this.renew(parent.fd, base, path);
     if (type !== 0) return;
     let result = sys.mknodat(parent.fd, base, Mode.CHR, 0n);
     if (result === -errno.EPERM && !this.target.privileged) {
@@ -240,19 +256,45 @@ export class Unpacker implements TarSink {
     return true;
   }
 
-  private setOpaque(dir: number, base: string): void {
+  private setOpaque(dir: number, base: string, path: string): void {
     const name = this.target.privileged ? 'trusted.overlay.opaque' : 'user.overlay.opaque';
     must(sys.setxattr(dir, base, name, Buffer.from('y'), 0), 'mark its directory opaque');
+    this.opaque.add(path);
+  }
+
+  /** The directory at `path` replaces what lower layers have there. */
+  private renew(dir: number, base: string, path: string): void {
+    this.setOpaque(dir, base, path);
+    this.renewed.add(path);
+  }
+
+  /** What lower layers show at `path`, unless this layer hides it. */
+  private below(path: string): LowerObject | undefined {
+    if (this.renewed.has(path) || this.whiteouts.has(path)) return undefined;
+    for (let slash = path.lastIndexOf('/'); slash > 0; slash = path.lastIndexOf('/', slash - 1)) {
+      if (this.opaque.has(path.slice(0, slash))) return undefined;
+    }
+    return this.opaque.has('') ? undefined : this.lower.find(path);
+  }
+
+  private lowerLink(path: string): string | undefined {
+    const found = this.below(path);
+    if (!found || (found.mode & Mode.FMT) !== Mode.LNK) return undefined;
+    const target = sys.readlinkat(found.fd, found.path);
+    return typeof target === 'number' ? undefined : target;
   }
 
   private finishDirectory(path: string, header: TarHeader | undefined): void {
     const fd = must(sys.openat2(this.target.dir, path === '' ? '.' : path, Open.PATH | Open.DIRECTORY, 0, INSIDE), 'open it');
     try {
-      if (header) applyAttributes(fd, '', Mode.DIR, header, this.omitted);
-      else {
-        must(sys.fchmodat(fd, '', 0o755), 'set its mode');
-        must(sys.utimensat(fd, '', 0n, 0n), 'set its time');
+      if (header) return applyAttributes(fd, '', Mode.DIR, header, this.omitted);
+      // Not the layer's root: most tars have no entry for it, and nearly no layer would depend on its tar alone.
+      const found = path === '' ? undefined : this.below(path);
+      if (found && (found.mode & Mode.FMT) === Mode.DIR) {
+        return copyAttributes(fd, found, (result, kind, what) => this.omitted.tolerate(result, kind, what));
       }
+      must(sys.fchmodat(fd, '', 0o755), 'set its mode');
+      must(sys.utimensat(fd, '', 0n, 0n), 'set its time');
     } finally {
       sys.close(fd);
     }

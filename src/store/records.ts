@@ -21,11 +21,13 @@ export interface ReferenceRecord {
 }
 
 /**
- * An unpacked layer at layers/<key>/diff. The key is the hex diffID: a layer's tree depends on its own tar alone,
- * so images may share it whatever lies below. `images` counts the image records that use it.
+ * An unpacked layer at layers/<key>/diff. A layer whose tree depends on its own tar alone has the hex diffID for a key,
+ * so that images share it whatever lies below. One that took the attributes of directories from the layers below has
+ * the hex chainID. `images` counts the image records that use it.
  */
 export interface LayerRecord {
   readonly key: string;
+  readonly dependent: boolean;
   /** Bytes of regular files, each inode once. */
   readonly size: number;
   readonly images: number;

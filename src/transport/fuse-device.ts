@@ -79,7 +79,17 @@ export async function mountFuse(target: string, options: FuseMountOptions): Prom
   return process.geteuid?.() === 0 ? mountDirectly(target, options) : mountByHelper(target, options);
 }
 
-/** Unmounts from a process that does not serve the mount. `lazy` detaches a busy one. 0 or -errno. */
-export function unmountFuse(target: string, lazy: boolean): number {
-  return sys.umount2(Buffer.from(target).toString('latin1'), (lazy ? MNT_DETACH : 0) | 8);
+const UMOUNT_NOFOLLOW = 8;
+
+/** Unmounts; as an ordinary user through fusermount3. `lazy` detaches a busy one. 0 or -errno. */
+export async function unmountFuse(target: string, lazy: boolean): Promise<number> {
+  if (process.geteuid?.() === 0) {
+    return sys.umount2(Buffer.from(target).toString('latin1'), (lazy ? MNT_DETACH : 0) | UMOUNT_NOFOLLOW);
+  }
+  const child = spawn('fusermount3', ['-u', '-q', ...(lazy ? ['-z'] : []), '--', target], { stdio: 'ignore' });
+  const code = await new Promise<number>((resolve) => {
+    child.once('error', () => resolve(1));
+    child.once('close', (status) => resolve(status ?? 1));
+  });
+  return code === 0 ? 0 : -errno.EBUSY;
 }

@@ -33,14 +33,15 @@ export function runDirectory(): string {
 function startTime(pid: number): string | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    return text.slice(text.lastIndexOf(')') + 2).split(' ')[19];
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    return fields[0] === 'Z' ? undefined : fields[19];
   } catch {
     return undefined;
   }
 }
 
-/** Publishes a live mount; returns the record's path. */
-export function writeRecord(mount: ServedMount, image: string | undefined): string {
+/** Publishes a live mount; returns the record and its path. */
+export function writeRecord(mount: ServedMount, image: string | undefined): { record: MountRecord; path: string } {
   const directory = runDirectory();
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const base = join(directory, `${process.pid}-${Buffer.from(mount.plan.target).toString('hex').slice(-40)}`);
@@ -51,7 +52,12 @@ export function writeRecord(mount: ServedMount, image: string | undefined): stri
   };
   writeFileSync(`${base}.tmp`, JSON.stringify(record), { mode: 0o600 });
   renameSync(`${base}.tmp`, `${base}.json`);
-  return `${base}.json`;
+  return { record, path: `${base}.json` };
+}
+
+/** Whether the server of a record still runs. */
+export function isAlive(record: MountRecord): boolean {
+  return startTime(record.pid) === record.started;
 }
 
 export function removeRecord(path: string): void {
@@ -72,7 +78,7 @@ export function readRecords(): MountRecord[] {
     const path = join(runDirectory(), name);
     try {
       const record = JSON.parse(readFileSync(path, 'utf8')) as MountRecord;
-      if (startTime(record.pid) === record.started) records.push(record);
+      if (isAlive(record)) records.push(record);
       else removeRecord(path);
     } catch {
       // Removed by its server between our listing and reading it.

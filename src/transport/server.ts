@@ -76,7 +76,7 @@ export class MountServer {
       });
       await bindRoutes(plan.target, plan.routes, paths);
     } catch (error) {
-      unmountFuse(plan.target, true);
+      await unmountFuse(plan.target, true);
       this.#end(id);
       throw error;
     }
@@ -105,7 +105,7 @@ export class MountServer {
 
   async #unmount(target: string, lazy: boolean, ended: Promise<void>): Promise<void> {
     if (!lazy) await unbindBelow(target);
-    const error = unmountFuse(target, lazy);
+    const error = await unmountFuse(target, lazy);
     if (error === -errno.EBUSY) throw new MountError(`${target} is busy: end what uses it, or unmount lazily`);
     if (error && error !== -errno.EINVAL) throw new MountError(`${target}: unmount failed: errno ${-error}`);
     await ended;

@@ -1,0 +1,10 @@
+// Which mount uses a layer: what keeps an image from being removed.
+
+import { readRecords } from '../transport/registry.js';
+
+/** A sentence about the first mount that has one of these layer directories, or undefined. */
+export function layerUsers(layers: readonly string[]): string | undefined {
+  const wanted = new Set(layers);
+  const user = readRecords().find((record) => record.lowers.some((lower) => wanted.has(lower)));
+  return user && `mounted on ${user.target}: run \`lamina umount ${user.target}\` first`;
+}

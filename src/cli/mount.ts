@@ -1,0 +1,98 @@
+// `lamina mount`: an image or layer directories become a container root on a directory of the host.
+
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { familiarName, resolveImage } from '../image/index.js';
+import { dataRoot, withStore } from '../store/index.js';
+import type { MountRequest, RouteRequest } from '../transport/check.js';
+import { splitLowers } from '../transport/overlay-options.js';
+import type { Bypass } from '../transport/plan.js';
+import { runDirectory } from '../transport/registry.js';
+import { type Arguments, type CommandSpec, UsageError, helpText, parseArguments } from './arguments.js';
+import { serve } from './serve.js';
+
+const MOUNT: CommandSpec = {
+  command: 'lamina mount',
+  usage: '[OPTIONS] IMAGE|--lower DIR[:DIR...] TARGET',
+  summary: 'Mount a container root: one union of read-only layers and a writable one, with volumes that bypass it',
+  flags: {
+    lower: { takes: 'DIR[:DIR...]', many: true, help: 'Layers instead of an image, topmost first (a colon in a name: \\:)' },
+    upper: { takes: 'DIR', help: 'Writable layer; without one the root is read-only' },
+    work: { takes: 'DIR', help: 'Work directory, on the filesystem of the upper one' },
+    volume: { short: 'v', takes: '[SRC:]DST[:OPTIONS]', many: true, help: 'Mount a host directory, a file or a named volume' },
+    mount: { takes: 'type=...,source=...,target=...', many: true, help: 'The same, as key=value pairs' },
+    'read-only': { help: 'Refuse every write to the root; volumes keep their own mode' },
+    bypass: { takes: 'auto|bind|passthrough|relay', help: 'How volumes bypass the union (default auto)' },
+    volatile: { help: 'Skip fsync: a crash may lose what was written' },
+    foreground: { short: 'f', help: 'Stay in the foreground and serve until unmounted' },
+    json: { help: 'Print the mount as JSON once it is usable' },
+  },
+};
+
+const TIERS: readonly string[] = ['auto', 'bind', 'passthrough', 'relay'];
+
+interface Layers {
+  lowers: string[];
+  image?: string;
+}
+
+async function findLayers(args: Arguments): Promise<Layers & { target: string }> {
+  const lowers = args.all('lower').flatMap(splitLowers);
+  const expected = lowers.length > 0 ? 1 : 2;
+  if (args.rest.length !== expected) {
+    throw new UsageError(lowers.length > 0 ? 'give one TARGET after --lower' : 'give an IMAGE (or --lower DIR) and a TARGET', MOUNT.command);
+  }
+  const target = args.rest[expected - 1] ?? '';
+  if (lowers.length > 0) return { lowers, target };
+  const name = args.rest[0] ?? '';
+  const image = await withStore(dataRoot(), (store) => resolveImage(store, name));
+  return { lowers: [...image.layers], image: image.references.map(familiarName)[0] ?? image.id.slice(0, 12), target };
+}
+
+/** A place for mountpoints that a read-only root lacks: made in it before the root is sealed, gone with the mount. */
+function scratch(): { upper: string; work: string; remove: () => void } {
+  mkdirSync(runDirectory(), { recursive: true, mode: 0o700 });
+  const base = mkdtempSync(join(runDirectory(), 'scratch-'));
+  for (const name of ['upper', 'work']) mkdirSync(join(base, name), { mode: 0o755 });
+  return { upper: join(base, 'upper'), work: join(base, 'work'), remove: () => rmSync(base, { recursive: true, force: true }) };
+}
+
+async function findRoutes(args: Arguments, lowers: readonly string[]): Promise<RouteRequest[]> {
+  const volumes = args.all('volume');
+  const mounts = args.all('mount');
+  if (volumes.length + mounts.length === 0) return [];
+  const { openRoutes } = await import('./volumes.js');
+  return openRoutes(volumes, mounts, lowers);
+}
+
+function checkBypass(args: Arguments): Bypass {
+  const bypass = args.value('bypass') ?? 'auto';
+  if (!TIERS.includes(bypass)) throw new UsageError(`invalid value "${bypass}" for --bypass: one of ${TIERS.join(', ')}`, MOUNT.command);
+  return bypass as Bypass;
+}
+
+export async function mount(argv: readonly string[]): Promise<number | undefined> {
+  const args = parseArguments(MOUNT, argv);
+  if (args.has('help')) {
+    process.stdout.write(helpText(MOUNT));
+    return 0;
+  }
+  const bypass = checkBypass(args);
+  const { lowers, image, target } = await findLayers(args);
+  const routes = await findRoutes(args, lowers);
+  const request: MountRequest = {
+    target, lowers, routes, bypass, upper: args.value('upper'), work: args.value('work'),
+    readOnly: args.has('read-only'), volatile: args.has('volatile'),
+  };
+  const made = routes.length > 0 && request.upper === undefined && request.work === undefined ? scratch() : undefined;
+  if (made) Object.assign(request, { upper: made.upper, work: made.work, readOnly: true });
+  await serve(request, {
+    foreground: args.has('foreground'),
+    image,
+    ended: made?.remove,
+    announce: (mounted) => {
+      if (args.has('json')) process.stdout.write(`${JSON.stringify({ ...mounted.plan, image, pid: process.pid })}\n`);
+    },
+  });
+  return undefined;
+}

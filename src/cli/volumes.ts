@@ -1,0 +1,101 @@
+// Volumes at the command line: what `-v` and `--mount` ask for becomes routes, with named and anonymous volumes made and
+// filled from the image; `lamina volume ls|rm`.
+
+import { createVolume, dataRoot, getVolume, listVolumes, removeVolume as removeRecord, withStore, type Store } from '../store/index.js';
+import { openSource } from '../volume/backing.js';
+import { parseMount } from '../volume/mount-flag.js';
+import { openVolume, removeVolume, type VolumeRecords } from '../volume/named.js';
+import { populate } from '../volume/populate.js';
+import { combineVolumes, parseVolume, type VolumeSpec } from '../volume/spec.js';
+import type { RouteRequest } from '../transport/check.js';
+import { readRecords } from '../transport/registry.js';
+import { type CommandSpec, UsageError, helpText, parseArguments } from './arguments.js';
+import { table } from './table.js';
+
+function recordsOf(store: Store): VolumeRecords {
+  return {
+    get: (name) => getVolume(store, name),
+    create: (record) => createVolume(store, record),
+    remove: (name) => removeRecord(store, name),
+    list: () => listVolumes(store),
+  };
+}
+
+async function openRoute(root: string, store: Store, spec: VolumeSpec, lowers: readonly string[]): Promise<RouteRequest> {
+  const { destination, readOnly } = spec;
+  if (spec.kind === 'bind') return { source: openSource(spec.source ?? '', spec.create), destination, readOnly };
+  const volume = await openVolume(root, recordsOf(store), spec.source);
+  if (!spec.nocopy) {
+    const scheme = process.geteuid?.() === 0 ? 'trusted' : 'user';
+    populate(volume.path, [...lowers], destination, scheme);
+  }
+  return { source: volume.path, destination, readOnly };
+}
+
+/** Routes for `-v` and `--mount` arguments over the given layers. Errors: VolumeSpecError, with Docker's words. */
+export async function openRoutes(volumes: readonly string[], mounts: readonly string[], lowers: readonly string[]): Promise<RouteRequest[]> {
+  const cwd = process.cwd();
+  const specs = combineVolumes([...volumes.map((text) => parseVolume(text, cwd)), ...mounts.map((text) => parseMount(text, cwd))]);
+  const root = dataRoot();
+  const routes: RouteRequest[] = [];
+  const open = async (store: Store | undefined): Promise<void> => {
+    for (const spec of specs) routes.push(await openRoute(root, store as Store, spec, lowers));
+  };
+  // The database is opened only when a volume of ours is asked for.
+  if (specs.every((spec) => spec.kind === 'bind')) await open(undefined);
+  else await withStore(root, open);
+  return routes;
+}
+
+const LS: CommandSpec = {
+  command: 'lamina volume ls', usage: '[OPTIONS]', summary: 'List volumes',
+  flags: { quiet: { short: 'q', help: 'Only names' }, json: { help: 'Print JSON' } },
+};
+const RM: CommandSpec = { command: 'lamina volume rm', usage: '[OPTIONS] VOLUME [VOLUME...]', summary: 'Remove volumes that no mount uses', flags: {} };
+
+async function ls(argv: readonly string[]): Promise<number> {
+  const args = parseArguments(LS, argv);
+  if (args.has('help')) {
+    process.stdout.write(helpText(LS));
+    return 0;
+  }
+  const volumes = await withStore(dataRoot(), listVolumes);
+  if (args.has('json')) process.stdout.write(`${JSON.stringify(volumes, undefined, 2)}\n`);
+  else if (args.has('quiet')) for (const volume of volumes) process.stdout.write(`${volume.name}\n`);
+  else process.stdout.write(table(['DRIVER', 'VOLUME NAME'], volumes.map((volume) => ['local', volume.name])));
+  return 0;
+}
+
+async function rm(argv: readonly string[]): Promise<number> {
+  const args = parseArguments(RM, argv);
+  if (args.has('help')) {
+    process.stdout.write(helpText(RM));
+    return 0;
+  }
+  if (args.rest.length === 0) throw new UsageError('"lamina volume rm" requires at least 1 argument.', RM.command);
+  let code = 0;
+  for (const name of args.rest) {
+    const error = await withStore(dataRoot(), (store) => removeOne(store, name));
+    if (error === undefined) process.stdout.write(`${name}\n`);
+    else process.stderr.write(`lamina: ${error}\n`);
+    if (error !== undefined) code = 1;
+  }
+  return code;
+}
+
+async function removeOne(store: Store, name: string): Promise<string | undefined> {
+  const volume = await getVolume(store, name);
+  if (!volume) return `get ${name}: no such volume`;
+  const user = readRecords().find((record) => record.routes.some((route) => route.source === volume.path));
+  if (user) return `remove ${name}: volume is in use - [${user.target}]`;
+  await removeVolume(dataRoot(), recordsOf(store), name);
+  return undefined;
+}
+
+export async function volumeCommand(argv: readonly string[]): Promise<number> {
+  const [command, ...rest] = argv;
+  if (command === 'ls') return ls(rest);
+  if (command === 'rm') return rm(rest);
+  process.stdout.write('Usage:  lamina volume ls|rm [OPTIONS]\n\nList and remove named volumes\n');
+  return command === undefined || command === '--help' || command === '-h' ? 0 : 1;
+}
