@@ -73,7 +73,8 @@ export function paxData(records: readonly (readonly [string, string])[]): Buffer
 
 /** The blocks of one entry, with its PAX header when it has records or a name or link too long for the field. */
 export function entryBytes(entry: TarEntry): Buffer {
-  const data = Buffer.from(entry.data ?? '', 'latin1' as never);
+  const given = entry.data ?? '';
+  const data = typeof given === 'string' ? Buffer.from(given, 'latin1') : given;
   const records = [...(entry.pax ?? [])];
   if (entry.name.length > 100) records.push(['path', entry.name]);
   if ((entry.linkname ?? '').length > 100) records.push(['linkpath', entry.linkname ?? '']);

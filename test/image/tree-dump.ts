@@ -1,9 +1,8 @@
 // A directory tree as lines, one an entry, with all that tar carries: for comparing trees.
 
 import { createHash } from 'node:crypto';
-import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { constants, lstatSync, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { sys } from '../../src/native/load.js';
-import { AT_FDCWD } from '../../src/native/syscalls.js';
 
 export interface DumpOptions {
   /** Leaves out times of paths for which it gives false. */
@@ -19,12 +18,19 @@ function contentOf(path: Buffer, mode: number): string {
   return '';
 }
 
-function xattrsOf(path: Buffer, ignore: RegExp | undefined): string {
-  const bytes = path.toString('latin1');
-  const names = sys.listxattr(AT_FDCWD, bytes);
-  if (typeof names === 'number') return '';
+const slash = openSync('/', constants.O_RDONLY | constants.O_DIRECTORY);
+
+/** The attributes of an absolute path (bytes as latin1) that `ignore` does not match, by name. */
+export function xattrsOf(path: string, ignore?: RegExp): Map<string, Buffer> {
+  const relative = path.replace(/^\/+/, '');
+  const names = sys.listxattr(slash, relative);
+  if (typeof names === 'number') throw new Error(`listxattr ${path}: ${names}`);
   const kept = names.filter((name) => !ignore?.test(name)).sort();
-  return kept.map((name) => `${name}=${(sys.getxattr(AT_FDCWD, bytes, name) as Buffer).toString('hex')}`).join(',');
+  return new Map(kept.map((name) => [name, sys.getxattr(slash, relative, name) as Buffer]));
+}
+
+function showXattrs(path: Buffer, ignore: RegExp | undefined): string {
+  return [...xattrsOf(path.toString('latin1'), ignore)].map(([name, value]) => `${name}=${value.toString('hex')}`).join(',');
 }
 
 /** Lines sorted by path, latin1. Hard links are shown by the first path of their inode. */
@@ -41,7 +47,7 @@ export function dumpTree(root: string, options: DumpOptions = {}): string[] {
     const time = options.times?.(shown, directory) === false ? '' : `${stat.mtimeNs}`;
     const size = directory ? '' : `${stat.size}`;
     const link = seen === undefined ? '' : `same as ${seen}`;
-    lines.push([shown, mode.toString(8), `${stat.uid}:${stat.gid}`, size, time, device, contentOf(path, mode), xattrsOf(path, options.ignoreXattr), link].join(' | '));
+    lines.push([shown, mode.toString(8), `${stat.uid}:${stat.gid}`, size, time, device, contentOf(path, mode), showXattrs(path, options.ignoreXattr), link].join(' | '));
     if (!directory) return;
     const names = readdirSync(path, { encoding: 'buffer' }).sort(Buffer.compare);
     for (const name of names) visit(Buffer.concat([path, Buffer.from('/'), name]), `${shown}/${name.toString('latin1')}`);
