@@ -36,7 +36,7 @@ export class Worker {
   private stderr = '';
 
   constructor() {
-    this.child = spawn('python3', [join(checkout, 'test', 'support', 'ops.py')], { stdio: ['pipe', 'pipe', 'pipe'] });
+    this.child = spawn('python3', ['-B', join(checkout, 'test', 'support', 'ops.py')], { stdio: ['pipe', 'pipe', 'pipe'] });
     this.exited = new Promise((resolve) => {
       this.child.once('close', () => {
         this.failAll(`the operations process ended: ${this.stderr.trim()}`);
