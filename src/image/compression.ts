@@ -45,11 +45,19 @@ type Sink = (piece: Buffer) => void;
 async function gunzip(source: Readable, sink: Sink, signal?: AbortSignal): Promise<void> {
   const inflate = createGunzip({ chunkSize: 256 * 1024 });
   let broken: CompressionError | undefined;
-  inflate.once('error', (error) => (broken = new CompressionError(`gzip: ${error.message}`)));
+  inflate.once('error', (error: NodeJS.ErrnoException) => {
+    if (error.code?.startsWith('Z_')) broken = new CompressionError(`gzip: ${error.message}`);
+  });
+  // Not one pipeline with `drain`: zlib ends at bytes that follow the last gzip member, with the source still flowing.
+  const feed = pipeline(source, inflate, { signal }).catch(() => undefined);
   try {
-    await pipeline(source, inflate, (output: AsyncIterable<Buffer>) => drain(output, sink), { signal });
+    await drain(inflate as AsyncIterable<Buffer>, sink);
   } catch (error) {
+    signal?.throwIfAborted();
     throw broken ?? error;
+  } finally {
+    source.destroy();
+    await feed;
   }
 }
 

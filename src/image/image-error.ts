@@ -1,6 +1,8 @@
 // The error of this directory: its message names the subject (archive, entry, reference), the cause and the next
 // step, and is meant for the user. Also how names, which are bytes, are shown to a person.
 
+import { errnoText } from '../abi/errno.js';
+
 export class ImageError extends Error {
   override readonly name = 'ImageError';
 
@@ -11,7 +13,17 @@ export class ImageError extends Error {
 }
 
 export const MAKE_AGAIN = 'the archive is damaged or cut short, copy or create it again';
+export const NO_SPACE = 'nothing was loaded: free some space and load it again';
 export const NOT_TRUSTED = 'nothing was loaded: do not trust this archive';
+
+/** An error of a system call on our own disk, said to the user; any other error as it is. */
+export function explainSystem(subject: string, error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const { code, syscall, errno } = error as NodeJS.ErrnoException;
+  if (syscall === undefined || errno === undefined) return error;
+  const full = code === 'ENOSPC' || code === 'EDQUOT';
+  return new ImageError(subject, `cannot ${syscall}: ${errnoText(errno)}`, full ? NO_SPACE : 'nothing was loaded: check the data root and its disk', error);
+}
 
 /** Bytes (a latin1 string) as text for a message: UTF-8 where it is valid, control characters escaped, cut when long. */
 export function shown(bytes: string): string {

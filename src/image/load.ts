@@ -11,7 +11,7 @@ import { openArchive } from './archive.js';
 import type { Archive } from './archive.js';
 import { parseConfig } from './config.js';
 import { planArchive } from './docker-archive.js';
-import { ImageError, MAKE_AGAIN } from './image-error.js';
+import { explainSystem, ImageError, MAKE_AGAIN } from './image-error.js';
 import { streamLayer } from './layer-stream.js';
 import { withJson } from './plan.js';
 import type { ImagePlan, LayerPlan, Platform } from './plan.js';
@@ -230,6 +230,8 @@ export async function loadImage(store: Store, source: string | NodeJS.ReadableSt
     const load = new Load(store, staging, options);
     await load.run(plans);
     return { images: plans.map(({ id, names }) => ({ id, names })), omitted: load.omitted };
+  } catch (error) {
+    throw explainSystem(typeof source === 'string' ? source : 'standard input', error);
   } finally {
     archive?.close();
     removeTree(staging);

@@ -41,7 +41,10 @@ async function copy(label: string, input: AsyncIterator<Buffer | string>, sink: 
 
 /** Copies `source` (a stream, or a descriptor, which is closed) to a new file; the caller closes the descriptor returned. */
 export async function spool(label: string, source: NodeJS.ReadableStream | number, staging: string, signal?: AbortSignal): Promise<number> {
-  const stream = typeof source === 'number' ? createReadStream('', { fd: source, highWaterMark: 1 << 20 }) : source;
+  const stream = (typeof source === 'number' ? createReadStream('', { fd: source, highWaterMark: 1 << 20 }) : source) as Readable;
+  // A stream that waits for its writer would not see the signal.
+  const stop = (): unknown => stream.destroy(signal?.reason as Error);
+  signal?.addEventListener('abort', stop);
   const input = (stream as AsyncIterable<Buffer | string>)[Symbol.asyncIterator]();
   const out = unnamedFile(staging);
   const sink = (piece: Buffer): void => {
@@ -54,5 +57,7 @@ export async function spool(label: string, source: NodeJS.ReadableStream | numbe
     closeSync(out);
     await input.return?.();
     throw explain(label, error);
+  } finally {
+    signal?.removeEventListener('abort', stop);
   }
 }

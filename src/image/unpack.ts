@@ -5,7 +5,7 @@
 import { errno } from '../abi/errno.js';
 import { sys } from '../native/load.js';
 import { Mode, Open } from '../native/syscalls.js';
-import { ImageError, NOT_TRUSTED, shown } from './image-error.js';
+import { ImageError, NO_SPACE, NOT_TRUSTED, shown } from './image-error.js';
 import { copyAttributes, LowerLayers } from './lower-layers.js';
 import type { LowerObject } from './lower-layers.js';
 import type { TarHeader } from './tar-header.js';
@@ -121,7 +121,7 @@ export class Unpacker implements TarSink {
       throw new ImageError(
         `${this.target.label}: entry ${shown(this.current)}`,
         error.message,
-        outOfSpace ? 'nothing was loaded: free some space and load it again' : NOT_TRUSTED,
+        outOfSpace ? NO_SPACE : NOT_TRUSTED,
         error,
       );
     }
@@ -240,13 +240,16 @@ export class Unpacker implements TarSink {
     const type = this.paths.modeOf(parent.fd, base) & Mode.FMT;
     if (type === Mode.DIR) return this.renew(parent.fd, base, path);
     if (type !== 0) return;
-    let result = sys.mknodat(parent.fd, base, Mode.CHR, 0n);
+    let name = base;
+    let result = sys.mknodat(parent.fd, name, Mode.CHR, 0n);
     if (result === -errno.EPERM && !this.target.privileged) {
       // Kernels before 5.8 want CAP_MKNOD even for a whiteout; the union reads this form too.
-      result = sys.openat2(parent.fd, WHITEOUT + base, CREATE, 0o600, INSIDE);
+      name = WHITEOUT + base;
+      result = sys.openat2(parent.fd, name, CREATE, 0o600, INSIDE);
       if (result >= 0) result = sys.close(result);
     }
     must(result, 'create the whiteout');
+    must(sys.utimensat(parent.fd, name, 0n, 0n), 'set its time');
     this.whiteouts.add(path);
   }
 

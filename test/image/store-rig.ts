@@ -21,11 +21,11 @@ export class StoreRig {
 
   /** What is on disk and in the database beyond an empty store: nothing after a failed load. */
   async residue(): Promise<string[]> {
-    const found = [...readdirSync(join(this.root, 'layers')), ...readdirSync(join(this.root, 'tmp'))];
+    const found: string[] = [];
     await this.store.transaction(async (records) => {
       for (const table of ['image', 'reference', 'layer'] as const) for (const record of await records.list(table)) found.push(JSON.stringify(record));
     });
-    return found;
+    return [...found, ...readdirSync(join(this.root, 'layers')), ...readdirSync(join(this.root, 'tmp'))];
   }
 
   async dispose(): Promise<void> {

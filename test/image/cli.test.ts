@@ -1,0 +1,198 @@
+// `lamina image`: what it prints and its exit codes.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, chownSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import t from 'tap';
+import { imageCommand } from '../../src/cli/image.js';
+import type { ImageCommandOptions } from '../../src/cli/image.js';
+import { age, fill, humanSize } from '../../src/cli/image-output.js';
+import { waitFor } from '../support/command.js';
+import { asTar, imageId, legacyArchive, sha256 } from './archives.js';
+import type { Source } from './archives.js';
+import { StoreRig } from './store-rig.js';
+import { tar } from './tar-bytes.js';
+import { dumpTree } from './tree-dump.js';
+
+const layer = tar([{ name: 'f', data: 'x'.repeat(12345) }]);
+const source: Source = { layers: [layer], tags: ['busybox:1', 'quay.io/x/y:2'], config: { Cmd: ['sh'], Env: ['A=b'] }, created: '2020-01-01T00:00:00Z' };
+const id = imageId(source);
+
+interface Ran {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+function runner(rig: StoreRig) {
+  return async (argv: readonly string[], extra: ImageCommandOptions & { readonly input?: Buffer; readonly tty?: boolean } = {}): Promise<Ran> => {
+    let out = '';
+    let err = '';
+    const stdin = Object.assign(Readable.from(extra.input ? [extra.input] : []), { isTTY: extra.tty ?? false });
+    const io = { stdin, stdout: { write: (text: string) => (out += text), isTTY: extra.tty, columns: 80 }, stderr: { write: (text: string) => (err += text) } };
+    const code = await imageCommand(argv, io, { root: rig.root, ...extra });
+    return { code, out, err };
+  };
+}
+
+void t.test('load, ls, inspect, rm', async (t) => {
+  const rig = new StoreRig();
+  t.teardown(() => rig.dispose());
+  const run = runner(rig);
+  const archive = join(rig.dir, 'a.tar');
+  writeFileSync(archive, asTar(legacyArchive(source)));
+
+  t.same(await run(['ls']), { code: 0, out: 'REPOSITORY   TAG   IMAGE ID   CREATED   SIZE\n', err: '' });
+  const loaded = { code: 0, out: 'Loaded image: busybox:1\nLoaded image: quay.io/x/y:2\n', err: '' };
+  for (const argv of [['load', '-i', archive], ['load', archive], ['load', '--input', archive], ['load', `--input=${archive}`]]) t.same(await run(argv), loaded);
+  t.same(await run(['load'], { input: asTar(legacyArchive(source)) }), loaded);
+  t.same(await run(['load', '-'], { input: asTar(legacyArchive({ ...source, tags: [] })) }), { code: 0, out: `Loaded image ID: sha256:${id}\n`, err: '' });
+
+  const short = id.slice(0, 12);
+  t.same((await run(['ls'])).out.split('\n').map((line) => line.replace(/\d+ years ago/, 'N years ago')), [
+    'REPOSITORY    TAG   IMAGE ID       CREATED       SIZE',
+    `busybox       1     ${short}   N years ago   12.3kB`,
+    `quay.io/x/y   2     ${short}   N years ago   12.3kB`,
+    '',
+  ]);
+  t.equal((await run(['ls', '-q'])).out, `${short}\n`);
+  t.equal((await run(['ls', '-q', '--no-trunc'])).out, `sha256:${id}\n`);
+  t.equal((await run(['ls', '--format', '{{.Repository}}:{{.Tag}}\\t{{.ID}}', 'busybox'])).out, `busybox:1\t${short}\n`);
+  t.equal(JSON.parse((await run(['ls', '--json', 'quay.io/x/y:2'])).out).Repository, 'quay.io/x/y');
+  t.equal((await run(['ls', '--format', 'json'])).out, (await run(['ls', '--json'])).out);
+  t.match(await run(['ls', '--format', '{{.Nope}}']), { code: 1, err: 'Error: template: there is no field .Nope\n' });
+
+  const [shown] = JSON.parse((await run(['inspect', 'busybox:1'])).out) as [Record<string, never>];
+  t.match(shown, {
+    Id: `sha256:${id}`,
+    RepoTags: ['busybox:1', 'quay.io/x/y:2'],
+    Created: '2020-01-01T00:00:00Z',
+    Config: { Cmd: ['sh'], Env: ['A=b'] },
+    Os: 'linux',
+    RootFS: { Type: 'layers', Layers: [`sha256:${sha256(layer)}`] },
+    GraphDriver: { Name: 'lamina', Data: { UpperDir: rig.store.layerDir(sha256(layer)) } },
+  });
+  t.equal((await run(['inspect', '-f', '{{json .Config.Cmd}} {{.Os}}', short])).out, '["sh"] linux\n');
+  t.same(await run(['inspect', 'busybox:1', 'nope', '--format', '{{.Os}}']), { code: 1, out: 'linux\n', err: 'Error: No such image: nope:latest\n' });
+
+  t.match(await run(['rm', short]), { code: 1, err: `Error: conflict: unable to delete ${short} (must be forced) - image is referenced in multiple repositories` });
+  t.same(await run(['rm', 'quay.io/x/y:2']), { code: 0, out: 'Untagged: quay.io/x/y:2\n', err: '' });
+  const inUse = (layers: readonly string[]): string | undefined => (layers.includes(rig.store.layerDir(sha256(layer))) ? 'it is mounted at /mnt/x: unmount it first' : undefined);
+  for (const flag of [[], ['-f']]) {
+    t.same(await run(['rm', ...flag, 'busybox:1'], { inUse }), { code: 1, out: '', err: `Error: conflict: unable to delete ${short} (cannot be forced) - it is mounted at /mnt/x: unmount it first\n` });
+  }
+  t.same(await run(['rm', 'busybox:1', 'x']), { code: 1, out: `Untagged: busybox:1\nDeleted: sha256:${id}\nDeleted: sha256:${sha256(layer)}\n`, err: 'Error: No such image: x:latest\n' });
+  t.same(await rig.residue(), []);
+});
+
+void t.test('wrong usage and failures', async (t) => {
+  const rig = new StoreRig();
+  t.teardown(() => rig.dispose());
+  const run = runner(rig);
+  t.match(await run(['load'], { tty: true }), { code: 125, err: /requested load from stdin, but stdin is empty/ });
+  t.match(await run(['load', '--nope']), { code: 125, err: "Error: unknown flag: --nope\nSee 'lamina image load --help'.\n" });
+  t.match(await run(['load', '-i']), { code: 125, err: /flag needs an argument: -i/ });
+  t.match(await run(['load', 'a', 'b']), { code: 125, err: /one archive at a time/ });
+  t.match(await run(['rm']), { code: 125, err: /requires at least 1 argument/ });
+  t.match(await run(['ls', '--quiet=1']), { code: 125, err: /takes no argument/ });
+  t.match(await run(['frob']), { code: 125, err: /unknown command "lamina image frob"/ });
+  t.match(await run(['load', '--help']), { code: 0, out: /^Usage: lamina image load/ });
+  t.match(await run([]), { code: 0, out: /Commands: load, ls, rm, inspect/ });
+  t.match(await run(['load', '/nonexistent.tar']), { code: 1, out: '', err: /^Error: \/nonexistent.tar: no such file or directory; give the path .*\n$/ });
+  t.match(await run(['inspect', 'A']), { code: 1, out: '[]\n', err: /must be lowercase/ });
+  t.match(await run(['load'], { input: Buffer.from('rubbish') }), { code: 1, err: /^Error: standard input: / });
+});
+
+void t.test('a terminal sees a bar, a pipe plain lines', async (t) => {
+  const rig = new StoreRig();
+  t.teardown(() => rig.dispose());
+  const run = runner(rig);
+  const archive = join(rig.dir, 'a.tar');
+  writeFileSync(archive, asTar(legacyArchive({ ...source, layers: [layer, tar([{ name: 'big', data: Buffer.alloc(3 << 20) }])] })));
+  const { out } = await run(['load', archive], { tty: true });
+  t.match(out, new RegExp(`\r\x1b\\[K${sha256(layer).slice(0, 12)}: Loading layer \\[=+\\] 14.3kB/14.3kB\n`));
+  t.match(out, /: Loading layer \[=+>? *\] [\d.]+MB\/3.15MB/);
+  t.match(out, /\nLoaded image: busybox:1\n/);
+  for (const line of out.split(/[\r\n]/)) t.ok(line.replace('\x1b[K', '').length <= 80, 'no line is wider than the terminal');
+  t.equal((await run(['load', '-q', archive], { tty: true })).out, 'Loaded image: busybox:1\nLoaded image: quay.io/x/y:2\n');
+});
+
+void t.test('an interrupted load cleans up and exits 130', async (t) => {
+  const rig = new StoreRig();
+  t.teardown(() => rig.dispose());
+  const cli = join(__dirname, '../../src/cli/image.js');
+  const script = `require(${JSON.stringify(cli)}).imageCommand(['load'], process, { root: process.argv[1] }).then((code) => { process.exitCode = code; process.stdin.destroy(); })`;
+  for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143]] as const) {
+    const child = spawn(process.execPath, ['-e', script, rig.root], { stdio: ['pipe', 'ignore', 'inherit'] });
+    t.teardown(() => child.kill('SIGKILL'));
+    child.stdin.on('error', () => undefined);
+    child.stdin.write(asTar(legacyArchive(source)).subarray(0, 9000));
+    await waitFor('work under way', () => readdirSync(join(rig.root, 'tmp')).length > 0);
+    child.kill(signal);
+    t.same(await once(child, 'exit'), [code, null]);
+    t.same(readdirSync(join(rig.root, 'tmp')), []);
+  }
+});
+
+void t.test('without privilege owners and devices are left out, and said so', { skip: process.geteuid?.() === 0 ? false : 'only root can become another user' }, async (t) => {
+  const rig = new StoreRig();
+  t.teardown(() => rig.dispose());
+  chmodSync(rig.dir, 0o755);
+  const root = join(rig.dir, 'rootless');
+  const home = join(rig.dir, 'home');
+  for (const dir of [root, home]) {
+    mkdirSync(dir);
+    chownSync(dir, 65534, 65534);
+  }
+  const bytes = asTar(legacyArchive({ tags: ['r:1'], layers: [tar([
+    { name: 'own', data: 'x', uid: 5, gid: 6, mode: 0o4755 }, { name: 'null', type: '3', major: 1, minor: 3 }, { name: 'fifo', type: '6' },
+    { name: 'locked/', type: '5', mode: 0 }, { name: 'locked/inside', data: 'y', mode: 0 }, { name: '.wh.gone' }, { name: 'opq/.wh..wh..opq' },
+    { name: 'xattr', pax: [['SCHILY.xattr.trusted.a', 'b'], ['SCHILY.xattr.user.c', 'd']] },
+  ])] }));
+  const cli = join(__dirname, '../../src/cli/image.js');
+  const script = `require(${JSON.stringify(cli)}).imageCommand(process.argv.slice(1), process, { root: ${JSON.stringify(root)} }).then((code) => (process.exitCode = code))`;
+  const asNobody = async (argv: readonly string[], input: Buffer = Buffer.alloc(0)): Promise<Ran> => {
+    const child = spawn(process.execPath, ['-e', script, ...argv], { uid: 65534, gid: 65534, stdio: ['pipe', 'pipe', 'pipe'], env: { PATH: process.env['PATH'], HOME: home } });
+    let out = '';
+    let err = '';
+    child.stdout.on('data', (text: Buffer) => (out += text.toString()));
+    child.stderr.on('data', (text: Buffer) => (err += text.toString()));
+    child.stdin.on('error', () => undefined);
+    child.stdin.end(input);
+    const [code] = (await once(child, 'close')) as [number];
+    return { code, out, err };
+  };
+  const loaded = await asNobody(['load'], bytes);
+  t.match(loaded, { code: 0, out: 'Loaded image: r:1\n' });
+  t.match(loaded.err, /Warning: owners could not be kept for \d+ entries/);
+  t.match(loaded.err, /Warning: devices could not be kept for 1 entries/);
+  const [key = ''] = readdirSync(join(root, 'layers'));
+  const lines = dumpTree(join(root, 'layers', key, 'diff'));
+  const line = (path: string): string => lines.find((each) => each.startsWith(`${path} |`)) ?? 'absent';
+  t.match(line('/own'), '| 104755 | 65534:65534 |');
+  t.equal(line('/null'), 'absent');
+  t.match(line('/fifo'), '| 10644 |');
+  t.match(line('/locked'), '| 40000 |');
+  t.match(line('/locked/inside'), '| 100000 |');
+  t.match(line('/gone'), '| 20000 |', 'a whiteout needs no privilege');
+  t.match(line('/opq'), 'user.overlay.opaque=79');
+  t.match(line('/xattr'), /\| user.c=64 \|/);
+  t.match(await asNobody(['rm', 'r:1']), { code: 0, out: /^Untagged: r:1\nDeleted: / });
+  t.same(readdirSync(join(root, 'layers')), []);
+  t.same(readdirSync(join(root, 'tmp')), []);
+});
+
+void t.test('sizes, ages and templates', async (t) => {
+  t.same([0, 999, 1000, 12345, 4261550, 83197785, 1.5e9].map(humanSize), ['0B', '999B', '1kB', '12.3kB', '4.26MB', '83.2MB', '1.5GB']);
+  const now = Date.parse('2026-06-01T00:00:00Z');
+  const ago = (seconds: number): string => age(new Date(now - seconds * 1000).toISOString(), now);
+  t.same([0, 1, 59, 60, 150, 3600, 7300, 2 * 86400, 20 * 86400, 100 * 86400, 800 * 86400].map(ago), [
+    'Less than a second ago', '1 second ago', '59 seconds ago', 'About a minute ago', '2 minutes ago', 'About an hour ago', '2 hours ago', '2 days ago', '2 weeks ago', '3 months ago', '2 years ago',
+  ]);
+  t.equal(age(undefined), 'N/A');
+  t.equal(fill('{{ .A.B }}/{{json .A}}', { A: { B: 'x' } }), 'x/{"B":"x"}');
+  t.throws(() => fill('{{range .}}', {}), { name: 'TemplateError' });
+  t.throws(() => fill('{{.constructor}}', {}), { name: 'TemplateError' });
+});
