@@ -113,9 +113,11 @@ int opSetattr(Request& request) {
   if (error) return error;
   constexpr uint32_t kChanges = kFattrMode | kFattrUid | kFattrGid | kFattrSize | kFattrAtime | kFattrMtime;
   // valid == 0 is how the kernel asks for suid clearing before a passthrough write (Linux: fuse_setattr with
-  // ATTR_KILL_*). Root gets it too, when only file capabilities are to go, and those the kernel removes itself.
+  // ATTR_KILL_*). Root's write asks too, when only file capabilities are to go; the kernel has just removed those.
   bool bare = !(in->valid & (kChanges | kFattrAtimeNow | kFattrMtimeNow));
-  bool kill = (in->valid & kFattrKillSuidgid) || (bare && request.in.uid != 0);
+  bool onlyCapabilities = request.in.uid == 0 && request.mount.capabilitiesRemoved == node->id;
+  request.mount.capabilitiesRemoved = 0;
+  bool kill = (in->valid & kFattrKillSuidgid) || (bare && !onlyCapabilities);
   if (in->valid & kFattrSize) error = setSize(request, node, *in);
   if (!error && (in->valid & (kFattrUid | kFattrGid))) error = setOwner(request, node, *in);
   if (!error && kill) error = killSuidgid(request.mount, node);

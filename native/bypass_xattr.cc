@@ -124,7 +124,9 @@ int opRemovexattr(Request& request) {
   int last = targetPath(request.mount, node, &path);
   if (last < 0) return last;
   int done = last ? lremovexattr(path.c_str(), stored.c_str()) : removexattr(path.c_str(), stored.c_str());
-  return done < 0 ? -errno : 0;
+  if (done < 0) return -errno;
+  if (name == "security.capability") request.mount.capabilitiesRemoved = node->id;
+  return 0;
 }
 
 }  // namespace lamina

@@ -40,6 +40,12 @@ function lockUpper(upper: string): number {
   throw new MountError(`upper directory ${upper} is in use by another mount: unmount that first (lamina ls shows it)`);
 }
 
+/** Nothing can be written through FUSE: the kernel itself then refuses, with the errors and access(2) of a ro mount. */
+function isReadOnly(plan: MountPlan): boolean {
+  const sealed = plan.upper === undefined || plan.readOnly;
+  return sealed && plan.routes.every((route) => route.readOnly || route.tier === 'bind');
+}
+
 export class MountServer {
   readonly #worker: Worker;
   readonly #live = new Map<number, Live>();
@@ -59,7 +65,7 @@ export class MountServer {
     const root = process.geteuid?.() === 0;
     let fuseFd: number;
     try {
-      fuseFd = await mountFuse(plan.target, { source: 'lamina', allowOther: root, readOnly: false, suidDev: root });
+      fuseFd = await mountFuse(plan.target, { source: 'lamina', allowOther: root, readOnly: isReadOnly(plan), suidDev: root });
     } catch (error) {
       locks.forEach(closeSync);
       throw error;

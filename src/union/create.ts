@@ -33,23 +33,27 @@ function place(union: Union, at: Writable, name: string, type: number, make: (di
     if (made >= 0) at.index.set(name, UPPER, type >> 12);
     return made;
   }
+  const made = replaceWhiteout(union, at, name, type, make);
+  if (made >= 0) at.index.set(name, UPPER, type >> 12);
+  return made;
+}
+
+/** Builds the object in work/, in a directory that hands down what its parent will, and exchanges it for the whiteout. */
+function replaceWhiteout(union: Union, at: Writable, name: string, type: number, make: (dirfd: number, name: string) => number): number {
   const work = union.work;
   if (!work) return -errno.EROFS;
-  const temporary = work.freshName();
-  const workFd = work.fd;
-  const made = make(workFd, temporary);
-  if (made < 0) return made;
+  const nursery = work.nursery(at.fd);
+  if (typeof nursery === 'number') return nursery;
+  const made = make(nursery.fd, name);
   // What the whiteout hid must stay hidden once a directory stands in its place.
   const error =
-    (type === Mode.DIR ? setOpaque(workFd, temporary, union.stack.scheme) : 0) ||
-    sys.renameat2(workFd, temporary, at.fd, name, Rename.EXCHANGE);
-  work.discard(temporary);
-  if (error) {
-    if (made > 0) sys.close(made);
-    return error;
-  }
-  at.index.set(name, UPPER, type >> 12);
-  return made;
+    Math.min(made, 0) ||
+    (type === Mode.DIR ? setOpaque(nursery.fd, name, union.stack.scheme) : 0) ||
+    sys.renameat2(nursery.fd, name, at.fd, name, Rename.EXCHANGE);
+  sys.close(nursery.fd);
+  work.discard(nursery.name);
+  if (error && made > 0) sys.close(made);
+  return error || made;
 }
 
 function makeAndEnter(union: Union, parent: NodeId, what: Creation, owner: Owner): { id: number; fd: number } | number {

@@ -115,34 +115,34 @@ class Collector {
   followFromRoot(path: string, above: number): void {
     for (let layer = above + 1; layer < this.stack.lowers.length; layer++) {
       const step = this.#walk(layer, path);
-      if (step === 'stop') return;
-      if (step === 'absent') continue;
-      const marks = this.add(step.parent, step.name, layer);
-      this.native.placeDrop(step.parent);
-      if (marks.redirect?.startsWith('/')) path = marks.redirect;
-      if (marks.opaque) return;
+      if (step.at) {
+        const marks = this.add(step.at.parent, step.at.name, layer);
+        this.native.placeDrop(step.at.parent);
+        if (marks.redirect?.startsWith('/')) path = marks.redirect;
+        if (marks.opaque) return;
+      }
+      if (step.last) return;
     }
   }
 
-  #walk(layer: number, path: string): { parent: PlaceId; name: string } | 'absent' | 'stop' {
+  /** Where `path` is in one layer, and whether the layers below count no more (Linux: ovl_lookup_layer). */
+  #walk(layer: number, path: string): { at?: { parent: PlaceId; name: string }; last: boolean } {
     const names = path.split('/').filter((name) => name !== '');
-    const last = names.pop();
-    if (last === undefined) return 'stop';
     let parent = this.native.placeChild(this.stack.lowers[layer] as PlaceId, '.');
-    for (let depth = 0; depth <= names.length; depth++) {
-      const name = names[depth] ?? last;
+    for (let depth = 0, last = false; ; depth++) {
+      const name = names[depth] ?? '.';
       const fd = this.native.placeFd(parent);
       const directory = fd < 0 ? undefined : isDirectoryAt(fd, name);
       if (directory !== true) {
         this.native.placeDrop(parent);
-        return directory === false ? 'stop' : 'absent';
+        return { last: last || directory === false };
       }
-      if (depth === names.length) break;
+      if (depth >= names.length - 1) return { at: { parent, name }, last };
+      last ||= readMarks(fd, name, this.stack.scheme).opaque;
       const next = this.native.placeChild(parent, name);
       this.native.placeDrop(parent);
       parent = next;
     }
-    return { parent, name: last };
   }
 }
 

@@ -8,6 +8,9 @@ import { AT_REMOVEDIR, Mode, Open, STAT_WORDS, Stat } from '../native/syscalls.j
 
 const stat = new BigInt64Array(STAT_WORDS);
 
+const DEFAULT_ACL = 'system.posix_acl_default';
+const S_ISGID = 0o2000;
+
 /** Removes `name` in `dirfd` with all below it. 0 or -errno; absent is success. */
 export function removeTree(dirfd: number, name: string): number {
   if (sys.statx(dirfd, name, stat) !== 0) return 0;
@@ -46,6 +49,25 @@ export class WorkDirectory {
   /** A name that nothing in the directory has. */
   freshName(): string {
     return `#${(this.#next++).toString(16)}`;
+  }
+
+  /**
+   * A directory from which new objects inherit what they would from `parent`: group, setgid, default ACL.
+   * Its fd (O_PATH) is the caller's to close, the directory to discard.
+   */
+  nursery(parent: number): { fd: number; name: string } | number {
+    const name = this.freshName();
+    const workFd = this.fd;
+    const inherited = sys.getxattr(parent, '', DEFAULT_ACL);
+    let error = sys.statx(parent, '', stat) || sys.mkdirat(workFd, name, 0o700);
+    if (!error && (Number(stat[Stat.mode]) & S_ISGID) !== 0) {
+      error = sys.fchownat(workFd, name, -1, Number(stat[Stat.gid])) || sys.fchmodat(workFd, name, 0o2700);
+    }
+    if (!error && typeof inherited !== 'number') error = sys.setxattr(workFd, name, DEFAULT_ACL, inherited, 0);
+    const fd = error || sys.openat2(workFd, name, Open.PATH | Open.DIRECTORY | Open.NOFOLLOW, 0, 0);
+    if (fd >= 0) return { fd, name };
+    this.discard(name);
+    return fd;
   }
 
   /** Drops what was not published. */
