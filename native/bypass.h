@@ -72,6 +72,9 @@ struct Creation {
  */
 int makeObject(int dirfd, const char* name, const Creation& what);
 
+/** Whether a lower file may have been copied up under another of its names. */
+bool isIndexedLink(const Mount& mount, const Node* directory, const struct statx& st);
+
 /** True when the directory `name` carries overlay attributes that only TypeScript can honour. */
 bool hasUnionMarks(const Mount& mount, int dirfd, const char* name);
 

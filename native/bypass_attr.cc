@@ -145,7 +145,7 @@ int opStatx(Request& request) {
   to.blksize = st.stx_blksize;
   to.attributes = st.stx_attributes;
   to.attributesMask = st.stx_attributes_mask;
-  to.nlink = node->has(kNodeMerged) ? 1 : st.stx_nlink;
+  to.nlink = node->has(kNodeMerged) ? 1 : st.stx_nlink + node->nlinkDelta;
   to.uid = st.stx_uid;
   to.gid = st.stx_gid;
   to.mode = st.stx_mode;

@@ -85,6 +85,11 @@ bool hasUnionMarks(const Mount& mount, int dirfd, const char* name) {
   return lgetxattr(path.c_str(), (std::string(base) + "opaque").c_str(), value, sizeof value) == 1 && value[0] == 'x';
 }
 
+bool isIndexedLink(const Mount& mount, const Node* directory, const struct statx& st) {
+  bool lower = !directory->has(kNodeRoute | kNodeWritable);
+  return mount.options.linkIndex && lower && !S_ISDIR(st.stx_mode) && st.stx_nlink > 1;
+}
+
 int opLookup(Request& request) {
   Node* parent = request.mount.nodes.find(request.in.nodeid);
   std::string_view name = request.name(0);
@@ -110,6 +115,7 @@ int opLookup(Request& request) {
   }
   if (error) return error;
   if (!route && S_ISDIR(st.stx_mode) && hasUnionMarks(request.mount, fd, text.c_str())) return kDecide;
+  if (isIndexedLink(request.mount, parent, st)) return kDecide;
   return replyEntry(request, request.mount.enter(parent, parent->place, name, st, 0, 0), st);
 }
 

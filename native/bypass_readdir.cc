@@ -47,7 +47,7 @@ void fillPlus(Request& request, Node* directory, int dirfd, const RawDirent* ent
   struct statx st;
   if (statAt(dirfd, entry->name, &st) != 0) return;
   bool marked = S_ISDIR(st.stx_mode) && !directory->has(kNodeRoute) && hasUnionMarks(request.mount, dirfd, entry->name);
-  if (marked) return;
+  if (marked || isIndexedLink(request.mount, directory, st)) return;
   Node* node = request.mount.enter(directory, directory->place, entry->name, st, 0, 0);
   request.mount.entered.push_back(node);
   request.mount.fillEntry(node, st, out);

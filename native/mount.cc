@@ -3,9 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
-
-#include <functional>
+#include <sys/xattr.h>
 
 #include "proc_path.h"
 
@@ -61,7 +61,7 @@ void Mount::fillAttr(const Node* node, const struct statx& st, Attr* out) const 
   out->mtimensec = st.stx_mtime.tv_nsec;
   out->ctimensec = st.stx_ctime.tv_nsec;
   out->mode = st.stx_mode;
-  out->nlink = node->has(kNodeMerged) ? 1 : st.stx_nlink;
+  out->nlink = node->has(kNodeMerged) ? 1 : st.stx_nlink + node->nlinkDelta;
   // A lower file whose name was whited out: the layer still has it, the union does not.
   if (node->has(kNodeRemoved) && !node->has(kNodeWritable)) out->nlink = 0;
   out->uid = st.stx_uid;
@@ -95,25 +95,26 @@ int Mount::statNode(Node* node, struct statx* st) {
   return same || node->has(kNodeMountRoot) ? 0 : -ESTALE;
 }
 
-// Names of one hard-linked lower file are separate inodes, as in kernel overlayfs without an index: copying one up
-// must not seem to change the others.
-uint32_t Mount::saltOf(const Node* parent, const Place* dir, std::string_view name, const struct statx& st) const {
-  bool lower = !(roots[dir->root].nodeFlags & (kNodeWritable | kNodeRoute));
-  if (!lower || S_ISDIR(st.stx_mode) || st.stx_nlink < 2) return 0;
-  return static_cast<uint32_t>(std::hash<std::string_view>{}(name) ^ (parent->id * 0x9E3779B9u)) | 1;
-}
-
-Node* Mount::known(const Node* parent, Place* dir, std::string_view name) {
+Node* Mount::known(Place* dir, std::string_view name) {
   struct statx st;
   if (statAt(places.fd(dir), std::string(name).c_str(), &st)) return nullptr;
-  return nodes.find(keyOf(st, saltOf(parent, dir, name, st)));
+  return nodes.find(keyOf(st, 0));
+}
+
+// "U+2": two names more than upper has links, as kernel overlayfs keeps it (Linux: ovl_get_nlink). Names of a lower
+// hard link that were not copied up count though upper does not have them; the link in the index does not.
+int32_t Mount::readNlinkDelta(int dirfd, std::string_view name) const {
+  char text[16] = {};
+  const char* attribute = options.userXattr ? "user.overlay.nlink" : "trusted.overlay.nlink";
+  std::string path = procPath(dirfd, std::string(name));
+  return lgetxattr(path.c_str(), attribute, text, sizeof text - 1) > 1 && text[0] == 'U' ? atoi(text + 1) : 0;
 }
 
 Node* Mount::enter(Node* parent, Place* dir, std::string_view name, const struct statx& st, uint32_t flags,
                    uint64_t ino) {
   uint32_t inherited = roots[dir->root].nodeFlags & kInherited;
   bool directory = S_ISDIR(st.stx_mode);
-  NodeKey key = keyOf(st, saltOf(parent, dir, name, st));
+  NodeKey key = keyOf(st, 0);
   Node* node = nodes.find(key);
   uint32_t stamp = stampOf(st);
   if (node && (node->stamp != stamp || node->isDir() != directory)) {
@@ -126,6 +127,8 @@ Node* Mount::enter(Node* parent, Place* dir, std::string_view name, const struct
     places.drop(place);
     node->ino = ino ? ino : shownIno(st);
     node->stamp = stamp;
+    bool upper = node->has(kNodeWritable) && !node->has(kNodeRoute);
+    if (upper && !directory && st.stx_nlink > 1) node->nlinkDelta = readNlinkDelta(places.fd(dir), name);
   } else if (node->place->detached || (node->place->parent && (node->place->parent != dir || node->place->name != name) &&
                                        (directory || st.stx_nlink == 1))) {
     places.move(node->place, dir, name);

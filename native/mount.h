@@ -28,6 +28,7 @@ struct Root {
 struct MountOptions {
   bool passthrough = false;   // agreed at INIT; turned off when the kernel refuses the first id with EPERM
   bool userXattr = false;     // overlay attributes live under user.overlay. instead of trusted.overlay.
+  bool linkIndex = false;     // some lower hard links are copied up: their other names are TypeScript's to find
   bool cacheDirs = true;      // ENOSYS to OPENDIR: the kernel caches directories (no route may be among them)
   uint32_t maxWrite = 1 << 20;
   double attrTimeout = 1e9;   // seconds, for the union; routes use 0
@@ -62,7 +63,7 @@ class Mount {
   Mount(const Mount&) = delete;
   Mount& operator=(const Mount&) = delete;
 
-  /** Identity of a backing object; the salt keeps names of one lower hard link apart. */
+  /** Identity of a backing object; the salt sets the roots of routes apart from ordinary nodes. */
   NodeKey keyOf(const struct statx& st, uint32_t salt) const;
   /** What stat shows for a backing inode: its own number, marked per filesystem past the first. */
   uint64_t shownIno(const struct statx& st);
@@ -102,8 +103,8 @@ class Mount {
   /** The same for a node without a name: its copy is the O_TMPFILE `fd`, which stays the caller's. */
   Node* settleUnnamed(Node* node, int fd, int* error);
 
-  /** The node of the entry `name` of `dir` as a lookup in `parent` would find it, or null. */
-  Node* known(const Node* parent, Place* dir, std::string_view name);
+  /** The node of the object `name` in `dir`, or null. */
+  Node* known(Place* dir, std::string_view name);
 
   /** The root of a route becomes visible as `name` in `parent`. Returns its node, or null with *error set. */
   Node* addMountpoint(Node* parent, std::string_view name, uint16_t root, int* error);
@@ -136,7 +137,7 @@ class Mount {
 
  private:
   Node* settle(Node* node, Place* place, const struct statx& st, uint32_t set, uint32_t clear);
-  uint32_t saltOf(const Node* parent, const Place* dir, std::string_view name, const struct statx& st) const;
+  int32_t readNlinkDelta(int dirfd, std::string_view name) const;
   void moveHandlesToUpper(Node* node);
   std::vector<uint64_t> devices_;  // st_dev of each backing filesystem, in order of appearance
   uint64_t nextHandle_ = 1;

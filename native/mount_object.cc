@@ -51,6 +51,7 @@ Napi::Value MountObject::setOptions(Info info) {
   };
   flag("passthrough", &options.passthrough);
   flag("userXattr", &options.userXattr);
+  flag("linkIndex", &options.linkIndex);
   flag("cacheDirs", &options.cacheDirs);
   if (given.Has("maxWrite")) options.maxWrite = given.Get("maxWrite").ToNumber().Uint32Value();
   if (given.Has("attrTimeout")) options.attrTimeout = given.Get("attrTimeout").ToNumber().DoubleValue();
@@ -229,9 +230,8 @@ Napi::Value MountObject::enterTmpfile(Info info) {
 }
 
 Napi::Value MountObject::nodeAt(Info info) {
-  Node* parent = node(info, 0);
-  Place* dir = place(info, 1);
-  Node* found = parent && dir ? mount_->known(parent, dir, bytesArg(info, 2)) : nullptr;
+  Place* dir = place(info, 0);
+  Node* found = dir ? mount_->known(dir, bytesArg(info, 1)) : nullptr;
   return number(info, found ? static_cast<double>(found->id) : 0);
 }
 
@@ -293,6 +293,12 @@ Napi::Value MountObject::setNodeFlags(Info info) {
   if (!found) return number(info, -ESTALE);
   found->flags = (found->flags & ~uintArg(info, 2)) | uintArg(info, 1);
   return number(info, 0);
+}
+
+Napi::Value MountObject::setNlinkDelta(Info info) {
+  Node* found = node(info, 0);
+  if (found) found->nlinkDelta = intArg(info, 1);
+  return info.Env().Undefined();
 }
 
 Napi::Value MountObject::nodeParent(Info info) {
@@ -373,14 +379,15 @@ Napi::Value MountObject::direntAdd(Info info) {
   int64_t off = static_cast<int64_t>(idArg(info, 2)) | direntTag_;
   uint32_t type = uintArg(info, 3);
   struct statx st;
-  int error = statAt(mount_->places.fd(dir), dots ? "" : name.c_str(), &st);
+  std::string at = info[8].IsString() ? bytesArg(info, 8) : name;
+  int error = statAt(mount_->places.fd(dir), dots ? "" : at.c_str(), &st);
   if (error) return number(info, error);
   bool enters = dirents_->plus() && !dots && info[6].ToBoolean().Value();
   if (!enters) {
     dirents_->add(name, mount_->shownIno(st), off, type ? type : IFTODT(st.stx_mode));
     return number(info, 1);
   }
-  Node* found = mount_->enter(parent, dir, name, st, uintArg(info, 5), static_cast<uint64_t>(bigArg(info, 7)));
+  Node* found = mount_->enter(parent, dir, at, st, uintArg(info, 5), static_cast<uint64_t>(bigArg(info, 7)));
   mount_->entered.push_back(found);
   EntryOut* out = dirents_->add(name, found->ino, off, IFTODT(st.stx_mode));
   mount_->fillEntry(found, st, out);
@@ -421,6 +428,7 @@ Napi::Function MountObject::define(Napi::Env env) {
     InstanceMethod<&MountObject::shownIno>("shownIno"),
     InstanceMethod<&MountObject::nodeFlags>("nodeFlags"),
     InstanceMethod<&MountObject::setNodeFlags>("setNodeFlags"),
+    InstanceMethod<&MountObject::setNlinkDelta>("setNlinkDelta"),
     InstanceMethod<&MountObject::nodeParent>("nodeParent"),
     InstanceMethod<&MountObject::nodeName>("nodeName"),
     InstanceMethod<&MountObject::nodeFd>("nodeFd"),

@@ -54,6 +54,7 @@ class MountObject : public Napi::ObjectWrap<MountObject> {
   Napi::Value shownIno(Info info);
   Napi::Value nodeFlags(Info info);
   Napi::Value setNodeFlags(Info info);
+  Napi::Value setNlinkDelta(Info info);
   Napi::Value nodeParent(Info info);
   Napi::Value nodeName(Info info);
   Napi::Value nodeFd(Info info);

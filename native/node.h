@@ -37,12 +37,13 @@ struct Node {
   uint64_t ino = 0;       // what stat shows: survives copy-up
   uint64_t keyIno = 0;    // identity of the backing object
   uint32_t keyDev = 0;
-  uint32_t keySalt = 0;   // tells names of one lower hard link apart
+  uint32_t keySalt = 0;   // not 0 for the root of a route
   uint32_t stamp = 0;     // birth time, folded: an inode number used again is another object
   uint32_t flags = 0;
   uint32_t opens = 0;     // handles, passthrough and relay
   uint32_t refs = 0;      // children, forwarders, mountpoints
   int32_t backingId = 0;
+  int32_t nlinkDelta = 0;  // names beyond the backing object's links
   uint32_t passthroughOpens = 0;
   Place* place = nullptr; // owned reference
   Node* parent = nullptr; // owned reference; the directory it was last found in

@@ -173,6 +173,27 @@ Napi::Value Readdir(Args info) {
   return out;
 }
 
+/** File handle as hex: type, then bytes. Stable for an object of one filesystem, across mounts and boots. */
+Napi::Value NameToHandle(Args info) {
+  std::string path = bytesArg(info, 1);
+  struct {
+    file_handle head;
+    uint8_t bytes[MAX_HANDLE_SZ];
+  } handle{};
+  handle.head.handle_bytes = MAX_HANDLE_SZ;
+  int mountId;
+  if (name_to_handle_at(intArg(info, 0), path.c_str(), &handle.head, &mountId, emptyPath(path)) < 0) return number(info, -errno);
+  std::string hex;
+  char digits[3];
+  auto add = [&](uint8_t byte) {
+    snprintf(digits, sizeof digits, "%02x", byte);
+    hex += digits;
+  };
+  add(static_cast<uint8_t>(handle.head.handle_type));
+  for (unsigned i = 0; i < handle.head.handle_bytes; i++) add(handle.bytes[i]);
+  return bytes(info.Env(), hex.data(), hex.size());
+}
+
 Napi::Value CopyData(Args info) {
   return number(info, copyData(intArg(info, 0), intArg(info, 1), bigArg(info, 2)));
 }
@@ -205,7 +226,7 @@ void registerFileCalls(Napi::Env env, Napi::Object sys) {
       {"unlinkat", Unlinkat},   {"renameat2", Renameat2}, {"fchownat", Fchownat}, {"fchmodat", Fchmodat},
       {"utimensat", Utimensat}, {"readdir", Readdir},     {"copyData", CopyData}, {"pwrite", Pwrite},
       {"pread", Pread},         {"ftruncate", Ftruncate}, {"fsync", Fsync},       {"syncfs", Syncfs},
-      {"flock", Flock},         {"umask", Umask},
+      {"flock", Flock},         {"umask", Umask},         {"nameToHandle", NameToHandle},
   };
   for (const auto& entry : calls) sys.Set(entry.name, Napi::Function::New(env, entry.call, entry.name));
 }

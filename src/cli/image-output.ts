@@ -49,7 +49,13 @@ export function age(created: string | undefined, now = Date.now()): string {
 export function rowsOf(image: Image, truncate: boolean): Row[] {
   const id = truncate ? image.id.slice(0, 12) : `sha256:${image.id}`;
   const digest = image.record.manifest === undefined ? '<none>' : `sha256:${image.record.manifest}`;
-  const shared = { ID: id, CreatedAt: image.config.created ?? '', CreatedSince: age(image.config.created), Size: humanSize(image.size), Digest: digest };
+  const shared = {
+    ID: id,
+    CreatedAt: image.config.created ?? '',
+    CreatedSince: age(image.config.created),
+    Size: humanSize(image.size),
+    Digest: digest,
+  };
   if (image.references.length === 0) return [{ ...shared, Repository: '<none>', Tag: '<none>' }];
   return image.references.map((name) => {
     const { repository, tag } = splitTag(name);

@@ -1,6 +1,16 @@
 // `lamina image load|ls|rm|inspect`: arguments in, Docker's output and exit codes out. Called by the command dispatcher.
 
-import { ImageError, ImageInUse, InvalidReference, listImages, loadImage, NoSuchImage, removeImage, resolveImage, familiarName } from '../image/index.js';
+import {
+  ImageError,
+  ImageInUse,
+  InvalidReference,
+  listImages,
+  loadImage,
+  NoSuchImage,
+  removeImage,
+  resolveImage,
+  familiarName,
+} from '../image/index.js';
 import type { Image, RemoveOptions } from '../image/index.js';
 import { dataRoot, StoreError, withStore } from '../store/index.js';
 import { COLUMNS, fill, inspection, rowsOf, table, TemplateError } from './image-output.js';
@@ -97,12 +107,15 @@ async function load(argv: readonly string[], io: ImageIo, root: string): Promise
   if (fromStdin && io.stdin.isTTY) throw new Usage('requested load from stdin, but stdin is empty');
   const bar = io.stdout.isTTY && !flags.has('quiet') ? new ProgressBar(io.stdout) : undefined;
   return interruptible(async (signal) => {
-    const loaded = await withStore(root, (store) => loadImage(store, fromStdin ? io.stdin : path, { progress: bar?.show, signal, name: flags.get('name') })).finally(() => bar?.end());
+    const loaded = await withStore(root, (store) =>
+      loadImage(store, fromStdin ? io.stdin : path, { progress: bar?.show, signal, name: flags.get('name') }),
+    ).finally(() => bar?.end());
     for (const { id, names } of loaded.images) {
       if (names.length === 0) io.stdout.write(`Loaded image ID: sha256:${id}\n`);
       for (const name of names) io.stdout.write(`Loaded image: ${familiarName(name)}\n`);
     }
-    for (const [kind, count] of loaded.omitted) io.stderr.write(`Warning: ${kind} could not be kept for ${count} entries (not permitted or not supported here)\n`);
+    for (const [kind, count] of loaded.omitted)
+      io.stderr.write(`Warning: ${kind} could not be kept for ${count} entries (not permitted or not supported here)\n`);
     return 0;
   });
 }

@@ -127,7 +127,13 @@ function indexTar(label: string, fd: number): Map<string, Place> {
     reader.finish();
   } catch (error) {
     if (!(error instanceof TarFormatError)) throw error;
-    if (places.size === 0 && reader.position === 0) throw new ImageError(label, 'not an image archive: neither a tar nor an OCI layout', 'give what `docker save`, `podman save` or `skopeo copy` wrote', error);
+    if (places.size === 0 && reader.position === 0)
+      throw new ImageError(
+        label,
+        'not an image archive: neither a tar nor an OCI layout',
+        'give what `docker save`, `podman save` or `skopeo copy` wrote',
+        error,
+      );
     throw new ImageError(label, `the tar is broken at byte ${reader.position}: ${error.message}`, MAKE_AGAIN, error);
   }
   return places;
@@ -174,4 +180,3 @@ export async function openArchive(source: string | NodeJS.ReadableStream, stagin
   }
   return openTar(source, await spool(source, fd, staging, signal));
 }
-

@@ -9,7 +9,7 @@ import { createGunzip } from 'node:zlib';
 export type Compression = 'plain' | 'gzip' | 'zstd' | 'xz' | 'bzip2';
 
 /** Bytes that `sniff` wants to see. */
-export const SNIFF_BYTES = 6;
+export const SNIFF_BYTES = 10;
 
 /** 184D2A5x is a skippable frame, with which zstd:chunked and pzstd streams may begin. */
 export function sniff(start: Buffer): Compression {
@@ -17,7 +17,8 @@ export function sniff(start: Buffer): Compression {
   if (start.length >= 4 && start.readUInt32BE(0) === 0x28b52ffd) return 'zstd';
   if (start.length >= 4 && (start.readUInt32LE(0) & 0xfffffff0) >>> 0 === 0x184d2a50) return 'zstd';
   if (start.length >= 6 && start.toString('latin1', 0, 6) === '\xfd7zXZ\0') return 'xz';
-  if (start.length >= 3 && start.toString('latin1', 0, 3) === 'BZh') return 'bzip2';
+  // With the magic of the first block (or of the end): "BZh" alone may be the name of a tar's first file.
+  if (/^BZh[1-9](1AY&SY|\x17rE8P\x90)/.test(start.toString('latin1', 0, 10))) return 'bzip2';
   return 'plain';
 }
 
@@ -73,7 +74,9 @@ async function runProgram(kind: keyof typeof PROGRAMS, source: Readable, sink: S
   child.stderr.on('data', (text: Buffer) => (complaint += text.toString('utf8').slice(0, 500)));
   const ended = new Promise<string | undefined>((resolve, reject) => {
     child.once('error', (error: NodeJS.ErrnoException) =>
-      reject(error.code === 'ENOENT' ? new CompressionError(`it is compressed with ${kind}, and the program ${program} is not installed`, debian) : error),
+      reject(
+        error.code === 'ENOENT' ? new CompressionError(`it is compressed with ${kind}, and the program ${program} is not installed`, debian) : error,
+      ),
     );
     child.once('close', (code) => resolve(code === 0 ? undefined : complaint.trim() || `${program} failed with status ${code ?? 'unknown'}`));
   });

@@ -45,8 +45,15 @@ export function planArchive(archive: Archive, platform: Platform): ImagePlan[] {
   }
   if (archive.find('index.json')) return ociImages(archive, platform);
   if (archive.find('repositories')) {
-    throw new ImageError(archive.label, 'the archive is in the format of Docker before 1.10', 'load it with a newer Docker or skopeo and save it again');
+    throw new ImageError(
+      archive.label,
+      'the archive is in the format of Docker before 1.10',
+      'load it with a newer Docker or skopeo and save it again',
+    );
   }
-  throw new ImageError(archive.label, 'it holds neither manifest.json nor index.json, so it is no image archive', 'give what `docker save`, `podman save` or `skopeo copy` wrote');
+  throw new ImageError(
+    archive.label,
+    'it holds neither manifest.json nor index.json, so it is no image archive',
+    'give what `docker save`, `podman save` or `skopeo copy` wrote',
+  );
 }
-

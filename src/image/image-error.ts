@@ -22,7 +22,12 @@ export function explainSystem(subject: string, error: unknown): unknown {
   const { code, syscall, errno } = error as NodeJS.ErrnoException;
   if (syscall === undefined || errno === undefined) return error;
   const full = code === 'ENOSPC' || code === 'EDQUOT';
-  return new ImageError(subject, `cannot ${syscall}: ${errnoText(errno)}`, full ? NO_SPACE : 'nothing was loaded: check the data root and its disk', error);
+  return new ImageError(
+    subject,
+    `cannot ${syscall}: ${errnoText(errno)}`,
+    full ? NO_SPACE : 'nothing was loaded: check the data root and its disk',
+    error,
+  );
 }
 
 /** Bytes (a latin1 string) as text for a message: UTF-8 where it is valid, control characters escaped, cut when long. */

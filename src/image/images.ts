@@ -43,7 +43,12 @@ async function describe(store: Store, records: Transaction, record: ImageRecord)
     return { id: record.id, config, layers: layerDirectories(store, record), references, size, record };
   } catch (error) {
     if (!(error instanceof JsonError)) throw error;
-    throw new ImageError(`image ${record.id.slice(0, 12)}`, `its stored config is damaged: ${error.message}`, 'remove the image and load it again', error);
+    throw new ImageError(
+      `image ${record.id.slice(0, 12)}`,
+      `its stored config is damaged: ${error.message}`,
+      'remove the image and load it again',
+      error,
+    );
   }
 }
 

@@ -20,8 +20,7 @@ import { Unpacker } from './unpack.js';
 
 /** A step of a load. `done` and `total` are bytes of the archive. */
 export type LoadEvent =
-  | { readonly kind: 'layer'; readonly diffId: string; readonly done: number; readonly total: number }
-  | { readonly kind: 'sync' };
+  { readonly kind: 'layer'; readonly diffId: string; readonly done: number; readonly total: number } | { readonly kind: 'sync' };
 
 export interface LoadOptions {
   /** Called often; must be quick. */
@@ -53,7 +52,15 @@ interface Staged {
   readonly dependent: boolean;
 }
 
-const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64', ia32: '386', ppc64: 'ppc64le', s390x: 's390x', riscv64: 'riscv64', arm: 'arm' };
+const ARCHITECTURES: Readonly<Record<string, string>> = {
+  x64: 'amd64',
+  arm64: 'arm64',
+  ia32: '386',
+  ppc64: 'ppc64le',
+  s390x: 's390x',
+  riscv64: 'riscv64',
+  arm: 'arm',
+};
 
 function hostPlatform(): Platform {
   return { os: 'linux', architecture: ARCHITECTURES[process.arch] ?? process.arch };
@@ -150,7 +157,12 @@ class Load {
     const fd = openDirectory(this.staging);
     const result = sys.syncfs(fd);
     closeSync(fd);
-    if (result < 0) throw new ImageError(this.staging, `cannot write the layers to disk: ${errnoText(result)}`, 'nothing was loaded: check the disk and load it again');
+    if (result < 0)
+      throw new ImageError(
+        this.staging,
+        `cannot write the layers to disk: ${errnoText(result)}`,
+        'nothing was loaded: check the disk and load it again',
+      );
   }
 
   /** False when a layer that was there is gone. */
@@ -213,7 +225,8 @@ function merged(archive: Archive, plans: readonly ImagePlan[], name: string | un
   const images = [...byId.values()];
   if (name === undefined) return images;
   const [only] = images;
-  if (images.length !== 1 || !only) throw new ImageError(archive.label, `it holds ${images.length} images, and one name was given`, 'load it without a name');
+  if (images.length !== 1 || !only)
+    throw new ImageError(archive.label, `it holds ${images.length} images, and one name was given`, 'load it without a name');
   return [{ ...only, names: [canonicalName(name)] }];
 }
 

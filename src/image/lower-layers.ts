@@ -87,12 +87,12 @@ export function copyAttributes(fd: number, from: LowerObject, tolerate: (result:
     const stat: StatBuffer = new BigInt64Array(STAT_WORDS);
     must(sys.statx(source, '', stat), 'stat its lower directory');
     tolerate(sys.fchownat(fd, '', Number(stat[Stat.uid]), Number(stat[Stat.gid])), 'owners', 'set its owner');
-    must(sys.fchmodat(fd, '', Number(stat[Stat.mode]) & 0o7777), 'set its mode');
     const names = sys.listxattr(source, '');
     for (const name of typeof names === 'number' ? [] : names.filter((each) => !OWN_XATTR.test(each))) {
       const value = sys.getxattr(source, '', name);
       if (typeof value !== 'number') tolerate(sys.setxattr(fd, '', name, value, 0), 'extended attributes', 'set its attributes');
     }
+    must(sys.fchmodat(fd, '', Number(stat[Stat.mode]) & 0o7777), 'set its mode');
     const mtime = stat[Stat.mtime] ?? 0n;
     must(sys.utimensat(fd, '', mtime, mtime), 'set its time');
   } finally {

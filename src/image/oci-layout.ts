@@ -24,7 +24,10 @@ function descriptor(value: unknown): Descriptor {
   if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) throw new JsonError('the size of a descriptor is not a number');
   const annotations = object(fields['annotations'] ?? {}, 'annotations');
   const given = fields['platform'] === undefined || fields['platform'] === null ? undefined : object(fields['platform'], 'platform');
-  const platform = given && { os: optionalString(given['os'], 'os') ?? '', architecture: optionalString(given['architecture'], 'architecture') ?? '' };
+  const platform = given && {
+    os: optionalString(given['os'], 'os') ?? '',
+    architecture: optionalString(given['architecture'], 'architecture') ?? '',
+  };
   return {
     digest: sha256Digest(fields['digest'], 'the digest of a descriptor'),
     size,
@@ -100,4 +103,3 @@ export function ociImages(archive: Archive, wanted: Platform): ImagePlan[] {
   if (groups.size === 0) throw new ImageError(archive.label, 'the layout holds no image', 'copy an image into it first');
   return [...groups].map(([name, group]) => resolve(archive, choose(archive, group, wanted), wanted, name === '' ? [] : [name]));
 }
-

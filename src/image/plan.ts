@@ -77,7 +77,13 @@ export function withJson<T>(archive: Archive, name: string, text: string, use: (
 }
 
 /** Joins a config with the layers that its manifest lists. */
-export function planImage(archive: Archive, name: string, config: string, layers: readonly LayerSource[], extra: { names: readonly string[]; manifest?: string }): ImagePlan {
+export function planImage(
+  archive: Archive,
+  name: string,
+  config: string,
+  layers: readonly LayerSource[],
+  extra: { names: readonly string[]; manifest?: string },
+): ImagePlan {
   const diffIds = withJson(archive, name, config, (value) => {
     const rootfs = object(object(value, 'it')['rootfs'], 'rootfs');
     return array(rootfs['diff_ids'] ?? [], 'rootfs.diff_ids').map((id) => sha256Digest(id, 'rootfs.diff_ids'));

@@ -59,7 +59,10 @@ async function decide(store: Store, records: Transaction, text: string, options:
     if (images <= 0) layers.push(key);
     changes.push({ table: 'layer', key, value: images > 0 ? { ...layer, images } : undefined });
   }
-  const chains = [...record.layers].reverse().filter(({ key }) => layers.includes(key)).map(({ chainId }) => `sha256:${chainId}`);
+  const chains = [...record.layers]
+    .reverse()
+    .filter(({ key }) => layers.includes(key))
+    .map(({ chainId }) => `sha256:${chainId}`);
   return { untagged: names, deleted: [`sha256:${record.id}`, ...chains], changes, layers };
 }
 

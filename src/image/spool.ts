@@ -28,7 +28,7 @@ function unnamedFile(staging: string): number {
 
 async function copy(label: string, input: AsyncIterator<Buffer | string>, sink: (piece: Buffer) => void, signal?: AbortSignal): Promise<void> {
   let head = Buffer.alloc(0);
-  for (let next; head.length < SNIFF_BYTES && !(next = await input.next()).done; ) head = Buffer.concat([head, Buffer.from(next.value as Buffer)]);
+  for (let next; head.length < SNIFF_BYTES && !(next = await input.next()).done;) head = Buffer.concat([head, Buffer.from(next.value as Buffer)]);
   if (head.length === 0) throw new ImageError(label, 'there is nothing to read', 'pass an image archive with -i FILE or on standard input');
   const whole = prepend(head, input);
   const kind = sniff(head);
@@ -48,7 +48,7 @@ export async function spool(label: string, source: NodeJS.ReadableStream | numbe
   const input = (stream as AsyncIterable<Buffer | string>)[Symbol.asyncIterator]();
   const out = unnamedFile(staging);
   const sink = (piece: Buffer): void => {
-    for (let at = 0; at < piece.length; ) at += writeSync(out, piece, at);
+    for (let at = 0; at < piece.length;) at += writeSync(out, piece, at);
   };
   try {
     await copy(label, input, sink, signal);

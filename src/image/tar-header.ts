@@ -117,7 +117,7 @@ export function decodeHeader(block: Buffer): TarHeader {
 /** PAX records in their order, as bytes; a key may repeat (GNU.sparse.offset does). Throws `TarFormatError`. */
 export function decodePax(data: Buffer): [string, string][] {
   const records: [string, string][] = [];
-  for (let at = 0; at < data.length; ) {
+  for (let at = 0; at < data.length;) {
     const space = data.indexOf(0x20, at);
     const digits = space === -1 ? '' : data.toString('latin1', at, space);
     const length = /^[1-9]\d{0,8}$/.test(digits) ? Number(digits) : 0;

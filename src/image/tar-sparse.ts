@@ -82,7 +82,10 @@ export function applyPaxSparse(header: TarHeader, records: readonly [string, str
   const map = last.get('GNU.sparse.map');
   const numbers =
     map !== undefined
-      ? map.split(',').filter((field) => field !== '').map(natural)
+      ? map
+          .split(',')
+          .filter((field) => field !== '')
+          .map(natural)
       : records.filter(([key]) => key === 'GNU.sparse.offset' || key === 'GNU.sparse.numbytes').map(([, value]) => natural(value));
   setSparse(header, pairs(numbers), natural(size));
   return false;

@@ -57,12 +57,12 @@ function setXattr(fd: number, path: string, type: number, name: string, value: B
 }
 
 /**
- * Gives the object at `path` below `fd` (empty: `fd` itself) all that its header says. The order matters: chown
- * clears setuid bits and capabilities, and everything before the times would change them.
+ * Gives the object at `path` below `fd` (empty: `fd` itself) all that its header says. The order matters: chown clears
+ * setuid bits and capabilities, without privilege a mode may forbid to set attributes, and only the times come last.
  */
 export function applyAttributes(fd: number, path: string, type: number, header: TarHeader, omitted: Omissions): void {
   omitted.tolerate(sys.fchownat(fd, path, header.uid, header.gid), 'owners', 'set its owner');
-  if (type !== Mode.LNK) must(sys.fchmodat(fd, path, header.mode), 'set its mode');
   for (const [name, value] of header.xattrs) setXattr(fd, path, type, name, value, omitted);
+  if (type !== Mode.LNK) must(sys.fchmodat(fd, path, header.mode), 'set its mode');
   must(sys.utimensat(fd, path, header.mtime, header.mtime), 'set its time');
 }

@@ -19,7 +19,7 @@ export class SparseWriter {
 
   /** Writes the next piece of the archive's data to where the map puts it. */
   write(piece: Buffer): void {
-    for (let at = 0; at < piece.length; ) {
+    for (let at = 0; at < piece.length;) {
       const segment = this.segments[this.index];
       if (!segment) return;
       const part = Math.min(piece.length - at, segment.length - this.within);
@@ -40,7 +40,7 @@ export class SparseWriter {
   }
 
   private writeAll(piece: Buffer, offset: number): void {
-    for (let at = 0; at < piece.length; ) {
+    for (let at = 0; at < piece.length;) {
       at += must(sys.pwrite(this.fd, at === 0 ? piece : piece.subarray(at), BigInt(offset + at)), 'write it');
     }
   }

@@ -7,7 +7,7 @@ import { sys } from '../native/load.js';
 import { Mode, Open } from '../native/syscalls.js';
 import { ImageError, NO_SPACE, NOT_TRUSTED, shown } from './image-error.js';
 import { copyAttributes, LowerLayers } from './lower-layers.js';
-import type { LowerObject } from './lower-layers.js';
+import { OverlayMarks, WHITEOUT } from './overlay-marks.js';
 import type { TarHeader } from './tar-header.js';
 import type { TarSink } from './tar-reader.js';
 import { SparseWriter } from './unpack-data.js';
@@ -15,7 +15,6 @@ import { applyAttributes, Omissions } from './unpack-attributes.js';
 import { components, EntryRefused, INSIDE, joined, LayerPaths, must } from './unpack-path.js';
 import type { Dir } from './unpack-path.js';
 
-const WHITEOUT = '.wh.';
 const META = '.wh..wh.';
 const OPAQUE = '.wh..wh..opq';
 const CREATE = Open.WRONLY | Open.CREAT | Open.EXCL | Open.NOFOLLOW;
@@ -42,10 +41,7 @@ export class Unpacker implements TarSink {
   size = 0;
   private readonly paths: LayerPaths;
   private readonly lower: LowerLayers;
-  private readonly whiteouts = new Set<string>();
-  /** Directories below which, and those at which, nothing shows through from lower layers. */
-  private readonly opaque = new Set<string>();
-  private readonly renewed = new Set<string>();
+  private readonly marks: OverlayMarks;
   /** Attributes of directories, set last: children change times, and modes may forbid to create them. */
   private readonly directories = new Map<string, TarHeader | undefined>([['', undefined]]);
   private file: { writer: SparseWriter; header: TarHeader } | undefined;
@@ -58,11 +54,12 @@ export class Unpacker implements TarSink {
     this.paths = new LayerPaths(target.dir, {
       implied: (dir, hidesLower) => {
         this.directories.set(dir.path, undefined);
-        if (hidesLower) this.renew(dir.fd, '', dir.path);
+        if (hidesLower) this.marks.renew(dir.fd, '', dir.path);
       },
-      uncover: (parent, base, path) => this.uncover(parent, base, path),
-      lowerLink: (path) => this.lowerLink(path),
+      uncover: (parent, base, path) => this.marks.uncover(parent, base, path),
+      lowerLink: (path) => this.marks.lowerLink(path),
     });
+    this.marks = new OverlayMarks(this.lower, target.privileged, (dir, base) => this.paths.modeOf(dir, base));
   }
 
   /** Whether the tree depends on the layers below too: the tar leaves out directories that they have. */
@@ -118,12 +115,7 @@ export class Unpacker implements TarSink {
     } catch (error) {
       if (!(error instanceof EntryRefused)) throw error;
       const outOfSpace = error.message.includes('no space left') || error.message.includes('quota');
-      throw new ImageError(
-        `${this.target.label}: entry ${shown(this.current)}`,
-        error.message,
-        outOfSpace ? NO_SPACE : NOT_TRUSTED,
-        error,
-      );
+      throw new ImageError(`${this.target.label}: entry ${shown(this.current)}`, error.message, outOfSpace ? NO_SPACE : NOT_TRUSTED, error);
     }
   }
 
@@ -135,11 +127,11 @@ export class Unpacker implements TarSink {
     if (parts.some((part) => part.startsWith(WHITEOUT))) throw new EntryRefused('a whiteout has entries below it');
     const parent = this.paths.directory(parts, true);
     if (!parent) throw new EntryRefused('its directory cannot be made');
-    if (base === OPAQUE) return this.setOpaque(parent.fd, '', parent.path);
-    if (base.startsWith(WHITEOUT)) return this.placeWhiteout(parent, base.slice(WHITEOUT.length));
+    if (base === OPAQUE) return this.marks.setOpaque(parent.fd, '', parent.path);
+    if (base.startsWith(WHITEOUT)) return this.marks.placeWhiteout(parent, base.slice(WHITEOUT.length));
     const path = joined(parent.path, base);
-    if (header.type === '3' && header.major === 0 && header.minor === 0) return this.placeWhiteout(parent, base);
-    const hidesLower = this.uncover(parent, base, path);
+    if (header.type === '3' && header.major === 0 && header.minor === 0) return this.marks.placeWhiteout(parent, base);
+    const hidesLower = this.marks.uncover(parent, base, path);
     this.make(header, parent, base, path, hidesLower);
   }
 
@@ -175,14 +167,16 @@ export class Unpacker implements TarSink {
 
   private makeDirectory(header: TarHeader, parent: Dir, base: string, path: string, hidesLower: boolean): void {
     const made = sys.mkdirat(parent.fd, base, 0o700);
+    let renewed = hidesLower;
     if (made === -errno.EEXIST && (this.paths.modeOf(parent.fd, base) & Mode.FMT) !== Mode.DIR) {
       this.discard(parent, base, path);
       must(sys.mkdirat(parent.fd, base, 0o700), 'create it');
+      renewed = true;
     } else if (made !== -errno.EEXIST) {
       must(made, 'create it');
     }
     this.directories.set(path, header);
-    if (hidesLower) this.renew(parent.fd, base, path);
+    if (renewed) this.marks.renew(parent.fd, base, path);
   }
 
   private makeSymlink(header: TarHeader, parent: Dir, base: string, path: string): void {
@@ -196,7 +190,7 @@ export class Unpacker implements TarSink {
     const name = parts.pop();
     const where = name === undefined ? undefined : this.paths.directory(parts, false);
     const from = name === undefined || !where ? '' : joined(where.path, name);
-    const type = where && name !== undefined && !this.whiteouts.has(from) ? this.paths.modeOf(where.fd, name) & Mode.FMT : 0;
+    const type = where && name !== undefined && !this.marks.isWhiteout(from) ? this.paths.modeOf(where.fd, name) & Mode.FMT : 0;
     const target = shown(header.linkname);
     if (!where || name === undefined || type === 0) throw new EntryRefused(`it is a hard link to ${target}, which is not in the same layer`);
     if (type === Mode.DIR) throw new EntryRefused(`it is a hard link to the directory ${target}`);
@@ -227,64 +221,8 @@ export class Unpacker implements TarSink {
   private discard(parent: Dir, base: string, path: string): void {
     must(sys.renameat2(parent.fd, base, this.target.trash, String(this.replaced++), 0), 'replace what was there');
     this.paths.forget();
-    for (const set of [this.directories, this.whiteouts, this.opaque, this.renewed]) {
-      for (const key of set.keys()) if (key === path || key.startsWith(`${path}/`)) set.delete(key);
-    }
-  }
-
-  /** A whiteout hides only lower layers: what this layer itself has at `base` stays, a directory becoming opaque. */
-  private placeWhiteout(parent: Dir, base: string): void {
-    if (base === '' || base === '.' || base === '..') throw new EntryRefused('it is a whiteout of nothing');
-    const path = joined(parent.path, base);
-    if (this.whiteouts.has(path)) return;
-    const type = this.paths.modeOf(parent.fd, base) & Mode.FMT;
-    if (type === Mode.DIR) return this.renew(parent.fd, base, path);
-    if (type !== 0) return;
-    let name = base;
-    let result = sys.mknodat(parent.fd, name, Mode.CHR, 0n);
-    if (result === -errno.EPERM && !this.target.privileged) {
-      // Kernels before 5.8 want CAP_MKNOD even for a whiteout; the union reads this form too.
-      name = WHITEOUT + base;
-      result = sys.openat2(parent.fd, name, CREATE, 0o600, INSIDE);
-      if (result >= 0) result = sys.close(result);
-    }
-    must(result, 'create the whiteout');
-    must(sys.utimensat(parent.fd, name, 0n, 0n), 'set its time');
-    this.whiteouts.add(path);
-  }
-
-  private uncover(parent: Dir, base: string, path: string): boolean {
-    if (!this.whiteouts.delete(path)) return false;
-    if (sys.unlinkat(parent.fd, base, 0) === -errno.ENOENT) must(sys.unlinkat(parent.fd, WHITEOUT + base, 0), 'replace a whiteout');
-    return true;
-  }
-
-  private setOpaque(dir: number, base: string, path: string): void {
-    const name = this.target.privileged ? 'trusted.overlay.opaque' : 'user.overlay.opaque';
-    must(sys.setxattr(dir, base, name, Buffer.from('y'), 0), 'mark its directory opaque');
-    this.opaque.add(path);
-  }
-
-  /** The directory at `path` replaces what lower layers have there. */
-  private renew(dir: number, base: string, path: string): void {
-    this.setOpaque(dir, base, path);
-    this.renewed.add(path);
-  }
-
-  /** What lower layers show at `path`, unless this layer hides it. */
-  private below(path: string): LowerObject | undefined {
-    if (this.renewed.has(path) || this.whiteouts.has(path)) return undefined;
-    for (let slash = path.lastIndexOf('/'); slash > 0; slash = path.lastIndexOf('/', slash - 1)) {
-      if (this.opaque.has(path.slice(0, slash))) return undefined;
-    }
-    return this.opaque.has('') ? undefined : this.lower.find(path);
-  }
-
-  private lowerLink(path: string): string | undefined {
-    const found = this.below(path);
-    if (!found || (found.mode & Mode.FMT) !== Mode.LNK) return undefined;
-    const target = sys.readlinkat(found.fd, found.path);
-    return typeof target === 'number' ? undefined : target;
+    this.marks.forget(path);
+    for (const key of this.directories.keys()) if (key === path || key.startsWith(`${path}/`)) this.directories.delete(key);
   }
 
   private finishDirectory(path: string, header: TarHeader | undefined): void {
@@ -292,7 +230,7 @@ export class Unpacker implements TarSink {
     try {
       if (header) return applyAttributes(fd, '', Mode.DIR, header, this.omitted);
       // Not the layer's root: most tars have no entry for it, and nearly no layer would depend on its tar alone.
-      const found = path === '' ? undefined : this.below(path);
+      const found = path === '' ? undefined : this.marks.below(path);
       if (found && (found.mode & Mode.FMT) === Mode.DIR) {
         return copyAttributes(fd, found, (result, kind, what) => this.omitted.tolerate(result, kind, what));
       }

@@ -31,6 +31,8 @@ export interface MountOptions {
   passthrough?: boolean;
   /** Overlay attributes are user.overlay.* (no CAP_SYS_ADMIN). */
   userXattr?: boolean;
+  /** Lower hard links have been copied up: lookups of their other names come to TypeScript. */
+  linkIndex?: boolean;
   /** The kernel caches directories and sends no OPENDIR; wrong as soon as a route is served through FUSE. */
   cacheDirs?: boolean;
   maxWrite?: number;
@@ -104,8 +106,8 @@ export interface NativeMount {
   /** A node without a name for the tmpfile `fd` (stays the caller's); entry at offset 0. Lookup count: +1. */
   enterTmpfile(parent: NodeId, fd: number): number;
 
-  /** The node that `name` in `dir` has, looked up in `parent`; 0 when the kernel does not know it. */
-  nodeAt(parent: NodeId, dir: PlaceId, name: string): number;
+  /** The node of the object `name` in `dir`; 0 when the kernel does not know it. */
+  nodeAt(dir: PlaceId, name: string): number;
   /** Call before a name in `dir` goes; returns the node whose fd is kept, or 0. */
   keepBeforeUnlink(dir: PlaceId, name: string): number;
   afterUnlink(node: NodeId, dir: PlaceId, name: string): void;
@@ -118,6 +120,8 @@ export interface NativeMount {
   shownIno(dir: PlaceId, name: string): bigint;
   nodeFlags(node: NodeId): number;
   setNodeFlags(node: NodeId, set: number, clear: number): number;
+  /** Names that a node has beyond the links of its backing object. */
+  setNlinkDelta(node: NodeId, delta: number): void;
   /** 0 for the root. */
   nodeParent(node: NodeId): NodeId;
   nodeName(node: NodeId): string | undefined;
@@ -136,9 +140,10 @@ export interface NativeMount {
   direntStart(size: number, plus: boolean, tag: bigint): void;
   /**
    * Appends an entry: 1 or the nodeid entered, 0 when the reply is full, -errno when the object is gone.
-   * `enter` only matters for READDIRPLUS: false leaves the entry to a later lookup.
+   * `enter` only matters for READDIRPLUS: false leaves the entry to a later lookup. `at`: the object's name in `dir`
+   * when it is listed under another.
    */
-  direntAdd(name: string, dir: PlaceId, off: number, type: number, parent: NodeId, flags: number, enter: boolean, ino: bigint): number;
+  direntAdd(name: string, dir: PlaceId, off: number, type: number, parent: NodeId, flags: number, enter: boolean, ino: bigint, at?: string): number;
   direntLength(): number;
 }
 

@@ -96,6 +96,8 @@ export interface Syscalls {
   socketpair(): [number, number] | number;
   /** Waits for an fd sent over `socket` (SCM_RIGHTS); -ENOTCONN when the peer closes without one. */
   receiveFd(socket: number): number;
+  /** name_to_handle_at(2) as hex, or -errno (-EOPNOTSUPP where the filesystem has no handles). */
+  nameToHandle(dirfd: number, path: string): string | number;
   dup2(from: number, to: number): number;
   setsid(): number;
   /** umask(2) of the calling process: the old mask. */

@@ -19,10 +19,11 @@ function openDirectory(path: string, what: string): number {
   return fd;
 }
 
-/** `<workdir>/work`, made if missing and emptied: what a crash left there was never published. */
+/** `<workdir>/work`, made if missing and emptied: what a crash left there was never published. Makes `links` too. */
 function openWork(workdir: string): number {
   const parent = openDirectory(workdir, 'work directory');
   sys.mkdirat(parent, 'work', 0o700);
+  sys.mkdirat(parent, 'links', 0o700);
   const fd = sys.openat2(parent, 'work', Open.RDONLY | Open.DIRECTORY | Open.NOFOLLOW, 0, 0);
   sys.close(parent);
   if (fd < 0) throw new MountError(`work directory ${workdir}/work: ${errnoText(fd)}`);
@@ -39,11 +40,13 @@ export function openLayers(native: NativeMount, plan: MountPlan): LayerStack {
   const scheme = plan.scheme;
   let upper: PlaceId | undefined;
   let work: PlaceId | undefined;
+  let links: PlaceId | undefined;
   if (plan.upper !== undefined && plan.work !== undefined) {
     upper = native.addRoot(openDirectory(plan.upper, 'upper directory'), NodeFlag.writable);
     work = native.addRoot(openWork(plan.work), 0);
+    links = native.addRoot(openDirectory(`${plan.work}/links`, 'work directory'), NodeFlag.writable);
   }
   const flags = upper === undefined ? NodeFlag.readOnly : 0;
   const lowers = plan.lowers.map((path) => native.addRoot(openDirectory(path, 'lower directory'), flags));
-  return { upper, work, lowers, scheme, volatile: plan.volatile };
+  return { upper, work, links, lowers, scheme, volatile: plan.volatile };
 }

@@ -52,7 +52,7 @@ function serve(mount: number, fuseFd: number, plan: MountPlan): void {
   try {
     const union = new Union(native, openLayers(native, plan), log);
     union.makeRoot();
-    const roots = plan.lowers.length + (plan.upper === undefined ? 0 : 2);
+    const roots = plan.lowers.length + (plan.upper === undefined ? 0 : 3);
     const paths = addRoutes(native, union, plan.routes, roots);
     if (plan.readOnly) native.seal();
     const cacheDirs = plan.routes.every((route) => route.tier === 'bind');

@@ -6,7 +6,7 @@ import { isOverlayXattr } from '../layer/format.js';
 import { sys } from '../native/load.js';
 import { NodeFlag, type NodeId, type PlaceId } from '../native/mount.js';
 import { Mode, Open, STAT_WORDS, Stat, type StatBuffer } from '../native/syscalls.js';
-import { UPPER, type UnionDirectory } from './directory.js';
+import { UPPER, type UnionDirectory, entryPlace } from './directory.js';
 import type { Union } from './union.js';
 
 /** An object on a lower layer: the fd of its directory and its name, or the object's own fd and ''. */
@@ -106,7 +106,11 @@ function copyObject(union: Union, source: Source, upperFd: number, name: string,
   if (!work) return -errno.EROFS;
   const workFd = work.fd;
   const temporary = work.freshName();
-  const error = build(union, source, workFd, temporary, length) || publish(workFd, temporary, upperFd, name);
+  const link = union.links?.keyFor(source.dirfd, source.name);
+  const error =
+    build(union, source, workFd, temporary, length) ||
+    (link && union.links ? union.links.add(workFd, temporary, link) : 0) ||
+    publish(workFd, temporary, upperFd, name);
   if (error) work.discard(temporary);
   return error;
 }
@@ -182,13 +186,25 @@ export function copyUpNode(union: Union, id: NodeId, length: bigint): number {
   if (error) return error;
   parent.index.set(name, UPPER, typeOf(source) >> 12);
   const settled = native.settleOnUpper(id, parent.upper, name, NodeFlag.writable, 0);
+  if (settled > 0) native.setNlinkDelta(settled as NodeId, union.links?.delta(parent.fd, name) ?? 0);
   return settled < 0 ? settled : 0;
 }
 
 /** Copies up `name` of `dir`, which may have no node: what rename and link need of a lower source. */
 export function copyUpEntry(union: Union, dir: UnionDirectory, upperFd: number, name: string, place: PlaceId): number {
-  const known = union.native.nodeAt(dir.id, place, name);
-  if (known > 0) return copyUpNode(union, known as NodeId, -1n);
+  const linked = union.links?.linkUp(union.native.placeFd(place), name, upperFd) ?? 1;
+  if (linked <= 0) {
+    if (linked === 0) dir.index?.set(name, UPPER, Mode.REG >> 12);
+    return linked;
+  }
+  const known = union.native.nodeAt(place, name);
+  if (known > 0) {
+    // A node with several names may be copied up under another one.
+    const error = copyUpNode(union, known as NodeId, -1n);
+    const entry = dir.index?.get(name);
+    if (error || (entry !== undefined && entryPlace(entry) === UPPER)) return error;
+    return copyUpEntry(union, dir, upperFd, name, place);
+  }
   const source = openSource(union.native.placeFd(place), name);
   if (typeof source === 'number') return source;
   const error = copyObject(union, source, upperFd, name, -1n);

@@ -95,7 +95,7 @@ function openExisting(union: Union, parent: NodeId, what: Creation): Answer {
   if (entered < 0) return entered;
   const at = union.writableDirectory(parent);
   if (typeof at === 'number') return at;
-  const id = union.native.nodeAt(parent, at.dir.place(UPPER), what.name);
+  const id = union.native.nodeAt(at.dir.place(UPPER), what.name);
   // A lower file, which must be opened by its own request so that copy-up is decided there.
   if (id <= 0) return -errno.ESTALE;
   const error = union.native.openNode(id as NodeId, what.flags & ~Open.TRUNC, ENTRY_OUT);

@@ -6,6 +6,7 @@ import { makeWhiteout } from '../layer/format.js';
 import { sys } from '../native/load.js';
 import { NodeFlag, type NodeId, type PlaceId } from '../native/mount.js';
 import { Open, Rename } from '../native/syscalls.js';
+import { copyUpEntry } from './copy-up.js';
 import { type Entry, UPPER, type UnionDirectory, entryPlace, isDirectory, isWhiteout } from './directory.js';
 import { buildIndex, dropFound, findDirectory, shownByLower, toDirectory } from './lookup.js';
 import type { Answer } from './stack.js';
@@ -14,8 +15,13 @@ import type { Union } from './union.js';
 type Writable = Exclude<ReturnType<Union['writableDirectory']>, number>;
 
 /** Marks the node of a lower object whose name went: its layer keeps it, the union does not. */
-export function forgetLower(union: Union, dir: UnionDirectory, place: PlaceId, name: string): void {
-  const known = union.native.nodeAt(dir.id, place, name);
+export function forgetLower(union: Union, place: PlaceId, name: string): void {
+  const lowerFd = union.native.placeFd(place);
+  if (union.links?.find(lowerFd, name)) {
+    union.links.loseLowerName(lowerFd, name);
+    return;
+  }
+  const known = union.native.nodeAt(place, name);
   if (known > 0) union.native.setNodeFlags(known as NodeId, NodeFlag.removed, 0);
 }
 
@@ -35,21 +41,38 @@ export function unlink(union: Union, parent: NodeId, name: string): Answer {
   if (entry === undefined) return -errno.ENOENT;
   if (isDirectory(entry)) return -errno.EISDIR;
   const hide = shownByLower(union.native, at.dir, name);
-  const error = entryPlace(entry) === UPPER ? removeUpper(union, at, name, hide) : hideLower(union, at, name, entry);
+  const counted = entryPlace(entry) === UPPER ? 0 : countLinks(union, at, name, at.dir.place(entryPlace(entry)));
+  if (counted) return counted;
+  const current = at.index.get(name) ?? entry; // counting may have brought it to upper
+  const error = entryPlace(current) === UPPER ? removeUpper(union, at, name, hide) : hideLower(union, at, name, current);
   if (!error) noteRemoved(at, name, hide);
   return error;
 }
 
 function hideLower(union: Union, at: Writable, name: string, entry: Entry): number {
+  const place = at.dir.place(entryPlace(entry));
   const error = makeWhiteout(at.fd, name);
-  if (!error) forgetLower(union, at.dir, at.dir.place(entryPlace(entry)), name);
+  if (!error) forgetLower(union, place, name);
   return error;
+}
+
+/**
+ * One of several names of a lower file is about to go: the file comes to upper, where the names left can be counted.
+ * 0 or -errno.
+ */
+export function countLinks(union: Union, at: Writable, name: string, place: PlaceId): number {
+  const { links, native } = union;
+  const lowerFd = native.placeFd(place);
+  if (!links?.keyFor(lowerFd, name)) return 0;
+  if (!links.find(lowerFd, name)) return copyUpEntry(union, at.dir, at.fd, name, place);
+  return 0;
 }
 
 function removeUpper(union: Union, at: Writable, name: string, hide: boolean): number {
   const { native, work } = union;
   if (!work) return -errno.EROFS;
   const node = native.keepBeforeUnlink(at.upper, name);
+  const indexed = union.links?.keyOfUpper(at.fd, name);
   let error: number;
   if (!hide) {
     error = sys.unlinkat(at.fd, name, 0);
@@ -59,6 +82,7 @@ function removeUpper(union: Union, at: Writable, name: string, hide: boolean): n
     if (error) work.discard(temporary);
   }
   if (!error && node > 0) native.afterUnlink(node as NodeId, at.upper, name);
+  if (!error) union.links?.settle(indexed);
   return error;
 }
 
@@ -87,8 +111,8 @@ function removeUpperDirectory(union: Union, at: Writable, name: string, hide: bo
 }
 
 /** The union's own view of a child directory ends with it. */
-export function retire(union: Union, parent: UnionDirectory, place: PlaceId, name: string): void {
-  const known = union.native.nodeAt(parent.id, place, name);
+export function retire(union: Union, place: PlaceId, name: string): void {
+  const known = union.native.nodeAt(place, name);
   if (known <= 0 || !union.isRegistered(known as NodeId)) return;
   const dir = union.directory(known as NodeId);
   if (typeof dir !== 'number') dir.removed = true;
@@ -104,7 +128,7 @@ export function rmdir(union: Union, parent: NodeId, name: string): Answer {
   if (empty !== true) return empty === false ? -errno.ENOTEMPTY : empty;
   const hide = shownByLower(union.native, at.dir, name);
   const inUpper = entryPlace(entry) === UPPER;
-  retire(union, at.dir, at.dir.place(entryPlace(entry)), name);
+  retire(union, at.dir.place(entryPlace(entry)), name);
   const error = inUpper ? removeUpperDirectory(union, at, name, hide) : hideLower(union, at, name, entry);
   if (!error) noteRemoved(at, name, hide);
   return error;

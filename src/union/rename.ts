@@ -10,7 +10,7 @@ import { Rename } from '../native/syscalls.js';
 import { copyUpDirectory, copyUpEntry } from './copy-up.js';
 import { type Entry, UPPER, type UnionDirectory, entryPlace, entryType, isDirectory } from './directory.js';
 import { dropFound, findDirectory, shownByLower } from './lookup.js';
-import { clearWhiteouts, forgetLower, isEmpty, noteRemoved, retire } from './remove.js';
+import { clearWhiteouts, countLinks, forgetLower, isEmpty, noteRemoved, retire } from './remove.js';
 import type { Answer } from './stack.js';
 import type { Union } from './union.js';
 
@@ -40,7 +40,7 @@ function bringToUpper(union: Union, end: End): Entry | number {
 /** The union's view of a child directory; entered if the kernel does not know it (its count is undone by the loop). */
 function enterDirectory(union: Union, end: End): UnionDirectory | number {
   const place = end.at.dir.place(entryPlace(end.entry));
-  const known = union.native.nodeAt(end.at.dir.id, place, end.name);
+  const known = union.native.nodeAt(place, end.name);
   return known > 0 ? union.directory(known as NodeId) : -errno.ESTALE;
 }
 
@@ -87,7 +87,7 @@ function prepareTarget(union: Union, target: End): number {
   if (!isDirectory(target.entry)) return 0;
   const empty = isEmpty(union, target.at.dir, target.name, target.entry);
   if (empty !== true) return empty === false ? -errno.ENOTEMPTY : empty;
-  retire(union, target.at.dir, target.at.dir.place(entryPlace(target.entry)), target.name);
+  retire(union, target.at.dir.place(entryPlace(target.entry)), target.name);
   if (entryPlace(target.entry) !== UPPER) return 0;
   // Opaque first: between the two steps nothing of a lower may shine through.
   return setOpaque(target.at.fd, target.name, union.stack.scheme) || clearWhiteouts(target.at.fd, target.name);
@@ -134,8 +134,8 @@ function exchange(union: Union, { from, to, target }: Plan): Answer {
     (isDirectory(target.entry) ? settleDirectory(union, target, from) : 0);
   if (error) return error;
   const { native } = union;
-  const a = native.nodeAt(from.at.dir.id, from.at.upper, from.name);
-  const b = native.nodeAt(to.at.dir.id, to.at.upper, to.name);
+  const a = native.nodeAt(from.at.upper, from.name);
+  const b = native.nodeAt(to.at.upper, to.name);
   const done = sys.renameat2(from.at.fd, from.name, to.at.fd, to.name, Rename.EXCHANGE);
   if (done) return done;
   if (a > 0) native.moveNode(a as NodeId, to.at.dir.id, to.at.upper, to.name);
@@ -172,17 +172,24 @@ function replace(union: Union, made: Plan): Answer {
   const { from, to, target } = made;
   const { native } = union;
   const directory = isDirectory(from.entry);
+  if (target && !isDirectory(target.entry) && entryPlace(target.entry) !== UPPER) {
+    const counted = countLinks(union, to.at, to.name, to.at.dir.place(entryPlace(target.entry)));
+    if (counted) return counted;
+    target.entry = to.at.index.get(to.name) ?? target.entry;
+  }
   let error = target ? prepareTarget(union, target) : 0;
   if (!error && directory) error = settleDirectory(union, from, to);
   if (error) return error;
   const hide = shownByLower(native, from.at.dir, from.name) || (made.flags & Rename.WHITEOUT) !== 0;
   const overWhiteout = !target && isWhiteoutDevice(to.at.fd, to.name);
-  const moved = native.nodeAt(from.at.dir.id, from.at.upper, from.name);
+  const moved = native.nodeAt(from.at.upper, from.name);
   const replaced = target && entryPlace(target.entry) === UPPER ? native.keepBeforeUnlink(to.at.upper, to.name) : 0;
+  const indexed = target && entryPlace(target.entry) === UPPER ? union.links?.keyOfUpper(to.at.fd, to.name) : undefined;
   error = moveOver(union, made, hide, overWhiteout);
   if (error) return error;
   if (replaced > 0 && replaced !== moved) native.afterUnlink(replaced as NodeId, to.at.upper, to.name);
-  if (target && entryPlace(target.entry) !== UPPER) forgetLower(union, to.at.dir, to.at.dir.place(entryPlace(target.entry)), to.name);
+  union.links?.settle(indexed);
+  if (target && entryPlace(target.entry) !== UPPER) forgetLower(union, to.at.dir.place(entryPlace(target.entry)), to.name);
   if (moved > 0) native.moveNode(moved as NodeId, to.at.dir.id, to.at.upper, to.name);
   noteRemoved(from.at, from.name, hide);
   to.at.index.set(to.name, UPPER, entryType(from.entry));

@@ -9,6 +9,8 @@ export interface LayerStack {
   upper: PlaceId | undefined;
   /** `<workdir>/work`: where copy-up builds what one rename publishes. Same filesystem as upper. */
   work: PlaceId | undefined;
+  /** `<workdir>/links`: copies of lower files that have several names. */
+  links: PlaceId | undefined;
   /** Topmost first. */
   lowers: readonly PlaceId[];
   scheme: XattrScheme;

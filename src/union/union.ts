@@ -9,14 +9,20 @@ import { NodeFlag, type NativeMount, type NodeId, type PlaceId, ROOT_ID } from '
 import { copyUpDirectory, copyUpNode } from './copy-up.js';
 import { type DirectoryIndex, type Entry, UPPER, UnionDirectory, entryPlace, isDirectory } from './directory.js';
 import { buildIndex, dropFound, findDirectory, isPlain, toDirectory } from './lookup.js';
+import { LinkIndex } from './links.js';
 import type { Answer, LayerStack, Log } from './stack.js';
 import { WorkDirectory } from './work.js';
 
 /** Names kept in the indexes of one mount; past it the least used directories are read again when needed. */
 const INDEX_NAMES = 300_000;
 
+/** Enters the node of the object `at` in `place`; `ino` 0n shows its own number. */
+type Enter = (place: PlaceId, flags: number, ino: bigint, at: string) => number;
+
 export class Union {
   readonly work: WorkDirectory | undefined;
+  /** Absent on a read-only union. */
+  readonly links: LinkIndex | undefined;
   readonly #directories = new Map<NodeId, UnionDirectory>();
   readonly #indexes: LRUCache<NodeId, UnionDirectory>;
 
@@ -26,6 +32,7 @@ export class Union {
     readonly log: Log,
   ) {
     this.work = stack.work === undefined ? undefined : new WorkDirectory(native, stack.work);
+    this.links = stack.links === undefined ? undefined : new LinkIndex(native, stack.links, stack.scheme);
     this.#indexes = new LRUCache<NodeId, UnionDirectory>({
       maxSize: INDEX_NAMES,
       sizeCalculation: (dir) => (dir.index?.entries.size ?? 0) + 1,
@@ -134,26 +141,27 @@ export class Union {
 
   /** Enters the node of a name that exists; its entry goes to `offset` of the reply. Returns the nodeid or -errno. */
   enterEntry(dir: UnionDirectory, name: string, entry: Entry, offset: number): number {
-    return this.enterWith(dir, name, entry, (place, flags, ino) =>
-      this.native.enter(dir.id, place, name, flags, offset, ino));
+    return this.enterWith(dir, name, entry, (place, flags, ino, at) =>
+      this.native.enter(dir.id, place, at, flags, offset, ino));
   }
 
   /** Enters a name through `enter`, which differs between lookup and readdirplus, and keeps what a directory needs. */
-  enterWith(
-    dir: UnionDirectory, name: string, entry: Entry, enter: (place: PlaceId, flags: number, ino: bigint) => number,
-  ): number {
+  enterWith(dir: UnionDirectory, name: string, entry: Entry, enter: Enter): number {
     const place = dir.place(entryPlace(entry));
-    if (!isDirectory(entry)) return enter(place, 0, 0n);
+    if (!isDirectory(entry)) {
+      const copy = entryPlace(entry) === UPPER ? undefined : this.links?.find(this.native.placeFd(place), name);
+      return copy ? enter(copy.place, 0, this.native.shownIno(place, name), copy.key) : enter(place, 0, 0n, name);
+    }
     const found = findDirectory(this.native, this.stack, dir, name, entry);
     if (isPlain(found)) {
       dropFound(this.native, found);
-      return enter(place, 0, 0n);
+      return enter(place, 0, 0n, name);
     }
     const merged = found.lowers.length + (found.upper === undefined ? 0 : 1) > 1;
     // A directory keeps the number of its topmost lower through copy-up (Linux: ovl_getattr, OVL_TYPE_ORIGIN).
     const lower = found.lowers[0];
     const ino = found.upper !== undefined && lower !== undefined ? this.native.shownIno(lower, '') : 0n;
-    const id = enter(place, NodeFlag.union | (merged ? NodeFlag.merged : 0), ino);
+    const id = enter(place, NodeFlag.union | (merged ? NodeFlag.merged : 0), ino, name);
     if (id <= 0 || this.#directories.has(id as NodeId)) {
       dropFound(this.native, found);
       return id;
