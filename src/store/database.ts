@@ -1,6 +1,8 @@
-// The `level` database of one data root: opening against other processes, typed reads, one atomic batch per change.
-// Owned by `Store`; everything else sees it as a `Transaction`.
+// The `level` database of one data root: opened against other processes for one use at a time unless held, typed
+// reads, one atomic batch per change. Used by `Store`; everything else sees it as a `Transaction`.
 
+import { realpathSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Level } from 'level';
 import type { Change, Table, Tables } from './records.js';
@@ -56,8 +58,69 @@ async function checkSchema(level: Level<string, unknown>): Promise<void> {
   throw new StoreError(`${level.location}: the database has schema ${String(found)}, this lamina knows ${SCHEMA}; use the version that wrote it`);
 }
 
+/** One for each location in this process; see `databaseAt`. */
+export class Database {
+  private level: Level<string, unknown> | undefined;
+  private holds = 0;
+  private tail: Promise<unknown> = Promise.resolve();
+
+  constructor(private readonly location: string) {}
+
+  /** Runs `fn` with the database to itself, after `opened` if it had to be opened. */
+  use<T>(waitMs: number, opened: (records: Transaction) => Promise<void>, fn: (records: Transaction) => Promise<T>): Promise<T> {
+    return this.queue(async () => {
+      const fresh = this.level === undefined;
+      this.level ??= await openDatabase(this.location, waitMs);
+      const records = new Transaction(this.level);
+      if (fresh) await opened(records);
+      return fn(records);
+    });
+  }
+
+  /** Keeps it open after uses, until as many calls of `release`. */
+  hold(): void {
+    this.holds++;
+  }
+
+  release(): Promise<void> {
+    this.holds--;
+    return this.queue(async () => undefined);
+  }
+
+  /** Runs `task` after all tasks before it, and closes the database afterwards unless it is held. */
+  private queue<T>(task: () => Promise<T>): Promise<T> {
+    const run = this.tail.then(async () => {
+      try {
+        return await task();
+      } finally {
+        const level = this.level;
+        if (this.holds === 0) {
+          this.level = undefined;
+          await level?.close();
+        }
+      }
+    });
+    this.tail = run.catch(() => undefined);
+    return run;
+  }
+}
+
+const databases = new Map<string, Database>();
+
+/**
+ * The database of `root`, the same for all callers. LevelDB's lock is a POSIX record lock, and a second open in one
+ * process, though it fails, closes a descriptor of the lock file, which gives up the lock to other processes
+ * (env_posix.cc LockFile, fcntl_locking(2)). For the same reason no other thread may open it.
+ */
+export function databaseAt(root: string): Database {
+  const location = join(realpathSync(root), 'db');
+  const known = databases.get(location) ?? new Database(location);
+  databases.set(location, known);
+  return known;
+}
+
 /** Opens the database, waiting up to `waitMs` for another process to close it. The caller closes it. */
-export async function openDatabase(location: string, waitMs: number): Promise<Level<string, unknown>> {
+async function openDatabase(location: string, waitMs: number): Promise<Level<string, unknown>> {
   const end = Date.now() + waitMs;
   for (;;) {
     const level = new Level<string, unknown>(location, { valueEncoding: 'json' });

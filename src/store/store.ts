@@ -3,8 +3,8 @@
 
 import { mkdirSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Level } from 'level';
-import { openDatabase, Transaction } from './database.js';
+import { databaseAt } from './database.js';
+import type { Database, Transaction } from './database.js';
 import { removeTree } from './remove-tree.js';
 import { makeStaging, sweepStaging } from './staging.js';
 import { StoreError } from './store-error.js';
@@ -15,14 +15,15 @@ export interface StoreOptions {
 }
 
 export class Store {
-  private level: Level<string, unknown> | undefined;
+  private readonly database: Database;
   private held = false;
-  private tail: Promise<unknown> = Promise.resolve();
 
   constructor(
     readonly root: string,
     private readonly options: StoreOptions = {},
-  ) {}
+  ) {
+    this.database = databaseAt(root);
+  }
 
   get tmp(): string {
     return join(this.root, 'tmp');
@@ -38,28 +39,19 @@ export class Store {
    * A transaction must not start another.
    */
   transaction<T>(fn: (records: Transaction) => Promise<T>): Promise<T> {
-    const run = this.tail.then(async () => {
-      const level = await this.open();
-      try {
-        return await fn(new Transaction(level));
-      } finally {
-        if (!this.held) await this.shut();
-      }
-    });
-    this.tail = run.catch(() => undefined);
-    return run;
+    return this.database.use(this.options.waitMs ?? 10_000, (records) => this.sweepLayers(records), fn);
   }
 
   /** Keeps the database open between transactions, for a process that is its only user. Ends with `close`. */
   async hold(): Promise<void> {
+    if (!this.held) this.database.hold();
     this.held = true;
     await this.transaction(async () => undefined);
   }
 
   async close(): Promise<void> {
+    if (this.held) await this.database.release();
     this.held = false;
-    await this.tail;
-    await this.shut();
   }
 
   /** A private directory for unfinished work, on the filesystem of the layers. Owns: the caller removes it. */
@@ -67,25 +59,11 @@ export class Store {
     return makeStaging(this.tmp);
   }
 
-  private async open(): Promise<Level<string, unknown>> {
-    if (this.level) return this.level;
-    this.level = await openDatabase(join(this.root, 'db'), this.options.waitMs ?? 10_000);
-    await this.sweepLayers(this.level);
-    return this.level;
-  }
-
-  private async shut(): Promise<void> {
-    const level = this.level;
-    this.level = undefined;
-    await level?.close();
-  }
-
   /**
-   * Layers are published and recorded within one transaction, so whoever has the database open and sees a layer
-   * without a record knows that its owner died in between.
+   * Layers are published and recorded within one transaction, so whoever opens the database and sees a layer without
+   * a record knows that its owner died in between.
    */
-  private async sweepLayers(level: Level<string, unknown>): Promise<void> {
-    const records = new Transaction(level);
+  private async sweepLayers(records: Transaction): Promise<void> {
     const known = new Set((await records.list('layer')).map((layer) => layer.key));
     const orphans = readdirSync(join(this.root, 'layers')).filter((name) => !known.has(name));
     if (orphans.length === 0) return;
@@ -97,16 +75,15 @@ export class Store {
 
 /** Opens the store at `root`, making its directories and removing what dead processes left. The caller closes it. */
 export function openStore(root: string, options: StoreOptions = {}): Store {
-  const store = new Store(root, options);
   try {
     // The layers hold setuid files and devices that only the containers may reach.
-    for (const dir of [root, join(root, 'layers'), store.tmp]) mkdirSync(dir, { recursive: true, mode: 0o700 });
-    sweepStaging(store.tmp);
+    for (const dir of [root, join(root, 'layers'), join(root, 'tmp')]) mkdirSync(dir, { recursive: true, mode: 0o700 });
+    sweepStaging(join(root, 'tmp'));
+    return new Store(root, options);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     throw new StoreError(`${root}: cannot use this as the data root: ${code ?? message}; set LAMINA_ROOT to a directory that you may write`, error);
   }
-  return store;
 }
 
 /** Runs `fn` with the store at `root` and closes it whatever happens. */

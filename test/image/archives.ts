@@ -42,7 +42,10 @@ export function legacyArchive(source: Source): Files {
     return name;
   });
   files.set(`${sha256(config)}.json`, config);
-  files.set('manifest.json', Buffer.from(JSON.stringify([{ Config: `${sha256(config)}.json`, RepoTags: source.tags ?? ['test:latest'], Layers: names }])));
+  files.set(
+    'manifest.json',
+    Buffer.from(JSON.stringify([{ Config: `${sha256(config)}.json`, RepoTags: source.tags ?? ['test:latest'], Layers: names }])),
+  );
   return files;
 }
 
@@ -93,7 +96,10 @@ export function modernArchive(source: Source): Files {
   const files = ociLayout(source);
   const blob = (data: Buffer): string => `blobs/sha256/${sha256(data)}`;
   const layers = source.layers.map((layer) => blob(source.compress?.(layer) ?? layer));
-  files.set('manifest.json', Buffer.from(JSON.stringify([{ Config: blob(configOf(source)), RepoTags: source.tags ?? ['test:latest'], Layers: layers }])));
+  files.set(
+    'manifest.json',
+    Buffer.from(JSON.stringify([{ Config: blob(configOf(source)), RepoTags: source.tags ?? ['test:latest'], Layers: layers }])),
+  );
   return files;
 }
 

@@ -17,7 +17,12 @@ import { tar } from './tar-bytes.js';
 import { dumpTree } from './tree-dump.js';
 
 const layer = tar([{ name: 'f', data: 'x'.repeat(12345) }]);
-const source: Source = { layers: [layer], tags: ['busybox:1', 'quay.io/x/y:2'], config: { Cmd: ['sh'], Env: ['A=b'] }, created: '2020-01-01T00:00:00Z' };
+const source: Source = {
+  layers: [layer],
+  tags: ['busybox:1', 'quay.io/x/y:2'],
+  config: { Cmd: ['sh'], Env: ['A=b'] },
+  created: '2020-01-01T00:00:00Z',
+};
 const id = imageId(source);
 
 interface Ran {
@@ -31,7 +36,11 @@ function runner(rig: StoreRig) {
     let out = '';
     let err = '';
     const stdin = Object.assign(Readable.from(extra.input ? [extra.input] : []), { isTTY: extra.tty ?? false });
-    const io = { stdin, stdout: { write: (text: string) => (out += text), isTTY: extra.tty, columns: 80 }, stderr: { write: (text: string) => (err += text) } };
+    const io = {
+      stdin,
+      stdout: { write: (text: string) => (out += text), isTTY: extra.tty, columns: 80 },
+      stderr: { write: (text: string) => (err += text) },
+    };
     const code = await imageCommand(argv, io, { root: rig.root, ...extra });
     return { code, out, err };
   };
@@ -46,17 +55,30 @@ void t.test('load, ls, inspect, rm', async (t) => {
 
   t.same(await run(['ls']), { code: 0, out: 'REPOSITORY   TAG   IMAGE ID   CREATED   SIZE\n', err: '' });
   const loaded = { code: 0, out: 'Loaded image: busybox:1\nLoaded image: quay.io/x/y:2\n', err: '' };
-  for (const argv of [['load', '-i', archive], ['load', archive], ['load', '--input', archive], ['load', `--input=${archive}`]]) t.same(await run(argv), loaded);
+  for (const argv of [
+    ['load', '-i', archive],
+    ['load', archive],
+    ['load', '--input', archive],
+    ['load', `--input=${archive}`],
+  ])
+    t.same(await run(argv), loaded);
   t.same(await run(['load'], { input: asTar(legacyArchive(source)) }), loaded);
-  t.same(await run(['load', '-'], { input: asTar(legacyArchive({ ...source, tags: [] })) }), { code: 0, out: `Loaded image ID: sha256:${id}\n`, err: '' });
+  t.same(await run(['load', '-'], { input: asTar(legacyArchive({ ...source, tags: [] })) }), {
+    code: 0,
+    out: `Loaded image ID: sha256:${id}\n`,
+    err: '',
+  });
 
   const short = id.slice(0, 12);
-  t.same((await run(['ls'])).out.split('\n').map((line) => line.replace(/\d+ years ago/, 'N years ago')), [
-    'REPOSITORY    TAG   IMAGE ID       CREATED       SIZE',
-    `busybox       1     ${short}   N years ago   12.3kB`,
-    `quay.io/x/y   2     ${short}   N years ago   12.3kB`,
-    '',
-  ]);
+  t.same(
+    (await run(['ls'])).out.split('\n').map((line) => line.replace(/\d+ years ago/, 'N years ago')),
+    [
+      'REPOSITORY    TAG   IMAGE ID       CREATED       SIZE',
+      `busybox       1     ${short}   N years ago   12.3kB`,
+      `quay.io/x/y   2     ${short}   N years ago   12.3kB`,
+      '',
+    ],
+  );
   t.equal((await run(['ls', '-q'])).out, `${short}\n`);
   t.equal((await run(['ls', '-q', '--no-trunc'])).out, `sha256:${id}\n`);
   t.equal((await run(['ls', '--format', '{{.Repository}}:{{.Tag}}\\t{{.ID}}', 'busybox'])).out, `busybox:1\t${short}\n`);
@@ -77,13 +99,25 @@ void t.test('load, ls, inspect, rm', async (t) => {
   t.equal((await run(['inspect', '-f', '{{json .Config.Cmd}} {{.Os}}', short])).out, '["sh"] linux\n');
   t.same(await run(['inspect', 'busybox:1', 'nope', '--format', '{{.Os}}']), { code: 1, out: 'linux\n', err: 'Error: No such image: nope:latest\n' });
 
-  t.match(await run(['rm', short]), { code: 1, err: `Error: conflict: unable to delete ${short} (must be forced) - image is referenced in multiple repositories` });
+  t.match(await run(['rm', short]), {
+    code: 1,
+    err: `Error: conflict: unable to delete ${short} (must be forced) - image is referenced in multiple repositories`,
+  });
   t.same(await run(['rm', 'quay.io/x/y:2']), { code: 0, out: 'Untagged: quay.io/x/y:2\n', err: '' });
-  const inUse = (layers: readonly string[]): string | undefined => (layers.includes(rig.store.layerDir(sha256(layer))) ? 'it is mounted at /mnt/x: unmount it first' : undefined);
+  const inUse = (layers: readonly string[]): string | undefined =>
+    layers.includes(rig.store.layerDir(sha256(layer))) ? 'it is mounted at /mnt/x: unmount it first' : undefined;
   for (const flag of [[], ['-f']]) {
-    t.same(await run(['rm', ...flag, 'busybox:1'], { inUse }), { code: 1, out: '', err: `Error: conflict: unable to delete ${short} (cannot be forced) - it is mounted at /mnt/x: unmount it first\n` });
+    t.same(await run(['rm', ...flag, 'busybox:1'], { inUse }), {
+      code: 1,
+      out: '',
+      err: `Error: conflict: unable to delete ${short} (cannot be forced) - it is mounted at /mnt/x: unmount it first\n`,
+    });
   }
-  t.same(await run(['rm', 'busybox:1', 'x']), { code: 1, out: `Untagged: busybox:1\nDeleted: sha256:${id}\nDeleted: sha256:${sha256(layer)}\n`, err: 'Error: No such image: x:latest\n' });
+  t.same(await run(['rm', 'busybox:1', 'x']), {
+    code: 1,
+    out: `Untagged: busybox:1\nDeleted: sha256:${id}\nDeleted: sha256:${sha256(layer)}\n`,
+    err: 'Error: No such image: x:latest\n',
+  });
   t.same(await rig.residue(), []);
 });
 
@@ -100,7 +134,11 @@ void t.test('wrong usage and failures', async (t) => {
   t.match(await run(['frob']), { code: 125, err: /unknown command "lamina image frob"/ });
   t.match(await run(['load', '--help']), { code: 0, out: /^Usage: lamina image load/ });
   t.match(await run([]), { code: 0, out: /Commands: load, ls, rm, inspect/ });
-  t.match(await run(['load', '/nonexistent.tar']), { code: 1, out: '', err: /^Error: \/nonexistent.tar: no such file or directory; give the path .*\n$/ });
+  t.match(await run(['load', '/nonexistent.tar']), {
+    code: 1,
+    out: '',
+    err: /^Error: \/nonexistent.tar: no such file or directory; give the path .*\n$/,
+  });
   t.match(await run(['inspect', 'A']), { code: 1, out: '[]\n', err: /must be lowercase/ });
   t.match(await run(['load'], { input: Buffer.from('rubbish') }), { code: 1, err: /^Error: standard input: / });
 });
@@ -124,7 +162,10 @@ void t.test('an interrupted load cleans up and exits 130', async (t) => {
   t.teardown(() => rig.dispose());
   const cli = join(__dirname, '../../src/cli/image.js');
   const script = `require(${JSON.stringify(cli)}).imageCommand(['load'], process, { root: process.argv[1] }).then((code) => { process.exitCode = code; process.stdin.destroy(); })`;
-  for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143]] as const) {
+  for (const [signal, code] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const) {
     const child = spawn(process.execPath, ['-e', script, rig.root], { stdio: ['pipe', 'ignore', 'inherit'] });
     t.teardown(() => child.kill('SIGKILL'));
     child.stdin.on('error', () => undefined);
@@ -136,60 +177,97 @@ void t.test('an interrupted load cleans up and exits 130', async (t) => {
   }
 });
 
-void t.test('without privilege owners and devices are left out, and said so', { skip: process.geteuid?.() === 0 ? false : 'only root can become another user' }, async (t) => {
-  const rig = new StoreRig();
-  t.teardown(() => rig.dispose());
-  chmodSync(rig.dir, 0o755);
-  const root = join(rig.dir, 'rootless');
-  const home = join(rig.dir, 'home');
-  for (const dir of [root, home]) {
-    mkdirSync(dir);
-    chownSync(dir, 65534, 65534);
-  }
-  const bytes = asTar(legacyArchive({ tags: ['r:1'], layers: [tar([
-    { name: 'own', data: 'x', uid: 5, gid: 6, mode: 0o4755 }, { name: 'null', type: '3', major: 1, minor: 3 }, { name: 'fifo', type: '6' },
-    { name: 'locked/', type: '5', mode: 0 }, { name: 'locked/inside', data: 'y', mode: 0 }, { name: '.wh.gone' }, { name: 'opq/.wh..wh..opq' },
-    { name: 'xattr', pax: [['SCHILY.xattr.trusted.a', 'b'], ['SCHILY.xattr.user.c', 'd']] },
-  ])] }));
-  const cli = join(__dirname, '../../src/cli/image.js');
-  const script = `require(${JSON.stringify(cli)}).imageCommand(process.argv.slice(1), process, { root: ${JSON.stringify(root)} }).then((code) => (process.exitCode = code))`;
-  const asNobody = async (argv: readonly string[], input: Buffer = Buffer.alloc(0)): Promise<Ran> => {
-    const child = spawn(process.execPath, ['-e', script, ...argv], { uid: 65534, gid: 65534, stdio: ['pipe', 'pipe', 'pipe'], env: { PATH: process.env['PATH'], HOME: home } });
-    let out = '';
-    let err = '';
-    child.stdout.on('data', (text: Buffer) => (out += text.toString()));
-    child.stderr.on('data', (text: Buffer) => (err += text.toString()));
-    child.stdin.on('error', () => undefined);
-    child.stdin.end(input);
-    const [code] = (await once(child, 'close')) as [number];
-    return { code, out, err };
-  };
-  const loaded = await asNobody(['load'], bytes);
-  t.match(loaded, { code: 0, out: 'Loaded image: r:1\n' });
-  t.match(loaded.err, /Warning: owners could not be kept for \d+ entries/);
-  t.match(loaded.err, /Warning: devices could not be kept for 1 entries/);
-  const [key = ''] = readdirSync(join(root, 'layers'));
-  const lines = dumpTree(join(root, 'layers', key, 'diff'));
-  const line = (path: string): string => lines.find((each) => each.startsWith(`${path} |`)) ?? 'absent';
-  t.match(line('/own'), '| 104755 | 65534:65534 |');
-  t.equal(line('/null'), 'absent');
-  t.match(line('/fifo'), '| 10644 |');
-  t.match(line('/locked'), '| 40000 |');
-  t.match(line('/locked/inside'), '| 100000 |');
-  t.match(line('/gone'), '| 20000 |', 'a whiteout needs no privilege');
-  t.match(line('/opq'), 'user.overlay.opaque=79');
-  t.match(line('/xattr'), /\| user.c=64 \|/);
-  t.match(await asNobody(['rm', 'r:1']), { code: 0, out: /^Untagged: r:1\nDeleted: / });
-  t.same(readdirSync(join(root, 'layers')), []);
-  t.same(readdirSync(join(root, 'tmp')), []);
-});
+void t.test(
+  'without privilege owners and devices are left out, and said so',
+  { skip: process.geteuid?.() === 0 ? false : 'only root can become another user' },
+  async (t) => {
+    const rig = new StoreRig();
+    t.teardown(() => rig.dispose());
+    chmodSync(rig.dir, 0o755);
+    const root = join(rig.dir, 'rootless');
+    const home = join(rig.dir, 'home');
+    for (const dir of [root, home]) {
+      mkdirSync(dir);
+      chownSync(dir, 65534, 65534);
+    }
+    const bytes = asTar(
+      legacyArchive({
+        tags: ['r:1'],
+        layers: [
+          tar([
+            { name: 'own', data: 'x', uid: 5, gid: 6, mode: 0o4755 },
+            { name: 'null', type: '3', major: 1, minor: 3 },
+            { name: 'fifo', type: '6' },
+            { name: 'locked/', type: '5', mode: 0 },
+            { name: 'locked/inside', data: 'y', mode: 0, pax: [['SCHILY.xattr.user.e', 'f']] },
+            { name: '.wh.gone' },
+            { name: 'opq/.wh..wh..opq' },
+            {
+              name: 'xattr',
+              pax: [
+                ['SCHILY.xattr.trusted.a', 'b'],
+                ['SCHILY.xattr.user.c', 'd'],
+              ],
+            },
+          ]),
+        ],
+      }),
+    );
+    const cli = join(__dirname, '../../src/cli/image.js');
+    const script = `require(${JSON.stringify(cli)}).imageCommand(process.argv.slice(1), process, { root: ${JSON.stringify(root)} }).then((code) => (process.exitCode = code))`;
+    const asNobody = async (argv: readonly string[], input: Buffer = Buffer.alloc(0)): Promise<Ran> => {
+      const child = spawn(process.execPath, ['-e', script, ...argv], {
+        uid: 65534,
+        gid: 65534,
+        stdio: ['pipe', 'pipe', 'pipe'],
+        env: { PATH: process.env['PATH'], HOME: home },
+      });
+      let out = '';
+      let err = '';
+      child.stdout.on('data', (text: Buffer) => (out += text.toString()));
+      child.stderr.on('data', (text: Buffer) => (err += text.toString()));
+      child.stdin.on('error', () => undefined);
+      child.stdin.end(input);
+      const [code] = (await once(child, 'close')) as [number];
+      return { code, out, err };
+    };
+    const loaded = await asNobody(['load'], bytes);
+    t.match(loaded, { code: 0, out: 'Loaded image: r:1\n' });
+    t.match(loaded.err, /Warning: owners could not be kept for \d+ entries/);
+    t.match(loaded.err, /Warning: devices could not be kept for 1 entries/);
+    const [key = ''] = readdirSync(join(root, 'layers'));
+    const lines = dumpTree(join(root, 'layers', key, 'diff'));
+    const line = (path: string): string => lines.find((each) => each.startsWith(`${path} |`)) ?? 'absent';
+    t.match(line('/own'), '| 104755 | 65534:65534 |');
+    t.equal(line('/null'), 'absent');
+    t.match(line('/fifo'), '| 10644 |');
+    t.match(line('/locked'), '| 40000 |');
+    t.match(line('/locked/inside'), /\| 100000 \|.* user.e=66 \|/);
+    t.match(line('/gone'), '| 20000 |', 'a whiteout needs no privilege');
+    t.match(line('/opq'), 'user.overlay.opaque=79');
+    t.match(line('/xattr'), /\| user.c=64 \|/);
+    t.match(await asNobody(['rm', 'r:1']), { code: 0, out: /^Untagged: r:1\nDeleted: / });
+    t.same(readdirSync(join(root, 'layers')), []);
+    t.same(readdirSync(join(root, 'tmp')), []);
+  },
+);
 
 void t.test('sizes, ages and templates', async (t) => {
   t.same([0, 999, 1000, 12345, 4261550, 83197785, 1.5e9].map(humanSize), ['0B', '999B', '1kB', '12.3kB', '4.26MB', '83.2MB', '1.5GB']);
   const now = Date.parse('2026-06-01T00:00:00Z');
   const ago = (seconds: number): string => age(new Date(now - seconds * 1000).toISOString(), now);
   t.same([0, 1, 59, 60, 150, 3600, 7300, 2 * 86400, 20 * 86400, 100 * 86400, 800 * 86400].map(ago), [
-    'Less than a second ago', '1 second ago', '59 seconds ago', 'About a minute ago', '2 minutes ago', 'About an hour ago', '2 hours ago', '2 days ago', '2 weeks ago', '3 months ago', '2 years ago',
+    'Less than a second ago',
+    '1 second ago',
+    '59 seconds ago',
+    'About a minute ago',
+    '2 minutes ago',
+    'About an hour ago',
+    '2 hours ago',
+    '2 days ago',
+    '2 weeks ago',
+    '3 months ago',
+    '2 years ago',
   ]);
   t.equal(age(undefined), 'N/A');
   t.equal(fill('{{ .A.B }}/{{json .A}}', { A: { B: 'x' } }), 'x/{"B":"x"}');

@@ -75,7 +75,11 @@ void t.test('a load killed at any stage leaves all or nothing after the next ope
       t.same(await rig.residue(), [], `${title}: nothing`);
       continue;
     }
-    t.same(await whole(rig), Array.from({ length: 4 }, () => '311'), `${title}: everything`);
+    t.same(
+      await whole(rig),
+      Array.from({ length: 4 }, () => '311'),
+      `${title}: everything`,
+    );
     t.same(readdirSync(join(rig.root, 'tmp')), []);
   }
 });

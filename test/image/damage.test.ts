@@ -14,7 +14,14 @@ import { tar } from './tar-bytes.js';
 import { dumpTree } from './tree-dump.js';
 
 const noise = Buffer.from(Array.from({ length: 6000 }, (_, i) => (i * 7919 + (i >> 3) * 31) & 0xff));
-const layers = [tar([{ name: 'd/', type: '5' }, { name: 'd/noise', data: noise, pax: [['mtime', '1.5']] }, { name: 'd/l', type: '2', linkname: 'noise' }]), tar([{ name: 'd/', type: '5' }, { name: 'd/.wh.l' }])];
+const layers = [
+  tar([
+    { name: 'd/', type: '5' },
+    { name: 'd/noise', data: noise, pax: [['mtime', '1.5']] },
+    { name: 'd/l', type: '2', linkname: 'noise' },
+  ]),
+  tar([{ name: 'd/', type: '5' }, { name: 'd/.wh.l' }]),
+];
 const compress = (data: Buffer): Buffer => gzipSync(data);
 const archives: Readonly<Record<string, Buffer>> = {
   'legacy, plain': asTar(legacyArchive({ layers })),
@@ -82,7 +89,11 @@ void t.test('a damaged file of a layout directory is named', async (t) => {
   for (const name of readdirSync(join(dir, 'blobs/sha256'))) {
     const path = join(dir, 'blobs/sha256', name);
     const whole = readFileSync(path);
-    for (const damaged of [whole.subarray(0, -1), Buffer.concat([whole, Buffer.from('x')]), Buffer.from(whole.map((byte, i) => (i === 40 ? byte ^ 4 : byte)))]) {
+    for (const damaged of [
+      whole.subarray(0, -1),
+      Buffer.concat([whole, Buffer.from('x')]),
+      Buffer.from(whole.map((byte, i) => (i === 40 ? byte ^ 4 : byte))),
+    ]) {
       writeFileSync(path, damaged);
       t.match(await failure(loadImage(rig.store, dir)), new RegExp(`layout: (layer )?blobs/sha256/${name}: .+; the archive is damaged`));
       t.same(await rig.residue(), []);
@@ -108,8 +119,14 @@ void t.test('a full disk', { skip: process.geteuid?.() === 0 ? false : 'mounting
     const store = openStore(rig.root);
     const files = join(rig.dir, 'big.tar');
     writeFileSync(files, asTar(legacyArchive({ layers: [tar([{ name: 'big', data: Buffer.alloc(4 << 20, 'x') }])] })));
-    t.match(await failure(loadImage(store, files)), /^ImageError: .*entry big: cannot write it: no space left on device; nothing was loaded: free some space/);
-    t.match(await failure(loadImage(store, createReadStream(files))), /^ImageError: standard input: cannot write: no space left on device; nothing was loaded: free some space/);
+    t.match(
+      await failure(loadImage(store, files)),
+      /^ImageError: .*entry big: cannot write it: no space left on device; nothing was loaded: free some space/,
+    );
+    t.match(
+      await failure(loadImage(store, createReadStream(files))),
+      /^ImageError: standard input: cannot write: no space left on device; nothing was loaded: free some space/,
+    );
     t.same(readdirSync(join(rig.root, 'tmp')), []);
     t.same(readdirSync(join(rig.root, 'layers')), []);
     await store.close();

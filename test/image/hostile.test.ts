@@ -22,37 +22,130 @@ const cases: readonly Case[] = [
   { title: '".." in a name', entries: [{ name: '../evil', data: 'x' }], says: /entry \.\.\/evil: the name contains "\.\."/ },
   { title: '".." inside a name', entries: [{ name: 'a/../../evil', data: 'x' }], says: /contains "\.\."/ },
   { title: '".." after an absolute start', entries: [{ name: '/../evil', data: 'x' }], says: /contains "\.\."/ },
-  { title: 'a parent symlink that climbs out', entries: [symlink('out', '../../../../..'), { name: 'out/evil', data: 'x' }], says: /leads out of the layer/ },
-  { title: 'a parent symlink that climbs out later', entries: [{ name: 'd', type: '5' }, symlink('d/out', '../x/../..'), { name: 'd/out/evil', data: 'x' }], says: /leads out of the layer/ },
+  {
+    title: 'a parent symlink that climbs out',
+    entries: [symlink('out', '../../../../..'), { name: 'out/evil', data: 'x' }],
+    says: /leads out of the layer/,
+  },
+  {
+    title: 'a parent symlink that climbs out later',
+    entries: [{ name: 'd', type: '5' }, symlink('d/out', '../x/../..'), { name: 'd/out/evil', data: 'x' }],
+    says: /leads out of the layer/,
+  },
   { title: 'a hard link to a name outside', entries: [{ name: 'l', type: '1', linkname: '../../../etc/passwd' }], says: /contains "\.\."/ },
-  { title: 'a hard link to an absolute name', entries: [{ name: 'l', type: '1', linkname: '/etc/passwd' }], says: /hard link to \/etc\/passwd, which is not in the same layer/ },
-  { title: 'a hard link through a symlink that climbs out', entries: [symlink('o', '../../..'), { name: 'l', type: '1', linkname: 'o/etc/passwd' }], says: /leads out of the layer/ },
-  { title: 'a hard link to a directory', entries: [{ name: 'd', type: '5' }, { name: 'l', type: '1', linkname: 'd' }], says: /hard link to the directory d/ },
+  {
+    title: 'a hard link to an absolute name',
+    entries: [{ name: 'l', type: '1', linkname: '/etc/passwd' }],
+    says: /hard link to \/etc\/passwd, which is not in the same layer/,
+  },
+  {
+    title: 'a hard link through a symlink that climbs out',
+    entries: [symlink('o', '../../..'), { name: 'l', type: '1', linkname: 'o/etc/passwd' }],
+    says: /leads out of the layer/,
+  },
+  {
+    title: 'a hard link to a directory',
+    entries: [
+      { name: 'd', type: '5' },
+      { name: 'l', type: '1', linkname: 'd' },
+    ],
+    says: /hard link to the directory d/,
+  },
   { title: 'a hard link to a whiteout', entries: [{ name: '.wh.d' }, { name: 'l', type: '1', linkname: 'd' }], says: /not in the same layer/ },
   { title: 'a hard link to the root', entries: [{ name: 'l', type: '1', linkname: '/' }], says: /not in the same layer/ },
-  { title: 'a symlink loop as a parent', entries: [symlink('a', 'b'), symlink('b', 'a'), { name: 'a/x', data: 'x' }], says: /too many symbolic links/ },
+  {
+    title: 'a symlink loop as a parent',
+    entries: [symlink('a', 'b'), symlink('b', 'a'), { name: 'a/x', data: 'x' }],
+    says: /too many symbolic links/,
+  },
   { title: 'a bomb of symlinks', entries: [...loop, { name: 's0/x', data: 'x' }], says: /too many symbolic links/ },
-  { title: 'a file as a parent', entries: [{ name: 'f', data: 'x' }, { name: 'f/x', data: 'x' }], says: /not a directory/ },
+  {
+    title: 'a file as a parent',
+    entries: [
+      { name: 'f', data: 'x' },
+      { name: 'f/x', data: 'x' },
+    ],
+    says: /not a directory/,
+  },
   { title: 'a NUL in a PAX name', entries: [{ name: 'x', pax: [['path', 'a\0b']] }], says: /contains a NUL/ },
   { title: 'a component of 256 bytes', entries: [{ name: 'n'.repeat(256) }], says: /longer than 255 bytes/ },
   { title: 'a path of 5000 bytes', entries: [{ name: 'd/'.repeat(2500) + 'f' }], says: /longer than 4095 bytes/ },
-  { title: 'a path that symlinks make too long', entries: [{ name: `${'e'.repeat(200)}/`.repeat(18), type: '5' }, symlink('l', `${'e'.repeat(200)}/`.repeat(18)), { name: `l/${'f'.repeat(200)}/`.repeat(1) + `${'g'.repeat(200)}/${'h'.repeat(200)}/x` }], says: /longer than 4095 bytes|name too long/ },
+  {
+    title: 'a path that symlinks make too long',
+    entries: [
+      { name: `${'e'.repeat(200)}/`.repeat(18), type: '5' },
+      symlink('l', `${'e'.repeat(200)}/`.repeat(18)),
+      { name: `l/${'f'.repeat(200)}/`.repeat(1) + `${'g'.repeat(200)}/${'h'.repeat(200)}/x` },
+    ],
+    says: /longer than 4095 bytes|name too long/,
+  },
   { title: 'an empty symlink', entries: [symlink('l', '')], says: /cannot create it/ },
   { title: 'a device number out of range', entries: [{ name: 'dev', type: '3', major: 70000, minor: 1 }], says: /there is no device 70000:1/ },
   { title: 'a type nobody knows', entries: [{ name: 'x', type: 'Z' }], says: /type "Z" are not supported/ },
   { title: 'a whiteout of nothing', entries: [{ name: 'd/.wh.' }], says: /whiteout of nothing/ },
   { title: 'a whiteout of ..', entries: [{ name: 'd/.wh...' }], says: /whiteout of nothing/ },
   { title: 'an entry below a whiteout', entries: [{ name: '.wh.d/x' }], says: /entries below it/ },
-  { title: 'a root that is a file', entries: [{ name: './', type: '0', patch: (h) => h.write('.\0', 0, 'latin1') }], says: /root is not a directory/ },
+  {
+    title: 'a root that is a file',
+    entries: [{ name: './', type: '0', patch: (h) => h.write('.\0', 0, 'latin1') }],
+    says: /root is not a directory/,
+  },
   { title: 'a size of 8 EiB', entries: [{ name: 'big', size: 2 ** 63 }], says: /number in the header is out of range/ },
   { title: 'a size beyond the archive', entries: [{ name: 'big', size: 2 ** 40 }], says: /unexpected end/ },
   { title: 'a negative size', entries: [{ name: 'x', size: -512 }], says: /size is negative/ },
   { title: 'a PAX size that is no number', entries: [{ name: 'x', pax: [['size', '1e9']] }], says: /PAX record size is not a number/ },
-  { title: 'a PAX record that lies about its length', bytes: Buffer.concat([entryBytes({ name: 'p', type: 'x', data: '99 path=x\n' }), entryBytes({ name: 'x' }), END]), says: /PAX record is malformed/ },
-  { title: 'a PAX header of 2 MiB', bytes: Buffer.concat([entryBytes({ name: 'p', type: 'x', data: paxData([['comment', 'x'.repeat(2 << 20)]]) }), entryBytes({ name: 'x' }), END]), says: /longer than 1 MiB/ },
-  { title: 'a sparse map that leaves the file', entries: [{ name: 's', data: 'x'.repeat(512), pax: [['GNU.sparse.size', '100'], ['GNU.sparse.map', '0,512']] }], says: /overlaps or leaves the file/ },
-  { title: 'a sparse map that lies about its data', entries: [{ name: 's', data: 'x'.repeat(512), pax: [['GNU.sparse.size', '9999'], ['GNU.sparse.map', '0,1024']] }], says: /does not match the size/ },
-  { title: 'a sparse file of 2^60 bytes', entries: [{ name: 's', data: '', pax: [['GNU.sparse.size', '9007199254740991'], ['GNU.sparse.map', '0,0']] }], says: /cannot set its length|EFBIG|errno/i },
+  {
+    title: 'a PAX record that lies about its length',
+    bytes: Buffer.concat([entryBytes({ name: 'p', type: 'x', data: '99 path=x\n' }), entryBytes({ name: 'x' }), END]),
+    says: /PAX record is malformed/,
+  },
+  {
+    title: 'a PAX header of 2 MiB',
+    bytes: Buffer.concat([entryBytes({ name: 'p', type: 'x', data: paxData([['comment', 'x'.repeat(2 << 20)]]) }), entryBytes({ name: 'x' }), END]),
+    says: /longer than 1 MiB/,
+  },
+  {
+    title: 'a sparse map that leaves the file',
+    entries: [
+      {
+        name: 's',
+        data: 'x'.repeat(512),
+        pax: [
+          ['GNU.sparse.size', '100'],
+          ['GNU.sparse.map', '0,512'],
+        ],
+      },
+    ],
+    says: /overlaps or leaves the file/,
+  },
+  {
+    title: 'a sparse map that lies about its data',
+    entries: [
+      {
+        name: 's',
+        data: 'x'.repeat(512),
+        pax: [
+          ['GNU.sparse.size', '9999'],
+          ['GNU.sparse.map', '0,1024'],
+        ],
+      },
+    ],
+    says: /does not match the size/,
+  },
+  {
+    title: 'a sparse file of 2^60 bytes',
+    entries: [
+      {
+        name: 's',
+        data: '',
+        pax: [
+          ['GNU.sparse.size', '9007199254740991'],
+          ['GNU.sparse.map', '0,0'],
+        ],
+      },
+    ],
+    says: /cannot set its length|EFBIG|errno/i,
+  },
 ];
 
 void t.test('a hostile entry is refused', async (t) => {

@@ -20,7 +20,10 @@ function rig(t: { teardown(fn: () => unknown): unknown }): StoreRig {
   return made;
 }
 
-const through = (program: string, ...args: string[]) => (data: Buffer): Buffer => execFileSync(program, args, { input: data, maxBuffer: 1 << 28 });
+const through =
+  (program: string, ...args: string[]) =>
+  (data: Buffer): Buffer =>
+    execFileSync(program, args, { input: data, maxBuffer: 1 << 28 });
 const compressions: Readonly<Record<string, (data: Buffer) => Buffer>> = {
   plain: (data) => data,
   gzip: (data) => gzipSync(data),
@@ -30,7 +33,12 @@ const compressions: Readonly<Record<string, (data: Buffer) => Buffer>> = {
   xz: through('xz', '-c'),
   bzip2: through('bzip2', '-c'),
 };
-const base = tar([{ name: 'bin/', type: '5' }, { name: 'bin/sh', data: '#!'.repeat(5000), mode: 0o755 }, { name: 'etc/', type: '5' }, { name: 'etc/conf', data: 'a' }]);
+const base = tar([
+  { name: 'bin/', type: '5' },
+  { name: 'bin/sh', data: '#!'.repeat(5000), mode: 0o755 },
+  { name: 'etc/', type: '5' },
+  { name: 'etc/conf', data: 'a' },
+]);
 const top = tar([{ name: 'etc/', type: '5' }, { name: 'etc/.wh.conf' }, { name: 'etc/new', data: 'b' }]);
 const source: Source = { layers: [base, top], tags: ['busy:1'] };
 
@@ -75,16 +83,30 @@ void t.test('an archive of tar-stream, with a symlinked layer and a stray entry'
   t.equal((await resolveImage(made.store, 'busy:1')).layers.length, 2);
 });
 
+void t.test('a layer whose first file is called BZh', async (t) => {
+  const made = rig(t);
+  await made.load(asTar(legacyArchive({ layers: [tar([{ name: 'BZh9', data: 'x' }])], tags: ['b:1'] })));
+  t.same(readdirSync((await resolveImage(made.store, 'b:1')).layers[0] ?? ''), ['BZh9']);
+});
+
 void t.test('names', async (t) => {
   const made = rig(t);
   const load = async (files: Files, name?: string) => (await made.load(asTar(files), { name })).images.map((image) => image.names);
-  t.same(await load(legacyArchive({ ...source, tags: ['a', 'quay.io/x/y:2', 'localhost:5000/z'] })), [['docker.io/library/a:latest', 'quay.io/x/y:2', 'localhost:5000/z:latest']]);
+  t.same(await load(legacyArchive({ ...source, tags: ['a', 'quay.io/x/y:2', 'localhost:5000/z'] })), [
+    ['docker.io/library/a:latest', 'quay.io/x/y:2', 'localhost:5000/z:latest'],
+  ]);
   t.same(await load(legacyArchive({ ...source, tags: [] })), [[]]);
   t.same(await load(ociLayout({ ...source, tags: ['latest'] })), [[]], 'a bare tag is no name');
   t.same(await load(ociLayout({ ...source, tags: ['user/app'] })), [['docker.io/user/app:latest']]);
   t.same(await load(ociLayout({ ...source, tags: ['latest'] }), 'mine:7'), [['docker.io/library/mine:7']]);
   const image = await resolveImage(made.store, imageId(source).slice(0, 6));
-  t.same(image.references, ['docker.io/library/a:latest', 'docker.io/library/mine:7', 'docker.io/user/app:latest', 'localhost:5000/z:latest', 'quay.io/x/y:2']);
+  t.same(image.references, [
+    'docker.io/library/a:latest',
+    'docker.io/library/mine:7',
+    'docker.io/user/app:latest',
+    'localhost:5000/z:latest',
+    'quay.io/x/y:2',
+  ]);
   const files: Files = new Map();
   const other = { layers: [base], created: '2026-05-05T00:00:00Z' };
   finishLayout(files, [
@@ -102,7 +124,8 @@ void t.test('a name with a digest finds the image by its manifest or its id', as
   const made = rig(t);
   await made.load(asTar(ociLayout(source)));
   const { record, id } = await resolveImage(made.store, 'busy:1');
-  for (const digest of [record.manifest, id]) for (const name of ['busy', 'busy:1']) t.equal((await resolveImage(made.store, `${name}@sha256:${digest}`)).id, id);
+  for (const digest of [record.manifest, id])
+    for (const name of ['busy', 'busy:1']) t.equal((await resolveImage(made.store, `${name}@sha256:${digest}`)).id, id);
   t.match(await failure(resolveImage(made.store, `other@sha256:${id}`)), /No such image: other@sha256/);
   t.match(await failure(resolveImage(made.store, 'nope')), /^NoSuchImage: No such image: nope:latest$/);
   t.match(await failure(resolveImage(made.store, 'Nope')), /must be lowercase/);
@@ -112,7 +135,11 @@ void t.test('platforms and nested indexes', async (t) => {
   const made = rig(t);
   const files: Files = new Map();
   const foreign = { layers: [base], architecture: 'mips64' };
-  const attestation = putImage(files, { layers: [top] }, { platform: { os: 'unknown', architecture: 'unknown' }, annotations: { 'vnd.docker.reference.type': 'attestation-manifest' } });
+  const attestation = putImage(
+    files,
+    { layers: [top] },
+    { platform: { os: 'unknown', architecture: 'unknown' }, annotations: { 'vnd.docker.reference.type': 'attestation-manifest' } },
+  );
   const mine = putImage(files, source, { platform: { os: 'linux', architecture: process.arch === 'x64' ? 'amd64' : process.arch } });
   const theirs = putImage(files, foreign, { platform: { os: 'linux', architecture: 'mips64' } });
   const inner = putIndex(files, [attestation, theirs, mine]);
@@ -121,7 +148,10 @@ void t.test('platforms and nested indexes', async (t) => {
   t.equal((await resolveImage(made.store, 'multi:1')).id, imageId(source));
   const { images } = await made.load(asTar(files), { platform: { os: 'linux', architecture: 'mips64' } });
   t.equal(images[0]?.id, imageId(foreign));
-  t.match(await failure(made.load(asTar(files), { platform: { os: 'linux', architecture: 'vax' } })), /no image for linux\/vax; it offers: linux\/mips64, linux\/\w+; save the image/);
+  t.match(
+    await failure(made.load(asTar(files), { platform: { os: 'linux', architecture: 'vax' } })),
+    /no image for linux\/vax; it offers: linux\/mips64, linux\/\w+; save the image/,
+  );
   let nest = inner;
   for (let i = 0; i < 10; i++) nest = putIndex(files, [nest]);
   t.match(await failure(made.load(asTar(finishLayout(files, [nest])))), /more than 8 indexes/);
@@ -147,34 +177,68 @@ void t.test('layers are unpacked once and live as long as an image uses them', a
   t.same(await made.residue(), []);
 });
 
-void t.test('directories that a tar leaves out are as in the layers below', { skip: process.geteuid?.() === 0 ? false : 'owners need root' }, async (t) => {
-  const below = tar([
-    { name: 'etc/', type: '5', mode: 0o700, uid: 7, gid: 8, mtime: 1_111_111_111, pax: [['SCHILY.xattr.user.a', 'b']] },
-    { name: 'lib', type: '2', linkname: 'usr/lib' }, { name: 'usr/', type: '5' }, { name: 'usr/lib/', type: '5', mode: 0o751 },
-    { name: 'old/', type: '5', mode: 0o700 }, { name: 'opq/', type: '5', mode: 0o711 }, { name: 'opq/in/', type: '5', mode: 0o700 }, { name: 'file' },
-  ]);
-  const middle = tar([{ name: 'unrelated', data: 'x' }, { name: '.wh.old' }]);
-  const above = tar([{ name: 'etc/x', data: 'x' }, { name: 'lib/y', data: 'y' }, { name: 'old/z' }, { name: 'opq/.wh..wh..opq' }, { name: 'opq/in/w' }, { name: 'file/now/a' }]);
-  const made = rig(t);
-  await made.load(asTar(legacyArchive({ layers: [below, middle, above], tags: ['one:1'] })));
-  const one = await resolveImage(made.store, 'one:1');
-  const lines = dumpTree(one.layers[0] ?? '');
-  t.match(lines.find((line) => line.startsWith('/etc |')), /^\/etc \| 40700 \| 7:8 \|  \| 1111111111000000000 \|  \|  \| user.a=62 \| $/);
-  t.match(lines.find((line) => line.startsWith('/usr/lib |')), /\| 40751 \|/, 'a symlink below is followed');
-  t.ok(lines.some((line) => line.startsWith('/usr/lib/y |')));
-  t.notOk(lines.some((line) => line.startsWith('/lib |')));
-  for (const path of ['/old', '/opq/in', '/file']) t.match(lines.find((line) => line.startsWith(`${path} |`)), /\| 40755 \| 0:0 /, `${path} is new`);
-  t.match(lines.find((line) => line.startsWith('/opq |')), /\| 40711 \|/);
-  await made.load(asTar(legacyArchive({ layers: [tar([{ name: 'etc/', type: '5', mode: 0o750 }]), above], tags: ['two:1'] })));
-  const two = await resolveImage(made.store, 'two:1');
-  t.not(two.layers[0], one.layers[0], 'over other layers it is another tree');
-  t.match(dumpTree(two.layers[0] ?? '').find((line) => line.startsWith('/etc |')), /\| 40750 \|/);
-  await made.load(asTar(legacyArchive({ layers: [above], tags: ['three:1'] })));
-  await made.load(asTar(legacyArchive({ layers: [below, middle, above, above], tags: ['four:1'] })));
-  t.equal((await resolveImage(made.store, 'four:1')).layers.length, 4);
-  for (const name of ['one:1', 'two:1', 'three:1', 'four:1']) await removeImage(made.store, name);
-  t.same(await made.residue(), []);
-});
+void t.test(
+  'directories that a tar leaves out are as in the layers below',
+  { skip: process.geteuid?.() === 0 ? false : 'owners need root' },
+  async (t) => {
+    const below = tar([
+      { name: 'etc/', type: '5', mode: 0o700, uid: 7, gid: 8, mtime: 1_111_111_111, pax: [['SCHILY.xattr.user.a', 'b']] },
+      { name: 'lib', type: '2', linkname: 'usr/lib' },
+      { name: 'usr/', type: '5' },
+      { name: 'usr/lib/', type: '5', mode: 0o751 },
+      { name: 'old/', type: '5', mode: 0o700 },
+      { name: 'opq/', type: '5', mode: 0o711 },
+      { name: 'opq/in/', type: '5', mode: 0o700 },
+      { name: 'file' },
+    ]);
+    const middle = tar([{ name: 'unrelated', data: 'x' }, { name: '.wh.old' }]);
+    const above = tar([
+      { name: 'etc/x', data: 'x' },
+      { name: 'lib/y', data: 'y' },
+      { name: 'old/z' },
+      { name: 'opq/.wh..wh..opq' },
+      { name: 'opq/in/w' },
+      { name: 'file/now/a' },
+    ]);
+    const made = rig(t);
+    await made.load(asTar(legacyArchive({ layers: [below, middle, above], tags: ['one:1'] })));
+    const one = await resolveImage(made.store, 'one:1');
+    const lines = dumpTree(one.layers[0] ?? '');
+    t.match(
+      lines.find((line) => line.startsWith('/etc |')),
+      /^\/etc \| 40700 \| 7:8 \|  \| 1111111111000000000 \|  \|  \| user.a=62 \| $/,
+    );
+    t.match(
+      lines.find((line) => line.startsWith('/usr/lib |')),
+      /\| 40751 \|/,
+      'a symlink below is followed',
+    );
+    t.ok(lines.some((line) => line.startsWith('/usr/lib/y |')));
+    t.notOk(lines.some((line) => line.startsWith('/lib |')));
+    for (const path of ['/old', '/opq/in', '/file'])
+      t.match(
+        lines.find((line) => line.startsWith(`${path} |`)),
+        /\| 40755 \| 0:0 /,
+        `${path} is new`,
+      );
+    t.match(
+      lines.find((line) => line.startsWith('/opq |')),
+      /\| 40711 \|/,
+    );
+    await made.load(asTar(legacyArchive({ layers: [tar([{ name: 'etc/', type: '5', mode: 0o750 }]), above], tags: ['two:1'] })));
+    const two = await resolveImage(made.store, 'two:1');
+    t.not(two.layers[0], one.layers[0], 'over other layers it is another tree');
+    t.match(
+      dumpTree(two.layers[0] ?? '').find((line) => line.startsWith('/etc |')),
+      /\| 40750 \|/,
+    );
+    await made.load(asTar(legacyArchive({ layers: [above], tags: ['three:1'] })));
+    await made.load(asTar(legacyArchive({ layers: [below, middle, above, above], tags: ['four:1'] })));
+    t.equal((await resolveImage(made.store, 'four:1')).layers.length, 4);
+    for (const name of ['one:1', 'two:1', 'three:1', 'four:1']) await removeImage(made.store, name);
+    t.same(await made.residue(), []);
+  },
+);
 
 void t.test('what is not an image archive', async (t) => {
   const made = rig(t);
@@ -226,7 +290,10 @@ void t.test('an aborted load leaves nothing', async (t) => {
   const abort = new AbortController();
   const progress = (): void => abort.abort(new Error('stop'));
   t.match(await failure(made.load(asTar(legacyArchive(source)), { progress, signal: abort.signal })), /stop/);
-  t.match(await failure(made.load(asTar(legacyArchive({ ...source, compress: (data) => gzipSync(data) })), { progress, signal: abort.signal })), /stop/);
+  t.match(
+    await failure(made.load(asTar(legacyArchive({ ...source, compress: (data) => gzipSync(data) })), { progress, signal: abort.signal })),
+    /stop/,
+  );
   t.same(await made.residue(), []);
 });
 
@@ -242,7 +309,10 @@ void t.test('a config or a layer that does not match', async (t) => {
   const same = Buffer.from(top);
   same[600] = (same[600] ?? 0) ^ 1;
   t.match(await failure(made.load(lies((files) => replace(files, top, same)))), /its digest is sha256:|header checksum|uncompressed digest/);
-  t.match(await failure(made.load(lies((files) => files.delete(`blobs/sha256/${sha256(top)}`)))), /layer blobs\/sha256\/\w+: it is missing from the archive/);
+  t.match(
+    await failure(made.load(lies((files) => files.delete(`blobs/sha256/${sha256(top)}`)))),
+    /layer blobs\/sha256\/\w+: it is missing from the archive/,
+  );
   t.match(await failure(made.load(lies((files) => files.delete(`blobs/sha256/${imageId(source)}`)))), /it is missing from the archive/);
   t.match(await failure(made.load(lies((files) => files.set(`${imageId(source)}.json`, Buffer.from('{}')), legacyArchive))), /its digest is sha256:/);
   const short = legacyArchive(source);
@@ -253,35 +323,46 @@ void t.test('a config or a layer that does not match', async (t) => {
 
 const present = (program: string): boolean => spawnSync(program, ['--version']).status === 0;
 
-void t.test('archives of podman and skopeo', { skip: present('podman') && present('skopeo') ? false : 'podman and skopeo are not installed' }, async (t) => {
-  const made = rig(t);
-  const at = (name: string): string => join(made.dir, name);
-  writeFileSync(at('seed.tar'), asTar(legacyArchive({ ...source, tags: ['seed:1'] })));
-  for (const [to, path] of [[`docker-archive:${at('d.tar')}:seed:1`, 'd.tar'], [`oci-archive:${at('o.tar')}:seed:1`, 'o.tar'], [`oci:${at('dir')}:seed:1`, 'dir']] as const) {
-    await mustCommand(['skopeo', '--insecure-policy', 'copy', '-q', `docker-archive:${at('seed.tar')}`, to], { limitMs: 60_000 });
-    await loadImage(made.store, at(path));
-    const image = await resolveImage(made.store, 'seed:1');
-    t.same(readdirSync(join(image.layers[0] ?? '', 'etc')).sort(), ['conf', 'new'], to);
-    await removeImage(made.store, 'seed:1');
-  }
-  const podman = ['podman', '--root', at('pr'), '--runroot', at('prr'), '--events-backend=file'];
-  await mustCommand([...podman, 'load', '-q', '-i', at('seed.tar')], { limitMs: 60_000 });
-  t.teardown(() => mustCommand([...podman, 'rmi', '-a', '-f'], { limitMs: 60_000 }));
-  for (const format of ['docker-archive', 'oci-archive']) {
-    await mustCommand([...podman, 'save', '-q', '--format', format, '-o', at(format), 'localhost/seed:1'], { limitMs: 60_000 });
-    await loadImage(made.store, createReadStream(at(format)));
-    const image = await resolveImage(made.store, 'localhost/seed:1');
-    t.equal(readFileSync(join(image.layers[0] ?? '', 'etc/new'), 'latin1'), 'b', `podman save --format ${format}`);
-    rmSync(at(format));
-    await removeImage(made.store, image.id);
-  }
-  t.same(await made.residue(), []);
-});
+void t.test(
+  'archives of podman and skopeo',
+  { skip: present('podman') && present('skopeo') ? false : 'podman and skopeo are not installed' },
+  async (t) => {
+    const made = rig(t);
+    const at = (name: string): string => join(made.dir, name);
+    writeFileSync(at('seed.tar'), asTar(legacyArchive({ ...source, tags: ['seed:1'] })));
+    for (const [to, path] of [
+      [`docker-archive:${at('d.tar')}:seed:1`, 'd.tar'],
+      [`oci-archive:${at('o.tar')}:seed:1`, 'o.tar'],
+      [`oci:${at('dir')}:seed:1`, 'dir'],
+    ] as const) {
+      await mustCommand(['skopeo', '--insecure-policy', 'copy', '-q', `docker-archive:${at('seed.tar')}`, to], { limitMs: 60_000 });
+      await loadImage(made.store, at(path));
+      const image = await resolveImage(made.store, 'seed:1');
+      t.same(readdirSync(join(image.layers[0] ?? '', 'etc')).sort(), ['conf', 'new'], to);
+      await removeImage(made.store, 'seed:1');
+    }
+    const podman = ['podman', '--root', at('pr'), '--runroot', at('prr'), '--events-backend=file'];
+    await mustCommand([...podman, 'load', '-q', '-i', at('seed.tar')], { limitMs: 60_000 });
+    t.teardown(() => mustCommand([...podman, 'rmi', '-a', '-f'], { limitMs: 60_000 }));
+    for (const format of ['docker-archive', 'oci-archive']) {
+      await mustCommand([...podman, 'save', '-q', '--format', format, '-o', at(format), 'localhost/seed:1'], { limitMs: 60_000 });
+      await loadImage(made.store, createReadStream(at(format)));
+      const image = await resolveImage(made.store, 'localhost/seed:1');
+      t.equal(readFileSync(join(image.layers[0] ?? '', 'etc/new'), 'latin1'), 'b', `podman save --format ${format}`);
+      rmSync(at(format));
+      await removeImage(made.store, image.id);
+    }
+    t.same(await made.residue(), []);
+  },
+);
 
 void t.test('images are listed last created first', async (t) => {
   const made = rig(t);
   for (const [i, created] of ['2024-01-01T00:00:00Z', '2026-01-01T00:00:00Z', '2025-01-01T00:00:00Z'].entries()) {
     await made.load(asTar(legacyArchive({ layers: [base], tags: [`i:${i}`], created })));
   }
-  t.same((await listImages(made.store)).map((image) => image.references[0]), ['i:1', 'i:2', 'i:0'].map((name) => `docker.io/library/${name}`));
+  t.same(
+    (await listImages(made.store)).map((image) => image.references[0]),
+    ['i:1', 'i:2', 'i:0'].map((name) => `docker.io/library/${name}`),
+  );
 });

@@ -33,7 +33,30 @@ void t.test('digests', async (t) => {
 });
 
 void t.test('what is refused', async (t) => {
-  const bad = ['', ':', 'a:', ':a', 'a b', 'a//b', '/a', 'a/', 'a..b', '-a', 'a-', 'a:-x', `a:${'x'.repeat(129)}`, 'a@sha256:12', 'a@md5:x', 'a@b@c', '../a', 'a/../b', 'x'.repeat(300), 'caf\u00e9', 'a\n'];
-  for (const name of bad) t.throws(() => canonicalName(name), { name: 'InvalidReference', message: /invalid reference format/ }, JSON.stringify(name));
+  const bad = [
+    '',
+    ':',
+    'a:',
+    ':a',
+    'a b',
+    'a//b',
+    '/a',
+    'a/',
+    'a..b',
+    '-a',
+    'a-',
+    'a:-x',
+    `a:${'x'.repeat(129)}`,
+    'a@sha256:12',
+    'a@md5:x',
+    'a@b@c',
+    '../a',
+    'a/../b',
+    'x'.repeat(300),
+    'caf\u00e9',
+    'a\n',
+  ];
+  for (const name of bad)
+    t.throws(() => canonicalName(name), { name: 'InvalidReference', message: /invalid reference format/ }, JSON.stringify(name));
   t.throws(() => canonicalName('Foo'), { message: 'invalid reference format: repository name (library/Foo) must be lowercase' });
 });

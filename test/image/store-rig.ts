@@ -23,7 +23,8 @@ export class StoreRig {
   async residue(): Promise<string[]> {
     const found: string[] = [];
     await this.store.transaction(async (records) => {
-      for (const table of ['image', 'reference', 'layer'] as const) for (const record of await records.list(table)) found.push(JSON.stringify(record));
+      for (const table of ['image', 'reference', 'layer'] as const)
+        for (const record of await records.list(table)) found.push(JSON.stringify(record));
     });
     return [...found, ...readdirSync(join(this.root, 'layers')), ...readdirSync(join(this.root, 'tmp'))];
   }

@@ -55,7 +55,14 @@ function header(entry: TarEntry, size: number): Buffer {
   putNumber(block, entry.minor ?? 0, 337, 8);
   entry.patch?.(block);
   block.fill(' ', 148, 156);
-  block.write(`${block.reduce((sum, byte) => sum + byte, 0).toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
+  block.write(
+    `${block
+      .reduce((sum, byte) => sum + byte, 0)
+      .toString(8)
+      .padStart(6, '0')}\0 `,
+    148,
+    'latin1',
+  );
   return block;
 }
 

@@ -47,7 +47,19 @@ export function dumpTree(root: string, options: DumpOptions = {}): string[] {
     const time = options.times?.(shown, directory) === false ? '' : `${stat.mtimeNs}`;
     const size = directory ? '' : `${stat.size}`;
     const link = seen === undefined ? '' : `same as ${seen}`;
-    lines.push([shown, mode.toString(8), `${stat.uid}:${stat.gid}`, size, time, device, contentOf(path, mode), showXattrs(path, options.ignoreXattr), link].join(' | '));
+    lines.push(
+      [
+        shown,
+        mode.toString(8),
+        `${stat.uid}:${stat.gid}`,
+        size,
+        time,
+        device,
+        contentOf(path, mode),
+        showXattrs(path, options.ignoreXattr),
+        link,
+      ].join(' | '),
+    );
     if (!directory) return;
     const names = readdirSync(path, { encoding: 'buffer' }).sort(Buffer.compare);
     for (const name of names) visit(Buffer.concat([path, Buffer.from('/'), name]), `${shown}/${name.toString('latin1')}`);

@@ -32,23 +32,41 @@ void t.test('every type and attribute is kept', asRoot, async (t) => {
   // cap_net_raw,cap_setpcap+ep as revision 2: bytes that are no UTF-8.
   const capability = Buffer.from('0100000200a1000000000000000000000000000000'.slice(0, 40), 'hex').toString('latin1');
   const acl = Buffer.from('0200000001000600ffffffff02000700e803000004000400ffffffff10000700ffffffff20000400ffffffff', 'hex').toString('latin1');
-  const dir = await unpacked(t, tar([
-    { name: './', type: '5', mode: 0o750, uid: 5, gid: 6, mtime: 1_100_000_000 },
-    { name: './suid', data: 'su', mode: 0o6755, uid: 1000, gid: 1001, pax: [['mtime', '1234567890.123456789']] },
-    { name: './cap', data: 'c', mode: 0o755, uid: 7, pax: [['SCHILY.xattr.security.capability', capability], ['SCHILY.xattr.user.bin', 'a\xff\n=\x80b']] },
-    { name: './acl', data: 'a', mode: 0o674, pax: [['SCHILY.xattr.system.posix_acl_access', acl]] },
-    { name: './lib', data: 'l', pax: [['LIBARCHIVE.xattr.user.a%20b', 'aGVsbG8=']] },
-    { name: './tmp/', type: '5', mode: 0o1777, mtime: 1_200_000_000 },
-    { name: './tmp/inner', data: 'x' },
-    { name: './chr', type: '3', major: 4, minor: 300, mode: 0o620, uid: 3 },
-    { name: './blk', type: '4', major: 259, minor: 70000, mode: 0o660 },
-    { name: './fifo', type: '6', mode: 0o600 },
-    { name: './sym', type: '2', linkname: '/absolute/../target', uid: 9, gid: 9, mtime: 1_300_000_000 },
-    { name: './hard', type: '1', linkname: 'suid' },
-    { name: './old', mtime: -86400 },
-    { name: './huge-id', uid: 2 ** 31 - 2, gid: 2 ** 31 - 2 },
-    { name: './pax-id', pax: [['uid', '4294967294'], ['gid', '3000000000']] },
-  ]));
+  const dir = await unpacked(
+    t,
+    tar([
+      { name: './', type: '5', mode: 0o750, uid: 5, gid: 6, mtime: 1_100_000_000 },
+      { name: './suid', data: 'su', mode: 0o6755, uid: 1000, gid: 1001, pax: [['mtime', '1234567890.123456789']] },
+      {
+        name: './cap',
+        data: 'c',
+        mode: 0o755,
+        uid: 7,
+        pax: [
+          ['SCHILY.xattr.security.capability', capability],
+          ['SCHILY.xattr.user.bin', 'a\xff\n=\x80b'],
+        ],
+      },
+      { name: './acl', data: 'a', mode: 0o674, pax: [['SCHILY.xattr.system.posix_acl_access', acl]] },
+      { name: './lib', data: 'l', pax: [['LIBARCHIVE.xattr.user.a%20b', 'aGVsbG8=']] },
+      { name: './tmp/', type: '5', mode: 0o1777, mtime: 1_200_000_000 },
+      { name: './tmp/inner', data: 'x' },
+      { name: './chr', type: '3', major: 4, minor: 300, mode: 0o620, uid: 3 },
+      { name: './blk', type: '4', major: 259, minor: 70000, mode: 0o660 },
+      { name: './fifo', type: '6', mode: 0o600 },
+      { name: './sym', type: '2', linkname: '/absolute/../target', uid: 9, gid: 9, mtime: 1_300_000_000 },
+      { name: './hard', type: '1', linkname: 'suid' },
+      { name: './old', mtime: -86400 },
+      { name: './huge-id', uid: 2 ** 31 - 2, gid: 2 ** 31 - 2 },
+      {
+        name: './pax-id',
+        pax: [
+          ['uid', '4294967294'],
+          ['gid', '3000000000'],
+        ],
+      },
+    ]),
+  );
   const stat = (name: string) => lstatSync(join(dir, name), { bigint: true });
   t.match(stat('.'), { mode: 0o40750n, uid: 5n, gid: 6n, mtimeNs: 1_100_000_000_000_000_000n });
   t.match(stat('suid'), { mode: 0o106755n, uid: 1000n, gid: 1001n, mtimeNs: 1234567890123456789n, nlink: 2n });
@@ -70,7 +88,10 @@ void t.test('every type and attribute is kept', asRoot, async (t) => {
 
 void t.test('names are bytes', async (t) => {
   const names = ['caf\xe9', '\xff\xfe', 'a\nb', ' ', 'n'.repeat(255), '\xc3\xa9'];
-  const dir = await unpacked(t, tar([...names.map((name) => ({ name })), { name: 'pax-\xff', pax: [['path', 'pax-\xfe']] }, { name: 'l', type: '2', linkname: '\xe9\xff' }]));
+  const dir = await unpacked(
+    t,
+    tar([...names.map((name) => ({ name })), { name: 'pax-\xff', pax: [['path', 'pax-\xfe']] }, { name: 'l', type: '2', linkname: '\xe9\xff' }]),
+  );
   const found = readdirSync(dir, { encoding: 'buffer' }).map((name) => name.toString('latin1'));
   t.same(found.sort(), [...names, 'pax-\xfe', 'l'].sort());
   t.equal(readlinkSync(join(dir, 'l'), 'latin1'), '\xe9\xff');
@@ -79,8 +100,10 @@ void t.test('names are bytes', async (t) => {
 void t.test('GNU long names and an ustar prefix', async (t) => {
   const long = `${'d'.repeat(90)}/${'e'.repeat(90)}/${'f'.repeat(90)}`;
   const bytes = Buffer.concat([
-    entryBytes({ name: '././@LongLink', type: 'L', data: `${long}\0` }), entryBytes({ name: long.slice(0, 100), data: 'x' }),
-    entryBytes({ name: '././@LongLink', type: 'K', data: `${long}\0` }), entryBytes({ name: 'hard', type: '1', linkname: long.slice(0, 100) }),
+    entryBytes({ name: '././@LongLink', type: 'L', data: `${long}\0` }),
+    entryBytes({ name: long.slice(0, 100), data: 'x' }),
+    entryBytes({ name: '././@LongLink', type: 'K', data: `${long}\0` }),
+    entryBytes({ name: 'hard', type: '1', linkname: long.slice(0, 100) }),
     entryBytes({ name: 'base', data: 'p', patch: (h) => h.write('pre/fix', 345, 'latin1') }),
     END,
   ]);
@@ -90,20 +113,33 @@ void t.test('GNU long names and an ustar prefix', async (t) => {
 });
 
 void t.test('whiteouts', asRoot, async (t) => {
-  const dir = await unpacked(t, tar([
-    { name: 'd/', type: '5' },
-    { name: 'd/.wh.gone' },
-    { name: 'd/kept' }, { name: 'd/.wh.kept' },
-    { name: 'd/.wh.back' }, { name: 'd/back', data: 'b' },
-    { name: 'e/', type: '5' }, { name: 'e/child' }, { name: 'e/.wh..wh..opq' },
-    { name: 'f/.wh..wh..opq' },
-    { name: '.wh.g' }, { name: 'g/', type: '5' },
-    { name: '.wh.h' }, { name: 'h/implied' },
-    { name: 'i/', type: '5' }, { name: '.wh.i' },
-    { name: 'dev0', type: '3', major: 0, minor: 0 },
-    { name: '.wh..wh.aufs' }, { name: '.wh..wh.plnk/', type: '5' }, { name: '.wh..wh.plnk/1.2', data: 'x' },
-    { name: '.wh.dup' }, { name: '.wh.dup' },
-  ]));
+  const dir = await unpacked(
+    t,
+    tar([
+      { name: 'd/', type: '5' },
+      { name: 'd/.wh.gone' },
+      { name: 'd/kept' },
+      { name: 'd/.wh.kept' },
+      { name: 'd/.wh.back' },
+      { name: 'd/back', data: 'b' },
+      { name: 'e/', type: '5' },
+      { name: 'e/child' },
+      { name: 'e/.wh..wh..opq' },
+      { name: 'f/.wh..wh..opq' },
+      { name: '.wh.g' },
+      { name: 'g/', type: '5' },
+      { name: '.wh.h' },
+      { name: 'h/implied' },
+      { name: 'i/', type: '5' },
+      { name: '.wh.i' },
+      { name: 'dev0', type: '3', major: 0, minor: 0 },
+      { name: '.wh..wh.aufs' },
+      { name: '.wh..wh.plnk/', type: '5' },
+      { name: '.wh..wh.plnk/1.2', data: 'x' },
+      { name: '.wh.dup' },
+      { name: '.wh.dup' },
+    ]),
+  );
   const isWhiteout = (name: string): boolean => {
     const { mode, rdev } = lstatSync(join(dir, name));
     return (mode & 0o170000) === 0o020000 && rdev === 0;
@@ -127,15 +163,30 @@ void t.test("overlay's own attributes cannot be forged", asRoot, async (t) => {
 });
 
 void t.test('a later entry replaces an earlier one', async (t) => {
-  const dir = await unpacked(t, tar([
-    { name: 'f', data: 'one' }, { name: 'f', data: 'two' },
-    { name: 'd/', type: '5', mode: 0o700 }, { name: 'd/x', data: 'x' }, { name: 'd/', type: '5', mode: 0o711 },
-    { name: 'e/', type: '5' }, { name: 'e/x', data: 'x' }, { name: 'e', data: 'file now' },
-    { name: 's', type: '2', linkname: 'd' }, { name: 's', data: 'no link' },
-    { name: 'g', data: 'file' }, { name: 'g/', type: '5', mode: 0o755 }, { name: 'g/x', data: 'x' },
-    { name: 'h', data: 'h' }, { name: 'f', type: '1', linkname: 'h' },
-    { name: 't', type: '2', linkname: 'd' }, { name: 't/y', data: 'y' }, { name: 't/', type: '5' }, { name: 't/z', data: 'z' },
-  ]));
+  const dir = await unpacked(
+    t,
+    tar([
+      { name: 'f', data: 'one' },
+      { name: 'f', data: 'two' },
+      { name: 'd/', type: '5', mode: 0o700 },
+      { name: 'd/x', data: 'x' },
+      { name: 'd/', type: '5', mode: 0o711 },
+      { name: 'e/', type: '5' },
+      { name: 'e/x', data: 'x' },
+      { name: 'e', data: 'file now' },
+      { name: 's', type: '2', linkname: 'd' },
+      { name: 's', data: 'no link' },
+      { name: 'g', data: 'file' },
+      { name: 'g/', type: '5', mode: 0o755 },
+      { name: 'g/x', data: 'x' },
+      { name: 'h', data: 'h' },
+      { name: 'f', type: '1', linkname: 'h' },
+      { name: 't', type: '2', linkname: 'd' },
+      { name: 't/y', data: 'y' },
+      { name: 't/', type: '5' },
+      { name: 't/z', data: 'z' },
+    ]),
+  );
   t.equal(readFileSync(join(dir, 'f'), 'latin1'), 'h');
   t.equal(lstatSync(join(dir, 'd')).mode & 0o7777, 0o711);
   t.same(readdirSync(join(dir, 'd')), ['x', 'y']);
@@ -143,12 +194,16 @@ void t.test('a later entry replaces an earlier one', async (t) => {
   t.equal(readFileSync(join(dir, 's'), 'latin1'), 'no link');
   t.same(readdirSync(join(dir, 'g')), ['x']);
   t.same(readdirSync(join(dir, 't')), ['z'], 'a directory replaces a symlink');
+  if (process.geteuid?.() === 0) t.equal(xattr(join(dir, 't'), 'trusted.overlay.opaque'), 'y', 'and hides what lower layers have there');
 });
 
 void t.test('a deep tree and many directories', async (t) => {
   const deep = Array.from({ length: 1500 }, () => 'd').join('/');
   const wide = Array.from({ length: 600 }, (_, i): TarEntry => ({ name: `w${i}/f`, data: 'x' }));
-  const dir = await unpacked(t, tar([{ name: `${deep}/f`, data: 'x' }, ...wide, ...wide.map(({ name }) => ({ name: `${name}2`, type: '1', linkname: name }))]));
+  const dir = await unpacked(
+    t,
+    tar([{ name: `${deep}/f`, data: 'x' }, ...wide, ...wide.map(({ name }) => ({ name: `${name}2`, type: '1', linkname: name }))]),
+  );
   t.equal(readFileSync(join(dir, deep, 'f'), 'latin1'), 'x');
   t.equal(lstatSync(join(dir, 'w599/f2')).nlink, 2);
 });
@@ -163,7 +218,11 @@ void t.test('sparse files in every form of GNU tar', async (t) => {
   execFileSync('fallocate', ['-d', file]);
   for (const format of ['gnu', 'pax0.0', 'pax0.1', 'pax1.0']) {
     const [kind = '', version] = format === 'gnu' ? ['gnu'] : ['posix', format.slice(3)];
-    const made = await command(['sh', '-c', `tar --sparse -c --format=${kind} ${version ? `--sparse-version=${version}` : ''} -C ${rig.dir} -f ${rig.dir}/layer.tar sparse`]);
+    const made = await command([
+      'sh',
+      '-c',
+      `tar --sparse -c --format=${kind} ${version ? `--sparse-version=${version}` : ''} -C ${rig.dir} -f ${rig.dir}/layer.tar sparse`,
+    ]);
     t.equal(made.code, 0, made.stderr);
     const layer = readFileSync(join(rig.dir, 'layer.tar'));
     t.ok(layer.length < 1 << 20, `${format}: the archive is sparse`);
@@ -175,11 +234,20 @@ void t.test('sparse files in every form of GNU tar', async (t) => {
 });
 
 void t.test('the same tree whatever the pieces it arrives in', async (t) => {
-  const layer = tar([{ name: 'a', data: 'x'.repeat(1000) }, { name: 'n'.repeat(300).replace(/(.{50})/g, '$1/'), data: 'y' }, { name: 'b', data: '' }, { name: 'c', data: 'z'.repeat(512) }]);
+  const layer = tar([
+    { name: 'a', data: 'x'.repeat(1000) },
+    { name: 'n'.repeat(300).replace(/(.{50})/g, '$1/'), data: 'y' },
+    { name: 'b', data: '' },
+    { name: 'c', data: 'z'.repeat(512) },
+  ]);
   const seen = new Set<string>();
   for (const step of [1, 7, 511, 512, 513, 1024, 100_000]) {
     let log = '';
-    const reader = new TarReader({ entry: (h) => (log += `<${h.name} ${h.size}>`), data: (d) => (log += d.toString('latin1')), end: () => (log += ';') });
+    const reader = new TarReader({
+      entry: (h) => (log += `<${h.name} ${h.size}>`),
+      data: (d) => (log += d.toString('latin1')),
+      end: () => (log += ';'),
+    });
     for (let at = 0; at < layer.length; at += step) reader.write(layer.subarray(at, at + step));
     reader.finish();
     seen.add(log);
@@ -218,7 +286,10 @@ async function realLayers(dir: string): Promise<Buffer[]> {
     return readFileSync(join(dir, 'layer.tar'));
   };
   const first = await make('.');
-  await mustCommand(['sh', '-c', "touch etc/.wh.group; printf new > etc/new; mkdir -p tmp/sub; printf y > tmp/sub/f; touch 'sp ace/.wh..wh..opq'; chmod 700 etc"], { cwd: tree });
+  await mustCommand(
+    ['sh', '-c', "touch etc/.wh.group; printf new > etc/new; mkdir -p tmp/sub; printf y > tmp/sub/f; touch 'sp ace/.wh..wh..opq'; chmod 700 etc"],
+    { cwd: tree },
+  );
   const second = await make('./etc ./tmp "./sp ace"');
   await mustCommand(['sh', '-c', 'rm etc/.wh.group; printf back > etc/group; touch usr/lib/x'], { cwd: tree });
   return [first, second, await make('./etc/group ./usr/lib')];
@@ -253,7 +324,19 @@ void t.test('GNU tar makes the same tree of the same layer', asRoot, async (t) =
   writeFileSync(join(rig.dir, 'layer.tar'), layer);
   await rig.load(asTar(legacyArchive({ layers: [layer] })));
   mkdirSync(join(rig.dir, 'reference'));
-  await mustCommand(['tar', '-x', '-p', '--same-owner', '--numeric-owner', '--xattrs', '--xattrs-include=*', '-f', join(rig.dir, 'layer.tar'), '-C', join(rig.dir, 'reference')]);
+  await mustCommand([
+    'tar',
+    '-x',
+    '-p',
+    '--same-owner',
+    '--numeric-owner',
+    '--xattrs',
+    '--xattrs-include=*',
+    '-f',
+    join(rig.dir, 'layer.tar'),
+    '-C',
+    join(rig.dir, 'reference'),
+  ]);
   const ignoreXattr = /^security\.selinux/;
   t.same(dumpTree(rig.store.layerDir(sha256(layer)), { ignoreXattr }), dumpTree(join(rig.dir, 'reference'), { ignoreXattr }));
 });

@@ -46,14 +46,26 @@ void t.test('a batch is written whole or not at all, and survives reopening', as
         { table: 'reference', key: 'b', value: { name: 'b', id: '1' } },
         { table: 'reference', key: 'a', value: { name: 'a', id: '2' } },
       ]);
-      const unwritable = { ...layer('x'), toJSON: (): never => { throw new Error('no JSON'); } };
-      const broken: readonly Change[] = [{ table: 'reference', key: 'c', value: { name: 'c', id: '3' } }, { table: 'layer', key: 'x', value: unwritable }];
+      const unwritable = {
+        ...layer('x'),
+        toJSON: (): never => {
+          throw new Error('no JSON');
+        },
+      };
+      const broken: readonly Change[] = [
+        { table: 'reference', key: 'c', value: { name: 'c', id: '3' } },
+        { table: 'layer', key: 'x', value: unwritable },
+      ];
       await t.rejects(records.commit(broken));
     }),
   );
   await withStore(root, (store) =>
     store.transaction(async (records) => {
-      t.same((await records.list('reference')).map(({ name }) => name), ['a', 'b'], 'by key');
+      t.same(
+        (await records.list('reference')).map(({ name }) => name),
+        ['a', 'b'],
+        'by key',
+      );
       t.equal((await records.get('reference', 'a'))?.id, '2');
       t.equal(await records.get('reference', 'c'), undefined);
       t.equal(await records.get('image', 'a'), undefined, 'tables are apart');
@@ -78,7 +90,10 @@ void t.test('transactions of one process queue up', async (t) => {
     ),
   );
   t.same(order, [0, 0, 1, 1, 2, 2]);
-  t.same(results.map(({ status }) => status), ['fulfilled', 'rejected', 'fulfilled']);
+  t.same(
+    results.map(({ status }) => status),
+    ['fulfilled', 'rejected', 'fulfilled'],
+  );
   await store.close();
 });
 
@@ -99,12 +114,19 @@ void t.test('what dead processes left is swept, what living ones work on is not'
   const mine = store.makeStaging();
   const child = await holder(root);
   t.teardown(() => child.kill('SIGKILL'));
-  const [boot = '', namespace = '', pid = '', started = ''] = (readdirSync(store.tmp).find((name) => name.includes(`.${process.pid}.`)) ?? '').split('.');
+  const [boot = '', namespace = '', pid = '', started = ''] = (readdirSync(store.tmp).find((name) => name.includes(`.${process.pid}.`)) ?? '').split(
+    '.',
+  );
   const make = (...parts: readonly string[]): string => {
     mkdirSync(join(store.tmp, parts.join('.'), 'deep'), { recursive: true });
     return parts.join('.');
   };
-  const gone = [make(boot, namespace, '4194305', '1', 'x'), make(boot, namespace, pid, `${Number(started) - 1}`, 'reused-pid'), make('00000000', namespace, pid, started, 'other-boot'), make('strange')];
+  const gone = [
+    make(boot, namespace, '4194305', '1', 'x'),
+    make(boot, namespace, pid, `${Number(started) - 1}`, 'reused-pid'),
+    make('00000000', namespace, pid, started, 'other-boot'),
+    make('strange'),
+  ];
   const kept = [make(boot, '1', '4194305', '1', 'other-namespace')];
   openStore(root);
   const left = readdirSync(store.tmp);
@@ -158,7 +180,10 @@ void t.test('volumes', async (t) => {
   t.same(await getVolume(store, 'data'), made);
   await t.rejects(createVolume(store, { name: 'data', path: '/w', labels: {}, anonymous: true }), { message: /volume data: the name is taken/ });
   await createVolume(store, { name: 'an', path: '/v/an', labels: {}, anonymous: true });
-  t.same((await listVolumes(store)).map(({ name }) => name), ['an', 'data']);
+  t.same(
+    (await listVolumes(store)).map(({ name }) => name),
+    ['an', 'data'],
+  );
   t.same(await removeVolume(store, 'data'), made);
   t.equal(await removeVolume(store, 'data'), undefined);
   t.equal(await getVolume(store, 'data'), undefined);
@@ -188,4 +213,21 @@ void t.test('removeTree', async (t) => {
   t.notOk(existsSync(top));
   t.ok(existsSync(join(outside, 'f')), 'symlinks are not followed');
   removeTree(top);
+});
+
+void t.test('two stores of one process on one root keep the lock against other processes', async (t) => {
+  const root = join(scratch(t), 'root');
+  const [first, second] = [openStore(root), openStore(join(root, '..', 'root'))];
+  await first.hold();
+  const inside = second.transaction(async (records) => {
+    await records.commit([{ table: 'reference', key: 'a', value: { name: 'a', id: '1' } }]);
+  });
+  await inside;
+  const store = join(__dirname, '../../src/store/index.js');
+  const script = `require(${JSON.stringify(store)}).openStore(process.argv[1], { waitMs: 100 }).transaction(async () => console.log('in')).catch((e) => console.log(e.name));`;
+  const child = spawn(process.execPath, ['-e', script, root], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [said] = (await once(child.stdout, 'data')) as [Buffer];
+  t.equal(said.toString(), 'StoreError\n');
+  await first.close();
+  t.equal(await second.transaction(async (records) => (await records.get('reference', 'a'))?.id), '1');
 });
