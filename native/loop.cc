@@ -109,10 +109,10 @@ Loop::Step Loop::serveOne(Decisions& decisions, const Served& served) {
     if (errno == ENODEV) return Step::kEnded;
     return errno == ENOENT || errno == EINTR ? Step::kServed : Step::kNothing;
   }
-  wait_.arrived(nowNanoseconds());
   InHeader in;
   if (n < static_cast<ssize_t>(sizeof in)) return Step::kServed;
   memcpy(&in, request_, sizeof in);
+  wait_.arrived(nowNanoseconds(), in.pid);
   if (in.opcode < kOpcodeCount) mount.counters.requests[in.opcode]++;
   mount.entered.clear();
   Request request{mount, in, request_ + sizeof in, static_cast<size_t>(n) - sizeof in,
@@ -149,9 +149,10 @@ bool Loop::poll(Decisions& decisions) {
 }
 
 /** Serves whatever is ready, waiting `timeout` ms for it. False when the wake fd was written. */
-bool Loop::serveReady(Decisions& decisions, int timeout) {
+bool Loop::serveReady(Decisions& decisions, int timeout, bool* any) {
   epoll_event events[16];
   int count = epoll_wait(epoll_.get(), events, 16, timeout);
+  if (any) *any = count != 0;
   bool woken = false;
   for (int i = 0; i < count; i++) {
     if (events[i].data.u32 == UINT32_MAX) {
@@ -171,6 +172,16 @@ bool Loop::serveReady(Decisions& decisions, int timeout) {
   return !woken;
 }
 
+/** Sleeps until something is ready. False when the wake fd was written. */
+bool Loop::sleep(Decisions& decisions) {
+  int rest = wait_.restAfter();
+  bool ready = false;
+  if (!serveReady(decisions, rest, &ready)) return false;
+  if (ready || rest < 0) return true;
+  wait_.rested();
+  return serveReady(decisions, -1);
+}
+
 void Loop::run(Decisions& decisions) {
   // A umask of this thread's own: ops take the caller's while they create (identity.h).
   if (!ownFs_ && unshare(CLONE_FS) == 0) {
@@ -184,7 +195,7 @@ void Loop::run(Decisions& decisions) {
     }
     if (served_.empty()) return;
     for (const Served& each : served_) each.mount->counters.sleeps++;
-    if (!serveReady(decisions, -1)) return;
+    if (!sleep(decisions)) return;
   }
 }
 

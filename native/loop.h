@@ -51,7 +51,7 @@ class Loop {
   void undo(Mount& mount, const InHeader& in, int result);
   bool poll(Decisions& decisions);
   bool sleep(Decisions& decisions);
-  bool serveReady(Decisions& decisions, int timeout);
+  bool serveReady(Decisions& decisions, int timeout, bool* any = nullptr);
   Served* find(int index);
 
   uint8_t* request_;

@@ -1,5 +1,8 @@
 #include "wait.h"
 
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -8,8 +11,28 @@
 namespace lamina {
 namespace {
 
+constexpr int64_t kMaxGap = 1'000'000;
 constexpr int64_t kHotGap = 150'000;    // gaps below this are worth staying awake for
 constexpr int64_t kMaxBudget = 60'000;  // and never longer than this
+constexpr uint32_t kWindow = 64;
+constexpr uint32_t kKeepFirst = 2048, kKeepMost = 65536;
+constexpr uint32_t kFollowEvery = 256;
+
+/** The CPU that a thread last ran on: field 39 of /proc/PID/stat; -1 when it cannot be seen. */
+int cpuOf(uint32_t pid) {
+  char path[32], text[1024];
+  snprintf(path, sizeof path, "/proc/%u/stat", pid);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return -1;
+  ssize_t n = read(fd, text, sizeof text - 1);
+  close(fd);
+  if (n <= 0) return -1;
+  text[n] = 0;
+  const char* at = strrchr(text, ')');  // the command name before it may hold anything
+  int cpu = -1;
+  for (int field = 2; at && field < 39; field++) at = strchr(at + 1, ' ');
+  return at && sscanf(at, "%d", &cpu) == 1 ? cpu : -1;
+}
 
 }  // namespace
 
@@ -19,13 +42,70 @@ int64_t nowNanoseconds() {
   return now.tv_sec * 1'000'000'000LL + now.tv_nsec;
 }
 
-void AdaptiveWait::arrived(int64_t now) {
+AdaptiveWait::AdaptiveWait() : gap_(kMaxGap), keepNext_(kKeepFirst) {
+  CPU_ZERO(&allowed_);
+  cpus_ = sched_getaffinity(0, sizeof allowed_, &allowed_) == 0 ? CPU_COUNT(&allowed_) : 1;
+}
+
+void AdaptiveWait::arrived(int64_t now, uint32_t pid) {
+  int64_t spent = now - lastArrival_;
+  lastArrival_ = now;
   if (!lastReply_) return;
   int64_t gap = std::min(now - lastReply_, kMaxGap);
   gap_ += (gap - gap_) / 4;
-  budget_ = gap_ < kHotGap ? std::clamp<int64_t>(gap_ * 2, 10'000, kMaxBudget) : 0;
+  bool hot = gap_ < kHotGap && cpus_ > 1;
+  budget_ = hot && way_ == kPoll ? std::clamp<int64_t>(gap_ * 2, 10'000, kMaxBudget) : 0;
+  if (hot && spent < kMaxGap) measure(spent, pid);
 }
 
-void AdaptiveWait::ranOut() { budget_ = 0; }
+void AdaptiveWait::measure(int64_t spent, uint32_t pid) {
+  if (windowsLeft_ == 0) {
+    if (way_ == kBeside && keep_ % kFollowEvery == 0) follow(pid);
+    if (--keep_ == 0) windowsLeft_ = 2;
+    return;
+  }
+  windowTime_ += spent;
+  if (++inWindow_ < kWindow) return;
+  score_[way_] = static_cast<double>(windowTime_) / kWindow;
+  inWindow_ = 0;
+  windowTime_ = 0;
+  Way other = way_ == kPoll ? kBeside : kPoll;
+  if (--windowsLeft_ > 0) {
+    turnTo(other, pid);
+    return;
+  }
+  Way better = score_[kPoll] <= score_[kBeside] ? kPoll : kBeside;
+  // A clear winner is asked again less often.
+  bool clear = std::max(score_[kPoll], score_[kBeside]) > 1.5 * std::min(score_[kPoll], score_[kBeside]);
+  keepNext_ = clear ? std::min(keepNext_ * 2, kKeepMost) : kKeepFirst;
+  keep_ = keepNext_;
+  turnTo(better, pid);
+}
+
+void AdaptiveWait::turnTo(Way way, uint32_t pid) {
+  way_ = way;
+  if (way == kBeside) {
+    follow(pid);
+  } else {
+    unpin();
+  }
+}
+
+void AdaptiveWait::follow(uint32_t pid) {
+  int cpu = cpuOf(pid);
+  if (cpu < 0 || cpu >= CPU_SETSIZE || !CPU_ISSET(cpu, &allowed_) || (pinned_ && cpu == pinnedTo_)) return;
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(cpu, &one);
+  if (sched_setaffinity(0, sizeof one, &one) != 0) return;
+  pinned_ = true;
+  pinnedTo_ = cpu;
+}
+
+void AdaptiveWait::unpin() {
+  if (!pinned_) return;
+  sched_setaffinity(0, sizeof allowed_, &allowed_);
+  pinned_ = false;
+}
 
 }  // namespace lamina

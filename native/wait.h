@@ -1,7 +1,10 @@
-// How long a serving thread polls before it sleeps. Waking an idle core costs several times what a request takes, so
-// while requests follow each other closely it is cheaper to stay awake; when they do not, the thread sleeps at once.
+// How a serving thread waits for its next request. Waking an idle core costs several times what a request takes, and
+// there are two ways not to: poll for a while before sleeping, or sleep on the very core where the client runs, so that
+// handing over is one context switch. Which is better depends on the machine, its scheduler and its load, so while
+// requests come quickly both are tried in turn, a few dozen requests each, and the better one is kept for thousands.
 #pragma once
 
+#include <sched.h>
 #include <stdint.h>
 
 namespace lamina {
@@ -9,23 +12,46 @@ namespace lamina {
 /** Monotonic nanoseconds. Any thread. */
 int64_t nowNanoseconds();
 
+/** Loop thread only: it changes the affinity of the calling thread, within the mask it started with. */
 class AdaptiveWait {
  public:
-  /** A request was read; `polled` says whether polling met it. */
-  void arrived(int64_t now);
+  AdaptiveWait();
+  /** A request of thread `pid` was read. */
+  void arrived(int64_t now, uint32_t pid);
   /** The reply is out: the gap to the next request starts. */
   void replied(int64_t now) { lastReply_ = now; }
   /** Nanoseconds to poll after the last reply before sleeping; 0 to sleep at once. */
   int64_t budget() const { return budget_; }
   int64_t sinceReply(int64_t now) const { return now - lastReply_; }
   /** Polling ran out without a request. */
-  void ranOut();
+  void ranOut() { budget_ = 0; }
+  /** Milliseconds the first sleep may take before `rested` is to be called; -1 for ever. */
+  int restAfter() const { return pinned_ ? 2 : -1; }
+  /** Nothing came for a while: the thread may run anywhere again. */
+  void rested() { unpin(); }
 
  private:
-  int64_t lastReply_ = 0;
+  enum Way { kPoll = 0, kBeside = 1 };
+  void measure(int64_t spent, uint32_t pid);
+  void turnTo(Way way, uint32_t pid);
+  void follow(uint32_t pid);
+  void unpin();
+
+  cpu_set_t allowed_;
+  int cpus_;
+  Way way_ = kPoll;
+  bool pinned_ = false;
+  int pinnedTo_ = -1;
+  int64_t lastReply_ = 0, lastArrival_ = 0;
+  int64_t gap_;         // smoothed time from reply to next request
   int64_t budget_ = 0;
-  int64_t gap_ = kMaxGap;  // smoothed time from reply to next request
-  static constexpr int64_t kMaxGap = 1'000'000;
+  // A window adds up arrival-to-arrival times; a comparison is one window of each way.
+  uint32_t inWindow_ = 0;
+  int64_t windowTime_ = 0;
+  double score_[2] = {0, 0};
+  int windowsLeft_ = 2;     // of the comparison under way; 0 when one way is kept
+  uint32_t keep_ = 0;       // requests until the next comparison
+  uint32_t keepNext_;
 };
 
 }  // namespace lamina
