@@ -5,7 +5,9 @@ import { once } from 'node:events';
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { errno } from '../../src/abi/errno.js';
 import { loadImage, removeImage, resolveImage } from '../../src/image/index.js';
+import { sys } from '../../src/native/load.js';
 import { openStore } from '../../src/store/index.js';
 import { asTar, imageId, legacyArchive } from './archives.js';
 import type { Source } from './archives.js';
@@ -82,6 +84,24 @@ void t.test('a load killed at any stage leaves all or nothing after the next ope
     );
     t.same(readdirSync(join(rig.root, 'tmp')), []);
   }
+});
+
+void t.test('layers are on disk before they are published', async (t) => {
+  const rig = new StoreRig();
+  const { syncfs } = sys;
+  t.teardown(() => rig.dispose());
+  t.teardown(() => (sys.syncfs = syncfs));
+  const published: number[] = [];
+  sys.syncfs = (fd) => {
+    published.push(readdirSync(join(rig.root, 'layers')).length);
+    return syncfs(fd);
+  };
+  await rig.load(asTar(legacyArchive(source)));
+  t.same(published, [0], 'one sync for the whole load, before the first rename');
+  sys.syncfs = () => -errno.EIO;
+  const other = asTar(legacyArchive({ layers: [tar(files('z'))] }));
+  await t.rejects(rig.load(other), { name: 'ImageError', message: /cannot write the layers to disk: input\/output error; nothing was loaded/ });
+  t.equal(readdirSync(join(rig.root, 'layers')).length, 4);
 });
 
 void t.test('two loads of one image at once', async (t) => {

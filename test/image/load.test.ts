@@ -263,6 +263,16 @@ void t.test('what is not an image archive', async (t) => {
     [file('no-images.tar', asTar(new Map([['manifest.json', Buffer.from('[]')]]))), /holds no image/],
     [file('bad-json.tar', asTar(new Map([['manifest.json', Buffer.from('[{')]]))), /manifest.json: not JSON/],
     [file('bad-type.tar', asTar(new Map([['manifest.json', Buffer.from('[{"Config":7}]')]]))), /Config is not a string/],
+    [
+      file(
+        'loop.tar',
+        tar([
+          { name: 'manifest.json', type: '2', linkname: 'm' },
+          { name: 'm', type: '2', linkname: 'manifest.json' },
+        ]),
+      ),
+      /too many links from manifest.json/,
+    ],
     [join(made.dir, 'empty-dir'), /holds neither/],
     [join(made.dir, 'fifo-dir'), /not a regular file/],
   ];
