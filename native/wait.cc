@@ -16,7 +16,6 @@ constexpr int64_t kHotGap = 150'000;    // gaps below this are worth staying awa
 constexpr int64_t kMaxBudget = 60'000;  // and never longer than this
 constexpr uint32_t kWindow = 64;
 constexpr uint32_t kKeepFirst = 2048, kKeepMost = 65536;
-constexpr uint32_t kFollowEvery = 256;
 
 /** The CPU that a thread last ran on: field 39 of /proc/PID/stat; -1 when it cannot be seen. */
 int cpuOf(uint32_t pid) {
@@ -59,19 +58,18 @@ void AdaptiveWait::arrived(int64_t now, uint32_t pid) {
 }
 
 void AdaptiveWait::measure(int64_t spent, uint32_t pid) {
-  if (windowsLeft_ == 0) {
-    if (way_ == kBeside && keep_ % kFollowEvery == 0) follow(pid);
-    if (--keep_ == 0) windowsLeft_ = 2;
-    return;
-  }
   windowTime_ += spent;
   if (++inWindow_ < kWindow) return;
-  score_[way_] = static_cast<double>(windowTime_) / kWindow;
+  double mean = static_cast<double>(windowTime_) / kWindow;
   inWindow_ = 0;
   windowTime_ = 0;
-  Way other = way_ == kPoll ? kBeside : kPoll;
+  if (windowsLeft_ == 0) {
+    keepOn(mean, pid);
+    return;
+  }
+  score_[way_] = mean;
   if (--windowsLeft_ > 0) {
-    turnTo(other, pid);
+    turnTo(way_ == kPoll ? kBeside : kPoll, pid);
     return;
   }
   Way better = score_[kPoll] <= score_[kBeside] ? kPoll : kBeside;
@@ -80,6 +78,17 @@ void AdaptiveWait::measure(int64_t spent, uint32_t pid) {
   keepNext_ = clear ? std::min(keepNext_ * 2, kKeepMost) : kKeepFirst;
   keep_ = keepNext_;
   turnTo(better, pid);
+}
+
+/** A window of the way that was kept: it goes on until its time is up or it is no longer what it was. */
+void AdaptiveWait::keepOn(double mean, uint32_t pid) {
+  keep_ -= std::min(keep_, kWindow);
+  worse_ = mean > 1.5 * score_[way_] ? worse_ + 1 : 0;
+  if (way_ == kBeside) follow(pid);
+  if (keep_ > 0 && worse_ < 2) return;
+  if (worse_ >= 2) keepNext_ = kKeepFirst;
+  worse_ = 0;
+  windowsLeft_ = 2;
 }
 
 void AdaptiveWait::turnTo(Way way, uint32_t pid) {

@@ -33,6 +33,7 @@ class AdaptiveWait {
  private:
   enum Way { kPoll = 0, kBeside = 1 };
   void measure(int64_t spent, uint32_t pid);
+  void keepOn(double mean, uint32_t pid);
   void turnTo(Way way, uint32_t pid);
   void follow(uint32_t pid);
   void unpin();
@@ -52,6 +53,7 @@ class AdaptiveWait {
   int windowsLeft_ = 2;     // of the comparison under way; 0 when one way is kept
   uint32_t keep_ = 0;       // requests until the next comparison
   uint32_t keepNext_;
+  int worse_ = 0;           // windows in a row that were far above the kept way's score
 };
 
 }  // namespace lamina
