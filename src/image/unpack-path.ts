@@ -25,10 +25,11 @@ const MAX_NAME = 255;
 // PATH_MAX less the terminating NUL.
 const MAX_PATH = 4095;
 
-/** The components of an entry's name, absolute names taken as relative to the layer; [] is the layer's root. */
+/** The components of an entry's name; [] is the layer's root, which "/" names too. Absolute names are refused. */
 export function components(name: string): string[] {
   if (name.includes('\0')) throw new EntryRefused('the name contains a NUL');
   if (name.length > MAX_PATH) throw new EntryRefused(`the name is longer than ${MAX_PATH} bytes`);
+  if (name.startsWith('/') && name !== '/') throw new EntryRefused('the name is absolute');
   const parts = name.split('/').filter((part) => part !== '' && part !== '.');
   for (const part of parts) {
     if (part === '..') throw new EntryRefused('the name contains ".."');

@@ -186,7 +186,8 @@ export class Unpacker implements TarSink {
   }
 
   private makeLink(header: TarHeader, parent: Dir, base: string, path: string): void {
-    const parts = components(header.linkname);
+    // A link's target may be written from the root of the layer.
+    const parts = components(header.linkname.replace(/^\/+/, ''));
     const name = parts.pop();
     const where = name === undefined ? undefined : this.paths.directory(parts, false);
     const from = name === undefined || !where ? '' : joined(where.path, name);

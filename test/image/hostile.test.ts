@@ -21,7 +21,8 @@ const loop: TarEntry[] = Array.from({ length: 60 }, (_, i) => symlink(`s${i}`, `
 const cases: readonly Case[] = [
   { title: '".." in a name', entries: [{ name: '../evil', data: 'x' }], says: /entry \.\.\/evil: the name contains "\.\."/ },
   { title: '".." inside a name', entries: [{ name: 'a/../../evil', data: 'x' }], says: /contains "\.\."/ },
-  { title: '".." after an absolute start', entries: [{ name: '/../evil', data: 'x' }], says: /contains "\.\."/ },
+  { title: '".." after an absolute start', entries: [{ name: '/../evil', data: 'x' }], says: /the name is absolute/ },
+  { title: 'an absolute name', entries: [{ name: '/abs/file', data: 'x' }], says: /entry \/abs\/file: the name is absolute/ },
   {
     title: 'a parent symlink that climbs out',
     entries: [symlink('out', '../../../../..'), { name: 'out/evil', data: 'x' }],
@@ -174,7 +175,7 @@ void t.test('what looks hostile but is not is kept inside the layer', async (t) 
   const rig = new StoreRig();
   t.teardown(() => rig.dispose());
   const layer = tar([
-    { name: '/abs/file', data: 'a' },
+    { name: '/', type: '5' },
     symlink('var-run', '/run'),
     { name: 'var-run/pid', data: 'p' },
     symlink('lib', 'usr/lib'),
@@ -184,5 +185,5 @@ void t.test('what looks hostile but is not is kept inside the layer', async (t) 
   await rig.load(asTar(legacyArchive({ layers: [layer] })));
   const [key = ''] = readdirSync(join(rig.root, 'layers'));
   const diff = rig.store.layerDir(key);
-  for (const path of ['abs/file', 'run/pid', 'usr/lib/libc']) t.ok(existsSync(join(diff, path)), path);
+  for (const path of ['run/pid', 'usr/lib/libc']) t.ok(existsSync(join(diff, path)), path);
 });
