@@ -1,0 +1,165 @@
+// Where volumes live: <root>/volumes/<name>/_data. A volume is its directory and its record: the directory is there first
+// and the record decides. Names that begin with a dot are our unfinished work. Called by cli/ and engine/.
+
+import { randomBytes } from 'node:crypto';
+import { chmodSync, closeSync, constants, existsSync, mkdirSync, openSync, readdirSync, renameSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { errno, errnoText } from '../abi/errno.js';
+import { sys } from '../native/load.js';
+import { AT_FDCWD } from '../native/syscalls.js';
+import { removeBelow } from './open-below.js';
+import { finishPopulate } from './populate.js';
+import { checkVolumeName } from './spec.js';
+import { VolumeError } from './volume-error.js';
+
+export interface VolumeRecord {
+  readonly name: string;
+  /** Its `_data`. */
+  readonly path: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Milliseconds since the epoch. */
+  readonly created: number;
+  readonly anonymous: boolean;
+}
+
+/** The records of volumes, wherever they are kept. Each call is atomic. */
+export interface VolumeRecords {
+  get(name: string): Promise<VolumeRecord | undefined>;
+  /** Rejects when the name is taken. */
+  create(record: Omit<VolumeRecord, 'created'>): Promise<VolumeRecord>;
+  remove(name: string): Promise<unknown>;
+  list(): Promise<readonly VolumeRecord[]>;
+}
+
+/** Directories of volumes being made and being removed, under their names. */
+const NEW = '.new';
+const REMOVED = '.removed';
+const ANONYMOUS_LABEL = 'com.docker.volume.anonymous';
+const LOCK_EX_NB = 2 | 4;
+const LOCK_LIMIT_MS = 30_000;
+
+function explain(root: string, error: unknown): unknown {
+  const { code, errno: number, path, syscall } = error as NodeJS.ErrnoException;
+  if (syscall === undefined || number === undefined) return error;
+  const full = code === 'ENOSPC' || code === 'EDQUOT';
+  const next = full ? 'free some space and try again' : 'set LAMINA_ROOT to a directory that you may write';
+  return new VolumeError(`${path ?? root}: cannot ${syscall}: ${errnoText(number)}: ${next}`, error);
+}
+
+/** Runs `use` while no other volume of this root is made or removed, by this process or another. */
+async function withVolumes<T>(root: string, use: (directory: string) => Promise<T>): Promise<T> {
+  const directory = join(root, 'volumes');
+  let fd: number;
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o701 });
+    fd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
+  } catch (error) {
+    throw explain(directory, error);
+  }
+  try {
+    // Not a blocking wait: whoever has the lock may be another caller in this process.
+    for (const start = Date.now(); sys.flock(fd, LOCK_EX_NB) !== 0; await delay(2)) {
+      if (Date.now() - start > LOCK_LIMIT_MS) throw new VolumeError(`${directory}: another process keeps it locked: end that process (\`fuser ${directory}\`)`);
+    }
+    return await use(directory);
+  } catch (error) {
+    throw explain(directory, error);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function removeDirectory(directory: string, name: string): void {
+  const fd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
+  const error = removeBelow(fd, name);
+  closeSync(fd);
+  if (error) throw new VolumeError(`${join(directory, name)}: cannot remove it: ${errnoText(error)}: remove it yourself`);
+}
+
+/** Makes the place for unfinished work, or ends what a killed process left in it. Under the lock. */
+async function sweep(directory: string, records: VolumeRecords): Promise<void> {
+  for (const place of [NEW, REMOVED].map((name) => join(directory, name))) mkdirSync(place, { recursive: true, mode: 0o700 });
+  for (const name of readdirSync(join(directory, NEW))) removeDirectory(join(directory, NEW), name);
+  for (const name of readdirSync(join(directory, REMOVED))) {
+    await records.remove(name);
+    removeDirectory(join(directory, REMOVED), name);
+  }
+}
+
+/** Makes <directory>/<name>/_data. One that is there without a record is taken over as it is. */
+function makeDirectory(directory: string, name: string): string {
+  const home = join(directory, name);
+  const path = join(home, '_data');
+  if (existsSync(path)) return path;
+  if (existsSync(home)) throw new VolumeError(`volume ${name}: ${home} is in the way and is no volume: move it elsewhere`);
+  const fresh = join(directory, NEW, name);
+  mkdirSync(fresh, { mode: 0o701 });
+  // A default ACL of the data root must not be inherited by what is copied into the volume.
+  const cleared = sys.removexattr(AT_FDCWD, Buffer.from(fresh).toString('latin1'), 'system.posix_acl_default');
+  if (cleared < 0 && cleared !== -errno.ENODATA && cleared !== -errno.EOPNOTSUPP) {
+    throw new VolumeError(`volume ${name}: ${fresh}: ${errnoText(cleared)}: check the data root`);
+  }
+  mkdirSync(join(fresh, '_data'));
+  // mkdir obeys the umask.
+  chmodSync(fresh, 0o701);
+  chmodSync(join(fresh, '_data'), 0o755);
+  renameSync(fresh, home);
+  return path;
+}
+
+function checkDirectory(record: VolumeRecord): void {
+  if (existsSync(record.path) && statSync(record.path).isDirectory()) return;
+  throw new VolumeError(
+    `volume ${record.name}: its directory ${record.path} is missing: restore it, or give the volume up with \`lamina volume rm ${record.name}\``,
+  );
+}
+
+/**
+ * The volume of that name, made if it does not exist; a new anonymous one without a name. What an interrupted fill left is
+ * settled. Errors: VolumeSpecError for a name that is none, VolumeError.
+ */
+export async function openVolume(root: string, records: VolumeRecords, given?: string): Promise<VolumeRecord> {
+  if (given !== undefined) checkVolumeName(given);
+  const name = given ?? randomBytes(32).toString('hex');
+  const volume = await withVolumes(root, async (directory) => {
+    await sweep(directory, records);
+    const known = await records.get(name);
+    if (known) return known;
+    const labels: Record<string, string> = given === undefined ? { [ANONYMOUS_LABEL]: '' } : {};
+    return records.create({ name, path: makeDirectory(directory, name), labels, anonymous: given === undefined });
+  });
+  checkDirectory(volume);
+  finishPopulate(volume.path);
+  return volume;
+}
+
+/**
+ * Removes a volume that no one uses (the caller has made sure), first from the sight of others, then its files.
+ * An unknown one is no error. Errors: VolumeError.
+ */
+export async function removeVolume(root: string, records: VolumeRecords, name: string): Promise<void> {
+  checkVolumeName(name);
+  await withVolumes(root, async (directory) => {
+    await sweep(directory, records);
+    const home = join(directory, name);
+    if (!existsSync(home)) return void (await records.remove(name));
+    const fd = openSync(home, constants.O_RDONLY | constants.O_DIRECTORY);
+    try {
+      if (sys.flock(fd, LOCK_EX_NB) !== 0) throw new VolumeError(`remove ${name}: volume is in use: it is being filled, try again when that is done`);
+      // From here on the volume is gone, also if we are killed: the sweep does the rest.
+      renameSync(home, join(directory, REMOVED, name));
+      await sweep(directory, records);
+    } finally {
+      closeSync(fd);
+    }
+  });
+}
+
+/** All volumes by name. */
+export async function listVolumes(root: string, records: VolumeRecords): Promise<readonly VolumeRecord[]> {
+  return withVolumes(root, async (directory) => {
+    await sweep(directory, records);
+    return [...(await records.list())].sort((a, b) => (a.name < b.name ? -1 : 1));
+  });
+}

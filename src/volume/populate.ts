@@ -1,0 +1,183 @@
+// Fills an empty volume with what the image has at its destination (Docker: copyExistingContents), once, all or nothing.
+//
+// Beside `_data` lie `.filling`, a copy being made, and `.filled`, a complete one being moved in: the rename from one to
+// the other decides. After a kill the next use of the volume drops `.filling` or goes on with `.filled`. `_data` itself
+// stays the same directory throughout, since another mount may have it open.
+
+import { basename, dirname } from 'node:path';
+import { errno, errnoText } from '../abi/errno.js';
+import type { XattrScheme } from '../layer/format.js';
+import { sys } from '../native/load.js';
+import { AT_FDCWD, DirentType, Open, Rename, STAT_WORDS, Stat } from '../native/syscalls.js';
+import { readAttributes, writeAttributes } from './attributes.js';
+import { CopyFailed, copyTree } from './copy-tree.js';
+import { mergedSource } from './merged-source.js';
+import { openBelow, removeBelow } from './open-below.js';
+import type { SourceDirectory } from './source.js';
+import { VolumeError } from './volume-error.js';
+
+const FILLING = '.filling';
+const FILLED = '.filled';
+/** In both: the tree, whose children are moved, and an empty directory that keeps its attributes meanwhile. */
+const TREE = 'tree';
+const ROOT = 'root';
+const LOCK_EX = 2;
+const DIRECTORY = Open.RDONLY | Open.DIRECTORY;
+
+export type Populated = 'filled' | 'not empty' | 'no source';
+
+/** The directory that holds a volume's `_data`, locked against other fills and open for as long as `use` runs. */
+function withHome<T>(path: string, use: (home: Home) => T): T {
+  const name = basename(dirname(path));
+  const fd = sys.openat2(AT_FDCWD, Buffer.from(dirname(path)).toString('latin1'), DIRECTORY, 0, 0);
+  if (fd < 0) throw new VolumeError(`volume ${name}: ${dirname(path)}: ${errnoText(fd)}: check the data root`);
+  const home = new Home(fd, name, Buffer.from(basename(path)).toString('latin1'));
+  try {
+    home.must(sys.flock(fd, LOCK_EX), 'lock it');
+    return use(home);
+  } finally {
+    home.close();
+  }
+}
+
+class Home {
+  #data = -1;
+  readonly lenient = process.geteuid?.() !== 0;
+
+  constructor(
+    private readonly fd: number,
+    private readonly name: string,
+    private readonly dataName: string,
+  ) {}
+
+  close(): void {
+    if (this.#data >= 0) sys.close(this.#data);
+    sys.close(this.fd);
+  }
+
+  must(result: number, what: string): number {
+    if (result >= 0) return result;
+    const full = result === -errno.ENOSPC || result === -errno.EDQUOT;
+    const next = full ? 'free some space and try again; the volume is still empty' : 'check the data root and its disk';
+    throw new VolumeError(`volume ${this.name}: cannot ${what}: ${errnoText(result)}: ${next}`);
+  }
+
+  get data(): number {
+    if (this.#data < 0) this.#data = this.must(openBelow(this.fd, this.dataName, DIRECTORY), `open ${this.dataName}`);
+    return this.#data;
+  }
+
+  isEmpty(): boolean {
+    const listing = sys.readdir(this.data);
+    if (typeof listing === 'number') this.must(listing, 'read it');
+    return typeof listing !== 'number' && listing.names.length === 0;
+  }
+
+  /** Drops what was not complete, moves in what was. */
+  recover(): void {
+    this.must(removeBelow(this.fd, FILLING), `remove ${FILLING}`);
+    this.moveIn();
+  }
+
+  /** Builds the copy and moves it in, unless something has come to be in the volume by then. */
+  fill(source: SourceDirectory): boolean {
+    try {
+      this.#build(source);
+    } catch (error) {
+      removeBelow(this.fd, FILLING);
+      if (!(error instanceof CopyFailed)) throw error;
+      this.must(error.errno, `copy ${Buffer.from(error.path, 'latin1').toString()} from the image`);
+    }
+    if (!this.isEmpty()) {
+      this.must(removeBelow(this.fd, FILLING), `remove ${FILLING}`);
+      return false;
+    }
+    this.must(sys.renameat2(this.fd, FILLING, this.fd, FILLED, Rename.NOREPLACE), 'publish the copy');
+    this.moveIn();
+    return true;
+  }
+
+  #build(source: SourceDirectory): void {
+    this.must(sys.mkdirat(this.fd, FILLING, 0o700), `make ${FILLING}`);
+    for (const name of [TREE, ROOT]) this.must(sys.mkdirat(this.fd, `${FILLING}/${name}`, 0o700), `make ${FILLING}`);
+    const tree = this.must(openBelow(this.fd, `${FILLING}/${TREE}`, DIRECTORY), `open ${FILLING}`);
+    try {
+      copyTree(source, tree, this);
+      this.must(this.#copyAttributes(tree, `${FILLING}/${ROOT}`), `write ${FILLING}`);
+      // After a power cut a published file must have its data: nothing would ever fill it again.
+      this.must(sys.syncfs(tree), 'write the copy to disk');
+    } finally {
+      sys.close(tree);
+    }
+  }
+
+  #copyAttributes(from: number, to: string): number {
+    const attributes = readAttributes(from, '', (name) => name);
+    return typeof attributes === 'number' ? attributes : writeAttributes(this.fd, to, attributes, this.lenient);
+  }
+
+  /** Moves the children of a complete copy into `_data`. What has been made there meanwhile stays. */
+  moveIn(): void {
+    const tree = openBelow(this.fd, `${FILLED}/${TREE}`, DIRECTORY);
+    if (tree === -errno.ENOENT) return void this.must(removeBelow(this.fd, FILLED), `remove ${FILLED}`);
+    this.must(tree, `open ${FILLED}`);
+    try {
+      const listing = sys.readdir(tree);
+      if (typeof listing === 'number') return void this.must(listing, `read ${FILLED}`);
+      listing.names.forEach((name, i) => this.#moveChild(tree, name, listing.types[i] === DirentType.DIR));
+    } finally {
+      sys.close(tree);
+    }
+    const root = openBelow(this.fd, `${FILLED}/${ROOT}`, Open.PATH | Open.DIRECTORY);
+    if (root >= 0) {
+      const attributes = readAttributes(root, '', (name) => name);
+      sys.close(root);
+      const error = typeof attributes === 'number' ? attributes : writeAttributes(this.data, '', attributes, this.lenient);
+      this.must(error, 'set its owner and mode');
+    }
+    this.must(removeBelow(this.fd, FILLED), `remove ${FILLED}`);
+  }
+
+  #moveChild(tree: number, name: string, isDirectory: boolean): void {
+    const move = (): number => sys.renameat2(tree, name, this.data, name, Rename.NOREPLACE);
+    let error = move();
+    if (error === -errno.EACCES && isDirectory) error = this.#moveSealed(tree, name, move);
+    if (error !== -errno.EEXIST) this.must(error, 'move the copy in');
+  }
+
+  /** Without privilege, a directory that its owner may not write moves only while he may: its `..` is changed. */
+  #moveSealed(tree: number, name: string, move: () => number): number {
+    const stat = new BigInt64Array(STAT_WORDS);
+    const mode = sys.statx(tree, name, stat) === 0 ? Number(stat[Stat.mode]) & 0o7777 : 0o755;
+    const opened = sys.fchmodat(tree, name, mode | 0o200);
+    const error = opened || move();
+    return error || sys.fchmodat(this.data, name, mode);
+  }
+}
+
+/** Ends an interrupted fill of the volume at `path` (its `_data`). Errors: VolumeError. */
+export function finishPopulate(path: string): void {
+  withHome(path, (home) => home.recover());
+}
+
+/** Fills the volume at `path` (its `_data`) from `source`, if it is empty. Errors: VolumeError; it is empty then. */
+export function populateFrom(path: string, source: SourceDirectory): Populated {
+  return withHome(path, (home) => {
+    home.recover();
+    return home.isEmpty() && home.fill(source) ? 'filled' : 'not empty';
+  });
+}
+
+/**
+ * Fills the volume at `path` (its `_data`), if it is empty, with what the union of `layers` (topmost first) has at
+ * `destination`; owner, mode, times and attributes of that directory become the volume's own. A destination that the
+ * layers do not have, or that is no directory, changes nothing. Errors: VolumeError; the volume is empty then.
+ */
+export function populate(path: string, layers: readonly string[], destination: string, scheme: XattrScheme): Populated {
+  const source = mergedSource(layers, destination, scheme);
+  try {
+    return source.directory ? populateFrom(path, source.directory) : 'no source';
+  } finally {
+    source.close();
+  }
+}
