@@ -202,7 +202,7 @@ function openRoots(layers: readonly string[]): number[] {
 
 /**
  * The union of `layers` (topmost first) at `path`, whose symlinks are resolved inside the union.
- * The caller closes it. Errors: VolumeError for a layer that cannot be read.
+ * The caller closes it. Errors: VolumeError for a layer that cannot be read, or a file at the path.
  */
 export function mergedSource(layers: readonly string[], path: string, scheme: XattrScheme): MergedSource {
   const roots = openRoots(layers);
@@ -212,6 +212,10 @@ export function mergedSource(layers: readonly string[], path: string, scheme: Xa
     const places = roots.map((fd, layer) => ({ layer, path: '', xattrWhiteouts: readMarks(fd, '', scheme).xattrWhiteouts }));
     const tree = new MergedTree(new MergedDirectory(stack, places));
     const found = resolveDestination(tree, Buffer.from(path).toString('latin1'));
+    if (typeof found !== 'string' && found.found === 'file') {
+      const shown = Buffer.from(found.path, 'latin1').toString();
+      throw new VolumeError(`cannot mount volume over existing file, file exists ${shown}`);
+    }
     if (typeof found === 'string' || found.found !== 'directory') return { directory: undefined, close };
     const step = tree.step(found.parent, found.names[0] ?? '');
     return { directory: step.kind === 'directory' ? step.directory : undefined, close };

@@ -171,7 +171,7 @@ export function populateFrom(path: string, source: SourceDirectory): Populated {
 /**
  * Fills the volume at `path` (its `_data`), if it is empty, with what the union of `layers` (topmost first) has at
  * `destination`; owner, mode, times and attributes of that directory become the volume's own. A destination that the
- * layers do not have, or that is no directory, changes nothing. Errors: VolumeError; the volume is empty then.
+ * layers do not have changes nothing. Errors: VolumeError, also for a file there; the volume is empty then.
  */
 export function populate(path: string, layers: readonly string[], destination: string, scheme: XattrScheme): Populated {
   const source = mergedSource(layers, destination, scheme);

@@ -1,5 +1,5 @@
 // What a volume is asked to be, and the grammar of `-v`: Docker's two parsers (command line, then engine) in one, with
-// their error texts. In a section, `\:` stands for a colon and `\\` before a colon for a backslash (Docker has no way to
+// their error texts. In a section, `\:` stands for a colon, `\,` for a comma and `\\` before a colon for a backslash (Docker has no way to
 // say either). `--mount` is in mount-flag.ts. Called by cli/ and engine/.
 
 import { resolve } from 'node:path';
@@ -33,8 +33,8 @@ function splitSections(raw: string): string[] {
   const sections = [''];
   const append = (text: string): void => void (sections[sections.length - 1] += text);
   for (let i = 0; i < raw.length; i++) {
-    if (raw.startsWith('\\:', i)) {
-      append(':');
+    if (raw.startsWith('\\:', i) || raw.startsWith('\\,', i)) {
+      append(raw[i + 1] ?? '');
       i++;
     } else if (raw.startsWith('\\\\:', i)) {
       append('\\');
