@@ -14,6 +14,7 @@
         "native/device.cc",
         "native/dir_stream.cc",
         "native/identity.cc",
+        "native/idle_hold.cc",
         "native/loop.cc",
         "native/loop_object.cc",
         "native/mount.cc",

@@ -14,6 +14,7 @@ namespace {
 constexpr int64_t kMaxGap = 1'000'000;
 constexpr int64_t kHotGap = 150'000;    // gaps below this are worth staying awake for
 constexpr int64_t kMaxBudget = 60'000;  // and never longer than this
+constexpr uint32_t kHotEnough = 32;     // requests in a row after which idle cores are kept quick
 constexpr uint32_t kWindow = 64;
 constexpr uint32_t kKeepFirst = 2048, kKeepMost = 65536;
 
@@ -54,7 +55,14 @@ void AdaptiveWait::arrived(int64_t now, uint32_t pid) {
   gap_ += (gap - gap_) / 4;
   bool hot = gap_ < kHotGap && cpus_ > 1;
   budget_ = hot && way_ == kPoll ? std::clamp<int64_t>(gap_ * 2, 10'000, kMaxBudget) : 0;
+  hotInARow_ = hot ? hotInARow_ + 1 : 0;
+  if (hotInARow_ >= kHotEnough) idle_.hold();
   if (hot && spent < kMaxGap) measure(spent, pid);
+}
+
+void AdaptiveWait::rested() {
+  unpin();
+  idle_.release();
 }
 
 void AdaptiveWait::measure(int64_t spent, uint32_t pid) {

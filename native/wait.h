@@ -7,6 +7,8 @@
 #include <sched.h>
 #include <stdint.h>
 
+#include "idle_hold.h"
+
 namespace lamina {
 
 /** Monotonic nanoseconds. Any thread. */
@@ -26,9 +28,9 @@ class AdaptiveWait {
   /** Polling ran out without a request. */
   void ranOut() { budget_ = 0; }
   /** Milliseconds the first sleep may take before `rested` is to be called; -1 for ever. */
-  int restAfter() const { return pinned_ ? 2 : -1; }
-  /** Nothing came for a while: the thread may run anywhere again. */
-  void rested() { unpin(); }
+  int restAfter() const { return pinned_ || idle_.held() ? 4 : -1; }
+  /** Nothing came for a while: the thread may run anywhere again, and idle cores may halt. */
+  void rested();
 
  private:
   enum Way { kPoll = 0, kBeside = 1 };
@@ -46,6 +48,8 @@ class AdaptiveWait {
   int64_t lastReply_ = 0, lastArrival_ = 0;
   int64_t gap_;         // smoothed time from reply to next request
   int64_t budget_ = 0;
+  IdleHold idle_;
+  uint32_t hotInARow_ = 0;
   // A window adds up arrival-to-arrival times; a comparison is one window of each way.
   uint32_t inWindow_ = 0;
   int64_t windowTime_ = 0;
