@@ -66,12 +66,13 @@ export function resolveDestination<Dir>(tree: ScopedTree<Dir>, destination: stri
       if (pending.length > 0) return `${pathOf(levels, [name])} is not a directory`;
       return { parent: top.directory, names: [name], found: 'file', path: pathOf(levels, [name]) };
     } else {
-      // Below what does not exist, ".." can only be read lexically.
+      // Below what does not exist, ".." can only be read lexically; back above it, the walk goes on.
       const names = [name];
-      for (const next of pending) {
+      for (let next = pending.shift(); next !== undefined; next = names.length > 0 ? pending.shift() : undefined) {
         if (next === '..') names.pop();
         else names.push(next);
       }
+      if (names.length === 0) continue;
       return { parent: top.directory, names, found: 'missing', path: pathOf(levels, names) };
     }
   }

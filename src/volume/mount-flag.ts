@@ -1,111 +1,116 @@
-// What `--mount` says: comma-separated `key=value` in CSV, with Docker's words for what is wrong. Pure. Called by cli/.
+// What `--mount` says: comma-separated `key=value` in CSV, as Docker's command line and engine check it. Pure.
+// Called by cli/ and engine/.
 
-import { posix } from 'node:path';
-import { cleanPath } from './clean-path.js';
-import { splitRecord } from './csv.js';
+import { resolve } from 'node:path';
+import { cleanPath, isLocalPath } from './clean-path.js';
 import { isPropagation } from './mode.js';
+import { MountFields } from './mount-fields.js';
 import { checkDestination, checkVolumeName, type VolumeSpec } from './spec.js';
 import { VolumeSpecError } from './volume-error.js';
 
-interface Fields {
-  type: string;
-  source: string;
-  target: string;
+/** How a bind takes the mounts below its source along. */
+export type BindRecursive = 'enabled' | 'disabled' | 'writable' | 'readonly';
+
+/** What `--mount` says of a host path or a volume beyond `-v`. */
+export interface MountFlagVolume extends VolumeSpec {
+  recursive?: BindRecursive;
+  /** Path inside the volume that is mounted instead of all of it. */
+  subpath?: string;
+  driver?: string;
+  driverOptions?: Readonly<Record<string, string>>;
+  labels?: Readonly<Record<string, string>>;
+}
+
+export interface MountFlagTmpfs {
+  kind: 'tmpfs';
+  destination: string;
   readOnly: boolean;
-  nocopy: boolean;
-  create: boolean;
-  propagation: string | undefined;
+  /** Bytes; no limit when absent. */
+  size?: number;
+  mode?: number;
 }
 
-const ALIASES: Readonly<Record<string, string>> = { src: 'source', dst: 'target', destination: 'target', ro: 'readonly' };
+export type MountFlag = MountFlagVolume | MountFlagTmpfs;
 
-/** Options that may stand without `=value`. */
-const SWITCHES: readonly string[] = ['readonly', 'ro', 'volume-nocopy', 'bind-create-src'];
-
-/** Options of Docker that ask for what a route cannot give: refused by name rather than ignored. */
-const UNSUPPORTED: readonly string[] = [
-  'bind-recursive', 'bind-nonrecursive', 'volume-subpath', 'volume-label', 'volume-driver', 'volume-opt', 'image-subpath', 'tmpfs-size', 'tmpfs-mode',
-];
-
-function fail(text: string, why: string): never {
-  throw new VolumeSpecError(`invalid argument "${text}" for "--mount" flag: ${why}`);
+/** The engine's complaint. */
+function fail(type: string, why: string): never {
+  throw new VolumeSpecError(`invalid mount config for type "${type}": ${why}`);
 }
 
-function readBoolean(text: string, key: string, value: string | undefined): boolean {
-  if (value === undefined || value === 'true' || value === '1') return true;
-  if (value === 'false' || value === '0') return false;
-  return fail(text, `invalid value for '${key}': invalid boolean value (${JSON.stringify(value)}): must be one of "true", "1", "false", or "0" (default "true")`);
+/** Leaves out what is undefined. */
+function given<T extends object>(fields: T): Partial<T> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Partial<T>;
 }
 
-function setField(text: string, fields: Fields, key: string, value: string | undefined, field: string): void {
-  const name = ALIASES[key] ?? key;
-  if (value === undefined && !SWITCHES.includes(key)) fail(text, `invalid field '${field}' must be a key=value pair`);
-  if (value === '') fail(text, `invalid value for '${key}': value is empty`);
-  if (name === 'type') fields.type = (value ?? '').toLowerCase();
-  else if (name === 'source') fields.source = value ?? '';
-  else if (name === 'target') fields.target = value ?? '';
-  else if (name === 'readonly') fields.readOnly = readBoolean(text, key, value);
-  else if (name === 'volume-nocopy') fields.nocopy = readBoolean(text, key, value);
-  else if (name === 'bind-create-src') fields.create = readBoolean(text, key, value);
-  else if (name === 'bind-propagation') fields.propagation = (value ?? '').toLowerCase();
-  else if (UNSUPPORTED.includes(name)) fail(text, `option '${key}' is not supported: leave it out`);
-  else if (name !== 'consistency') fail(text, `unknown option '${key}' in '${field}'`);
+interface Base {
+  destination: string;
+  readOnly: boolean;
 }
 
-function recordOf(text: string): string[] {
-  try {
-    return splitRecord(text);
-  } catch (error) {
-    return fail(text, (error as Error).message);
-  }
+function toTmpfs(fields: MountFields, base: Base): MountFlagTmpfs {
+  if (fields.has('source')) fail('tmpfs', 'field Source must not be specified');
+  const size = fields.value('tmpfs-size');
+  const mode = fields.value('tmpfs-mode');
+  return {
+    kind: 'tmpfs',
+    ...base,
+    ...given({ size: size === undefined ? undefined : Number(size), mode: mode === undefined ? undefined : parseInt(mode, 8) }),
+  };
 }
 
-function readFields(text: string): Fields {
-  const fields: Fields = { type: 'volume', source: '', target: '', readOnly: false, nocopy: false, create: false, propagation: undefined };
-  const seen = new Set<string>();
-  if (text.trim() === '') fail(text, 'value is empty');
-  for (const field of recordOf(text)) {
-    const equals = field.indexOf('=');
-    const key = (equals < 0 ? field : field.slice(0, equals)).trim().toLowerCase();
-    const value = equals < 0 ? undefined : field.slice(equals + 1).trim();
-    if (key === '') fail(text, `invalid field '${field}' must be a key=value pair`);
-    setField(text, fields, key, value, field);
-    seen.add(key.split('-')[0] ?? '');
-  }
-  const { type } = fields;
-  if (type !== 'bind' && type !== 'volume') fail(text, `mount type ${JSON.stringify(type)} is not supported: use "bind" or "volume"`);
-  for (const other of ['bind', 'volume']) {
-    if (other !== type && seen.has(other)) fail(text, `cannot mix '${other}-*' options with mount type '${type}'`);
-  }
-  return fields;
+function toBind(fields: MountFields, base: Base, cwd: string): MountFlagVolume {
+  const source = fields.value('source') ?? fail('bind', 'field Source must not be empty');
+  const host = source === '.' || source.startsWith('./') || source === '..' || source.startsWith('../') ? resolve(cwd, source) : source;
+  const propagation = fields.value('bind-propagation');
+  if (propagation !== undefined && !isPropagation(propagation)) return fail('bind', `invalid propagation mode: ${propagation}`);
+  if (!host.startsWith('/')) fail('bind', `invalid mount path: '${host}' mount path must be absolute`);
+  const recursive = fields.value('bind-recursive') as BindRecursive | undefined;
+  const create = fields.isOn('bind-create-src');
+  return { kind: 'bind', source: cleanPath(host), ...base, nocopy: false, create, ...given({ propagation, recursive }) };
+}
+
+function toVolume(fields: MountFields, base: Base): MountFlagVolume {
+  const source = fields.value('source');
+  const subpath = fields.value('volume-subpath');
+  if (subpath !== undefined && source === undefined) fail('volume', 'must not set Subpath when using anonymous volumes');
+  if (subpath !== undefined && !isLocalPath(subpath)) fail('volume', 'subpath must be a relative path within the volume');
+  if (source !== undefined) checkVolumeName(source);
+  const driver = fields.value('volume-driver');
+  const more = given({ source, subpath, driver, driverOptions: fields.map('volume-opt'), labels: fields.map('volume-label') });
+  return { kind: source === undefined ? 'anonymous' : 'named', ...base, nocopy: fields.isOn('volume-nocopy'), create: false, ...more };
 }
 
 /**
- * Reads one `--mount` argument: `type=bind|volume,source=..,target=..[,readonly][,...]`.
- * @param cwd where a bind source that begins with `.` starts
+ * Parses one `--mount` argument in full: `type=bind|volume|tmpfs,source=..,target=..[,readonly][,...]`.
+ * @param cwd where a bind source that begins with `./` or `../` starts
  * Errors: VolumeSpecError.
  */
+export function parseMountFlag(text: string, cwd: string): MountFlag {
+  const fields = new MountFields(text);
+  const { type } = fields;
+  const target = fields.value('target') ?? '';
+  const complaint = checkDestination(type, target);
+  if (complaint) throw new VolumeSpecError(complaint);
+  const base = { destination: cleanPath(target), readOnly: fields.isOn('readonly') };
+  if (type === 'tmpfs') return toTmpfs(fields, base);
+  return type === 'bind' ? toBind(fields, base, cwd) : toVolume(fields, base);
+}
+
+/**
+ * Parses one `--mount` argument for a root that is mounted without a container: host paths and local volumes.
+ * Errors: VolumeSpecError, also for what a route cannot give: refused by name rather than ignored.
+ */
 export function parseMount(text: string, cwd: string): VolumeSpec {
-  const { type, source, target, readOnly, nocopy, create, propagation } = readFields(text);
-  const bind = type === 'bind';
-  const wrong = checkDestination(bind ? 'bind' : 'volume', target);
-  if (wrong !== undefined) throw new VolumeSpecError(wrong);
-  const destination = cleanPath(target);
-  if (!bind) {
-    if (source !== '') checkVolumeName(source);
-    else if (readOnly) throw new VolumeSpecError('invalid mount config for type "volume": must not set ReadOnly mode when using anonymous volumes');
-    return { kind: source === '' ? 'anonymous' : 'named', ...(source === '' ? {} : { source }), destination, readOnly, nocopy, create: false };
-  }
-  if (source === '') throw new VolumeSpecError('invalid mount config for type "bind": field Source must not be empty');
-  const host = source.startsWith('.') ? posix.resolve(cwd, source) : source;
-  if (!host.startsWith('/')) {
-    throw new VolumeSpecError(`invalid mount config for type "bind": invalid mount path: '${host}' mount path must be absolute`);
-  }
-  if (propagation !== undefined && !isPropagation(propagation)) {
-    throw new VolumeSpecError(`invalid mount config for type "bind": invalid propagation mode: ${propagation}`);
-  }
-  return {
-    kind: 'bind', source: cleanPath(host), destination, readOnly, nocopy: false, create,
-    ...(propagation === undefined ? {} : { propagation }),
+  const flag = parseMountFlag(text, cwd);
+  const refuse = (what: string): never => {
+    throw new VolumeSpecError(`invalid argument "${text}" for "--mount" flag: ${what}`);
   };
+  if (flag.kind === 'tmpfs') return refuse(`mount type "tmpfs" is not supported here: use "bind" or "volume"`);
+  const { recursive, subpath, driver, driverOptions, labels, ...spec } = flag;
+  const asked = { 'bind-recursive': recursive, 'volume-subpath': subpath, 'volume-driver': driver, 'volume-opt': driverOptions, 'volume-label': labels };
+  const harmless = ['enabled', 'local', undefined] as const;
+  for (const [option, value] of Object.entries(asked)) {
+    if (!(harmless as readonly unknown[]).includes(value)) refuse(`option '${option}' is not supported here: leave it out`);
+  }
+  return spec;
 }

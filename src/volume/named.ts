@@ -7,7 +7,6 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errno, errnoText } from '../abi/errno.js';
 import { sys } from '../native/load.js';
-import { AT_FDCWD } from '../native/syscalls.js';
 import { removeBelow } from './open-below.js';
 import { finishPopulate } from './populate.js';
 import { checkVolumeName } from './spec.js';
@@ -96,7 +95,9 @@ function makeDirectory(directory: string, name: string): string {
   const fresh = join(directory, NEW, name);
   mkdirSync(fresh, { mode: 0o701 });
   // A default ACL of the data root must not be inherited by what is copied into the volume.
-  const cleared = sys.removexattr(AT_FDCWD, Buffer.from(fresh).toString('latin1'), 'system.posix_acl_default');
+  const fd = openSync(fresh, constants.O_RDONLY | constants.O_DIRECTORY);
+  const cleared = sys.removexattr(fd, '', 'system.posix_acl_default');
+  closeSync(fd);
   if (cleared < 0 && cleared !== -errno.ENODATA && cleared !== -errno.EOPNOTSUPP) {
     throw new VolumeError(`volume ${name}: ${fresh}: ${errnoText(cleared)}: check the data root`);
   }
