@@ -47,7 +47,7 @@ export function openSource(path: string, create: boolean): string {
     accessSync(path, isDirectory ? constants.R_OK | constants.X_OK : constants.R_OK);
     return path;
   } catch (error) {
-    if (codeOf(error) !== 'ENOENT') throw explain(`volume source ${path}`, error);
+    if (codeOf(error) !== 'ENOENT' && !(create && codeOf(error) === 'ENOTDIR')) throw explain(`volume source ${path}`, error);
   }
   if (!create) throw new VolumeSpecError(`invalid mount config for type "bind": bind source path does not exist: ${path}`);
   try {

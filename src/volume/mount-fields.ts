@@ -54,6 +54,7 @@ function readField(field: string): { key: string; name: string; value: string } 
   const written = equals < 0 ? field : field.slice(0, equals);
   if (written.trim() !== written) fail(`invalid option '${written}' in '${field}': option should not have whitespace`);
   const key = written.toLowerCase();
+  if (key === '') fail(`invalid field '${field}' must be a key=value pair`);
   const name = ALIASES[key] ?? key;
   if (equals < 0) return SWITCHES.includes(name) ? { key, name, value: 'true' } : fail(`invalid field '${field}' must be a key=value pair`);
   const value = field.slice(equals + 1);
@@ -119,7 +120,6 @@ export class MountFields {
     for (const group of TYPES) {
       if (group !== type && groups.has(group)) fail(`cannot mix '${group}-*' options with mount type '${type}'`);
     }
-    if (!this.has('target')) fail('target is required');
     const recursive = this.value('bind-recursive');
     if (recursive !== 'writable' && recursive !== 'readonly') return;
     const needs = (what: string): never => fail(`option 'bind-recursive=${recursive}' requires '${what}' to be specified in conjunction`);

@@ -75,6 +75,7 @@ function toVolume(fields: MountFields, base: Base): MountFlagVolume {
   if (subpath !== undefined && source === undefined) fail('volume', 'must not set Subpath when using anonymous volumes');
   if (subpath !== undefined && !isLocalPath(subpath)) fail('volume', 'subpath must be a relative path within the volume');
   if (source !== undefined) checkVolumeName(source);
+  else if (base.readOnly) fail('volume', 'must not set ReadOnly mode when using anonymous volumes');
   const driver = fields.value('volume-driver');
   const more = given({ source, subpath, driver, driverOptions: fields.map('volume-opt'), labels: fields.map('volume-label') });
   return { kind: source === undefined ? 'anonymous' : 'named', ...base, nocopy: fields.isOn('volume-nocopy'), create: false, ...more };
@@ -105,12 +106,12 @@ export function parseMount(text: string, cwd: string): VolumeSpec {
   const refuse = (what: string): never => {
     throw new VolumeSpecError(`invalid argument "${text}" for "--mount" flag: ${what}`);
   };
-  if (flag.kind === 'tmpfs') return refuse(`mount type "tmpfs" is not supported here: use "bind" or "volume"`);
+  if (flag.kind === 'tmpfs') return refuse(`mount type "tmpfs" is not supported: use "bind" or "volume"`);
   const { recursive, subpath, driver, driverOptions, labels, ...spec } = flag;
   const asked = { 'bind-recursive': recursive, 'volume-subpath': subpath, 'volume-driver': driver, 'volume-opt': driverOptions, 'volume-label': labels };
   const harmless = ['enabled', 'local', undefined] as const;
   for (const [option, value] of Object.entries(asked)) {
-    if (!(harmless as readonly unknown[]).includes(value)) refuse(`option '${option}' is not supported here: leave it out`);
+    if (!(harmless as readonly unknown[]).includes(value)) refuse(`option '${option}' is not supported: leave it out`);
   }
   return spec;
 }
