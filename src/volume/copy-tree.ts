@@ -99,8 +99,8 @@ class TreeCopy {
       const from = this.#must(openBelow(this.target, first.slice(0, Math.max(slash, 0)), Open.PATH | Open.DIRECTORY), first);
       const error = sys.linkat(from, first.slice(slash + 1), into, name);
       sys.close(from);
-      // The target file system may allow fewer links: a new copy, which later names link to.
-      if (error !== -errno.EMLINK) return this.#must(error, path) === 0;
+      // The target file system may allow fewer links, or the first could not be made: a new copy, which later names link to.
+      if (error !== -errno.EMLINK && error !== -errno.ENOENT) return this.#must(error, path) === 0;
     }
     this.#links.set(inode, path);
     return false;

@@ -1,8 +1,9 @@
 // Opening and removing below a directory fd, at any depth, never through a symlink. Used by the copying of trees.
 
+import { randomBytes } from 'node:crypto';
+import { errno } from '../abi/errno.js';
 import { sys } from '../native/load.js';
 import { AT_REMOVEDIR, DirentType, Open, Rename, Resolve } from '../native/syscalls.js';
-import { errno } from '../abi/errno.js';
 
 const INSIDE = Resolve.BENEATH | Resolve.NO_SYMLINKS;
 /** Bytes of a path that one call can take (PATH_MAX is 4096 with the end). */
@@ -26,15 +27,17 @@ export function openBelow(dirfd: number, path: string, flags: number): number {
   return fd;
 }
 
-/** Empties one directory: files are removed, subdirectories moved up to `top`, which is what keeps depth out of it. */
-function emptyInto(top: number, dir: number, counter: { next: number }): number {
+/** Empties one directory: files are removed, subdirectories moved up to `top` and listed in `moved`, so that depth is no matter. */
+function emptyInto(top: number, dir: number, moved: string[]): number {
   const listing = sys.readdir(dir);
   if (typeof listing === 'number') return listing;
   for (const [i, name] of listing.names.entries()) {
     let error = listing.types[i] === DirentType.DIR ? -errno.EISDIR : sys.unlinkat(dir, name, 0);
     if (error === -errno.EISDIR) {
+      const target = `.removed.${randomBytes(8).toString('hex')}`;
       sys.fchmodat(dir, name, 0o700);
-      error = sys.renameat2(dir, name, top, `.removed.${counter.next++}`, Rename.NOREPLACE);
+      error = sys.renameat2(dir, name, top, target, Rename.NOREPLACE);
+      if (!error) moved.push(target);
     }
     if (error && error !== -errno.ENOENT) return error;
   }
@@ -46,12 +49,11 @@ export function removeBelow(dirfd: number, name: string): number {
   sys.fchmodat(dirfd, name, 0o700);
   const top = openBelow(dirfd, name, Open.RDONLY | Open.DIRECTORY);
   if (top < 0) return top === -errno.ENOENT ? 0 : top;
-  const counter = { next: 0 };
-  let error = emptyInto(top, top, counter);
-  for (let done = 0; !error && done < counter.next; done++) {
-    const child = `.removed.${done}`;
+  const moved: string[] = [];
+  let error = emptyInto(top, top, moved);
+  for (let child = moved.pop(); !error && child !== undefined; child = moved.pop()) {
     const fd = openBelow(top, child, Open.RDONLY | Open.DIRECTORY);
-    error = fd < 0 ? fd : emptyInto(top, fd, counter);
+    error = fd < 0 ? fd : emptyInto(top, fd, moved);
     if (fd >= 0) sys.close(fd);
     error ||= sys.unlinkat(top, child, AT_REMOVEDIR);
   }
