@@ -2,12 +2,12 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { finishPopulate, populate } from '../../src/volume/populate.js';
 import { dumpTree } from '../image/tree-dump.js';
-import { command, mustCommand } from '../support/command.js';
+import { command, mustCommand, waitFor } from '../support/command.js';
 import { messageOf, VolumeRig } from './rig.js';
 
 const CONTENT = `mkdir -m 2750 data; cd data; for i in 1 2 3; do mkdir -p d$i/sub; echo $i > d$i/sub/f; echo $i > f$i; done
@@ -25,7 +25,7 @@ interface Stop {
   readonly count: number;
 }
 
-function filler(path: string, layer: string, { call, count }: Stop): { paused: Promise<boolean>; kill: () => Promise<unknown> } {
+function filler(path: string, layer: string, { call, count }: Stop): { pid: number; paused: Promise<boolean>; kill: () => Promise<unknown> } {
   const at = (name: string): string => JSON.stringify(join(__dirname, '../../src', name));
   const script = `const { sys } = require(${at('native/load.js')}); const fs = require('node:fs'); let left = ${count};
     const stop = () => { fs.writeSync(1, 'paused'); Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0); };
@@ -38,7 +38,7 @@ function filler(path: string, layer: string, { call, count }: Stop): { paused: P
     child.kill('SIGKILL');
     return exit;
   };
-  return { paused: Promise.race([once(child.stdout, 'data').then(() => true), exit.then(() => false)]), kill };
+  return { pid: child.pid ?? -1, paused: Promise.race([once(child.stdout, 'data').then(() => true), exit.then(() => false)]), kill };
 }
 
 const stops: readonly (readonly [call: Stop['call'], counts: readonly number[], state: 'empty' | 'full'])[] = [
@@ -108,6 +108,7 @@ t.test('what is made while the copy is built keeps the copy out', async (test) =
   writeFileSync(join(path, 'mine'), '');
   const waiting = filler(path, layer, { call: 'none', count: 0 });
   test.teardown(waiting.kill);
+  await waitFor('a lock that is waited for', () => new RegExp(`-> FLOCK .* ${waiting.pid} `).test(readFileSync('/proc/locks', 'latin1')));
   await child.kill();
   test.ok(await waiting.paused, 'a second filler waits for the lock of the first');
   test.same(readdirSync(path), ['mine']);
