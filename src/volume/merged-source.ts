@@ -41,25 +41,22 @@ function followFromRoot(stack: Stack, redirect: string, above: number, found: Pl
   for (let layer = above + 1; layer < stack.roots.length; layer++) {
     const names = wanted.split('/').filter((name) => name !== '');
     let path = '';
+    let last = false;
     for (const [depth, name] of names.entries()) {
       const fd = openBelow(stack.roots[layer] ?? -1, path, Open.PATH | Open.DIRECTORY);
       if (fd < 0) break;
       const directory = isDirectoryAt(fd, name);
       const marks = directory === true ? readMarks(fd, name, stack.scheme) : undefined;
       sys.close(fd);
-      if (!marks) {
-        if (directory === false) return;
-        break;
-      }
+      if (directory === false) return;
+      if (!marks) break;
       path = join(path, name);
-      if (depth < names.length - 1) {
-        if (marks.opaque) return;
-        continue;
-      }
+      last ||= marks.opaque;
+      if (depth < names.length - 1) continue;
       found.push({ layer, path, xattrWhiteouts: marks.xattrWhiteouts });
       if (marks.redirect?.startsWith('/')) wanted = marks.redirect;
-      if (marks.opaque) return;
     }
+    if (last) return;
   }
 }
 
@@ -112,6 +109,8 @@ class MergedListing implements OpenedDirectory {
     const found: Place[] = [];
     let wanted = entry.name;
     for (const { place, fd, whiteouts } of this.#opened.slice(this.#opened.findIndex((each) => each.fd === entry.dirfd))) {
+      // A renamed directory leaves a whiteout at its old name, which says nothing of the layers that have it there.
+      const hidden = whiteouts.has(wanted);
       const directory = isDirectoryAt(fd, wanted);
       if (directory === false) break;
       if (directory) {
@@ -124,7 +123,7 @@ class MergedListing implements OpenedDirectory {
         }
         wanted = marks.redirect ?? wanted;
       }
-      if (whiteouts.has(wanted)) break;
+      if (hidden) break;
     }
     return new MergedDirectory(this.stack, found);
   }

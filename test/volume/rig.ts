@@ -1,8 +1,9 @@
 // A data root with a store, and directories that stand for layers, in one temporary directory per test.
 
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { removeTree } from '../../src/store/remove-tree.js';
 import { createVolume, getVolume, listVolumes, openStore, removeVolume, type Store } from '../../src/store/index.js';
 import type { VolumeRecords } from '../../src/volume/named.js';
 import { scratchDir } from '../support/paths.js';
@@ -36,7 +37,7 @@ export class VolumeRig {
 
   async dispose(): Promise<void> {
     await this.#store.close();
-    rmSync(this.dir, { recursive: true, force: true });
+    removeTree(this.dir);
   }
 }
 
