@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,10 +11,10 @@
 
 namespace lamina {
 
-Loop::Loop(uint8_t* request, size_t requestSize, uint8_t* reply, size_t replySize)
+Loop::Loop(int wakeFd, uint8_t* request, size_t requestSize, uint8_t* reply, size_t replySize)
     : request_(request), requestSize_(requestSize), reply_(reply), replySize_(replySize) {
   epoll_.reset(epoll_create1(EPOLL_CLOEXEC));
-  wake_.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  wake_.reset(fcntl(wakeFd, F_DUPFD_CLOEXEC, 3));
   epoll_event event{EPOLLIN, {.u32 = UINT32_MAX}};
   if (!epoll_ || !wake_ || epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_.get(), &event) < 0) error_ = errno;
 }

@@ -30,13 +30,13 @@ class Decisions {
 
 class Loop {
  public:
-  Loop(uint8_t* request, size_t requestSize, uint8_t* reply, size_t replySize);
+  /** `wakeFd`: an eventfd of the caller's, duplicated; writing it makes run() return. */
+  Loop(int wakeFd, uint8_t* request, size_t requestSize, uint8_t* reply, size_t replySize);
   /** 0, or the errno that kept the loop from being set up. */
   int error() const { return error_; }
   int add(int index, Mount* mount);
   void remove(int index);
   void run(Decisions& decisions);
-  int wakeFd() const { return wake_.get(); }
 
  private:
   struct Served {

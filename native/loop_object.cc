@@ -16,7 +16,7 @@ LoopObject::LoopObject(Info info) : Napi::ObjectWrap<LoopObject>(info) {
   tidy_ = Napi::Persistent(handler.Get("tidy").As<Napi::Function>());
   ended_ = Napi::Persistent(handler.Get("ended").As<Napi::Function>());
   auto request = request_.Value(), reply = reply_.Value();
-  loop_ = std::make_unique<Loop>(request.Data(), request.ByteLength(), reply.Data(), reply.ByteLength());
+  loop_ = std::make_unique<Loop>(handler.Get("wakeFd").ToNumber().Int32Value(), request.Data(), request.ByteLength(), reply.Data(), reply.ByteLength());
 }
 
 Napi::Value LoopObject::add(Info info) {
@@ -36,8 +36,6 @@ Napi::Value LoopObject::run(Info info) {
   loop_->run(*this);
   return info.Env().Undefined();
 }
-
-Napi::Value LoopObject::wakeFd(Info info) { return number(info, loop_->wakeFd()); }
 
 int LoopObject::call(const Napi::FunctionReference& function, std::initializer_list<napi_value> arguments) {
   Napi::Value answer = function.Call(arguments);
@@ -75,7 +73,6 @@ Napi::Function LoopObject::define(Napi::Env env) {
     InstanceMethod<&LoopObject::add>("add"),
     InstanceMethod<&LoopObject::remove>("remove"),
     InstanceMethod<&LoopObject::run>("run"),
-    InstanceMethod<&LoopObject::wakeFd>("wakeFd"),
   });
 }
 

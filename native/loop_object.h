@@ -19,7 +19,6 @@ class LoopObject : public Napi::ObjectWrap<LoopObject>, private Decisions {
   Napi::Value add(Info info);
   Napi::Value remove(Info info);
   Napi::Value run(Info info);
-  Napi::Value wakeFd(Info info);
 
   int decide(int mount, const InHeader& in) override;
   int copyUp(int mount, uint64_t nodeid, int64_t length) override;

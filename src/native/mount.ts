@@ -149,6 +149,8 @@ export interface NativeMount {
 
 /** What the loop asks for; every function returns a payload length or 0, or -errno, and throws nothing. */
 export interface LoopHandler {
+  /** An eventfd (duplicated): writing 8 bytes makes run() return. */
+  wakeFd: number;
   /** Whole requests, header first. */
   request: Uint8Array;
   /** Reply header (16 bytes), then payload. */
@@ -165,6 +167,4 @@ export interface NativeLoop {
   remove(index: number): void;
   /** Serves until the wake fd is written or no mount is left. */
   run(): void;
-  /** An eventfd: writing 8 bytes makes run() return. */
-  wakeFd(): number;
 }

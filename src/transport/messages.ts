@@ -3,13 +3,17 @@
 import type { MountStats } from '../native/mount.js';
 import type { MountPlan } from './plan.js';
 
+/** What the worker starts with: the mounting thread owns the eventfd. */
+export interface WorkerData {
+  wakeFd: number;
+}
+
 export type ToWorker =
   | { type: 'serve'; mount: number; fuseFd: number; plan: MountPlan }
   | { type: 'stats'; mount: number; reply: number }
   | { type: 'stop' };
 
 export type FromWorker =
-  | { type: 'started'; wakeFd: number }
   /** The kernel got its INIT answer. `paths`: where each route of the plan is in the root. */
   | { type: 'ready'; mount: number; paths: string[] }
   | { type: 'failed'; mount: number; message: string }

@@ -4,7 +4,7 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { errno } from '../abi/errno.js';
+import { errno, errnoText } from '../abi/errno.js';
 import { sys } from '../native/load.js';
 import type { MountStats } from '../native/mount.js';
 import { bindRoutes, unbindBelow } from './bind.js';
@@ -50,12 +50,15 @@ export class MountServer {
   readonly #worker: Worker;
   readonly #live = new Map<number, Live>();
   readonly #replies = new Map<number, (stats: MountStats | undefined) => void>();
-  #wakeFd = -1;
+  readonly #wakeFd: number;
   #next = 0;
+  #closed = false;
 
   /** `log` receives what the worker reports, a line each. */
   constructor(private readonly log: (message: string) => void) {
-    this.#worker = new Worker(join(__dirname, 'worker.js'));
+    this.#wakeFd = sys.eventfd();
+    if (this.#wakeFd < 0) throw new MountError(`eventfd: ${errnoText(this.#wakeFd)}`);
+    this.#worker = new Worker(join(__dirname, 'worker.js'), { workerData: { wakeFd: this.#wakeFd } });
     this.#worker.on('message', (message: FromWorker) => this.#hear(message));
     this.#worker.on('error', (error) => this.#workerDied(error));
   }
@@ -93,11 +96,13 @@ export class MountServer {
   async close(): Promise<void> {
     this.#tell({ type: 'stop' });
     await this.#worker.terminate();
+    if (!this.#closed) closeSync(this.#wakeFd);
+    this.#closed = true;
   }
 
   #tell(message: ToWorker): void {
     this.#worker.postMessage(message);
-    if (this.#wakeFd >= 0) writeSync(this.#wakeFd, Buffer.from([1, 0, 0, 0, 0, 0, 0, 0]));
+    if (!this.#closed) writeSync(this.#wakeFd, Buffer.from([1, 0, 0, 0, 0, 0, 0, 0]));
   }
 
   #stats(mount: number): Promise<MountStats | undefined> {
@@ -113,15 +118,12 @@ export class MountServer {
     if (!lazy) await unbindBelow(target);
     const error = await unmountFuse(target, lazy);
     if (error === -errno.EBUSY) throw new MountError(`${target} is busy: end what uses it, or unmount lazily`);
-    if (error && error !== -errno.EINVAL) throw new MountError(`${target}: unmount failed: errno ${-error}`);
+    if (error && error !== -errno.EINVAL) throw new MountError(`${target}: unmount failed: ${errnoText(error)}`);
     await ended;
   }
 
   #hear(message: FromWorker): void {
     switch (message.type) {
-      case 'started':
-        this.#wakeFd = message.wakeFd;
-        break;
       case 'ready':
         this.#live.get(message.mount)?.ready.resolve(message.paths);
         break;

@@ -1,14 +1,14 @@
 // The serving worker: runs the native loop for its mounts. The loop keeps this thread; a message from the mounting
 // thread comes with a write to the wake fd, which makes the loop return.
 
-import { parentPort, receiveMessageOnPort } from 'node:worker_threads';
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { OUT_HEADER } from '../abi/protocol.js';
 import { Loop, Mount } from '../native/load.js';
 import { MAX_WRITE } from '../session/negotiate.js';
 import { Session } from '../session/session.js';
 import { Union } from '../union/union.js';
 import { openLayers } from './layers.js';
-import type { FromWorker, ToWorker } from './messages.js';
+import type { FromWorker, ToWorker, WorkerData } from './messages.js';
 import type { MountPlan } from './plan.js';
 import { addRoutes } from './routes.js';
 import { ServedUnion } from './served-union.js';
@@ -29,6 +29,7 @@ const sessions = new Map<number, Session>();
 let stopping = false;
 
 const loop = new Loop({
+  wakeFd: (workerData as WorkerData).wakeFd,
   request,
   reply,
   decide: (mount, opcode, node, length) => sessions.get(mount)?.decide(opcode, node, length) ?? -5,
@@ -105,5 +106,4 @@ function turn(): void {
   setImmediate(turn);
 }
 
-tell({ type: 'started', wakeFd: loop.wakeFd() });
 turn();
