@@ -1,5 +1,5 @@
 // Command lines in Docker's manner: long and short flags, values after a space or an equals sign, bundles of short
-// switches, `--` ends them. A command is described by a table, which also makes its help text.
+// switches, `--` ends them. A command is described by a table, which also makes its help text. Used by every command.
 
 export interface Flag {
   /** One letter. */
@@ -42,6 +42,10 @@ export class Arguments {
     if (known) known.push(value);
     else this.#values.set(name, [value]);
   }
+  /** Takes back a switch that `--name=false` turns off. */
+  clear(name: string): void {
+    this.#values.delete(name);
+  }
   has(name: string): boolean {
     return this.#values.has(name);
   }
@@ -55,70 +59,95 @@ export class Arguments {
 }
 
 const HELP: Flag = { short: 'h', help: 'Print this help' };
+/** What Go's strconv.ParseBool takes. */
+const TRUE = ['1', 't', 'T', 'TRUE', 'true', 'True'];
+const FALSE = ['0', 'f', 'F', 'FALSE', 'false', 'False'];
 
-function findFlag(spec: CommandSpec, name: string): [string, Flag] | undefined {
-  const flags: [string, Flag][] = [...Object.entries(spec.flags), ['help', HELP]];
-  return flags.find(([long, flag]) => name === `--${long}` || name === `-${flag.short ?? ''}`);
+function allFlags(spec: CommandSpec): [name: string, flag: Flag][] {
+  return [...Object.entries(spec.flags), ['help', HELP]];
+}
+
+class Parser {
+  readonly #out = new Arguments();
+  readonly #pending: string[];
+
+  constructor(
+    private readonly spec: CommandSpec,
+    argv: readonly string[],
+  ) {
+    this.#pending = [...argv];
+  }
+
+  run(): Arguments {
+    const { rest } = this.#out;
+    for (let word = this.#pending.shift(); word !== undefined; word = this.#pending.shift()) {
+      if (word === '--') {
+        rest.push(...this.#pending);
+        break;
+      }
+      if (word.startsWith('--')) {
+        this.#long(word);
+      } else if (word.startsWith('-') && word !== '-') {
+        this.#bundle(word);
+      } else {
+        rest.push(word);
+        if (!this.spec.stopAtFirst) continue;
+        rest.push(...this.#pending);
+        break;
+      }
+    }
+    return this.#out;
+  }
+
+  #fail(message: string): never {
+    throw new UsageError(message, this.spec.command);
+  }
+
+  /** `--flag`, `--flag value`, `--flag=value`. */
+  #long(word: string): void {
+    const equals = word.indexOf('=');
+    const name = word.slice(2, equals < 0 ? undefined : equals);
+    if (name === '' || name.startsWith('-')) this.#fail(`bad flag syntax: ${word}`);
+    const found = allFlags(this.spec).find(([long]) => long === name) ?? this.#fail(`unknown flag: --${name}`);
+    this.#take(found, equals < 0 ? undefined : word.slice(equals + 1), `--${name}`);
+  }
+
+  /** `-it`, `-vSRC:DST`, `-v SRC:DST`, `-v=SRC:DST`. */
+  #bundle(word: string): void {
+    for (let i = 1; i < word.length; i++) {
+      const letter = word[i] ?? '';
+      const found = allFlags(this.spec).find(([, flag]) => flag.short === letter);
+      if (!found) this.#fail(`unknown shorthand flag: '${letter}' in ${word}`);
+      const glued = word.slice(i + 1);
+      const isValue = glued !== '' && (found[1].takes !== undefined || glued.startsWith('='));
+      this.#take(found, isValue ? glued.replace(/^=/, '') : undefined, `'${letter}' in ${word}`);
+      if (isValue) return;
+    }
+  }
+
+  #take([name, flag]: [string, Flag], inline: string | undefined, given: string): void {
+    if (flag.takes === undefined) return this.#switch(name, flag, inline ?? 'true');
+    this.#out.add(name, inline ?? this.#pending.shift() ?? this.#fail(`flag needs an argument: ${given}`));
+  }
+
+  #switch(name: string, flag: Flag, value: string): void {
+    if (FALSE.includes(value)) this.#out.clear(name);
+    else if (TRUE.includes(value)) this.#out.add(name, '');
+    else {
+      const shown = flag.short === undefined ? `--${name}` : `-${flag.short}, --${name}`;
+      this.#fail(`invalid argument ${JSON.stringify(value)} for "${shown}" flag: strconv.ParseBool: parsing ${JSON.stringify(value)}: invalid syntax`);
+    }
+  }
 }
 
 /** Parses argv. Errors: UsageError with Docker's wording. */
 export function parseArguments(spec: CommandSpec, argv: readonly string[]): Arguments {
-  const out = new Arguments();
-  const pending = [...argv];
-  const take = (given: string, name: string, flag: Flag, inline: string | undefined): void => {
-    if (flag.takes === undefined) {
-      if (inline !== undefined && inline !== 'true') throw new UsageError(`invalid argument "${inline}" for "${given}" flag`, spec.command);
-      out.add(name, '');
-      return;
-    }
-    const value = inline ?? pending.shift();
-    if (value === undefined) throw new UsageError(`flag needs an argument: ${given}`, spec.command);
-    out.add(name, value);
-  };
-  for (let word = pending.shift(); word !== undefined; word = pending.shift()) {
-    if (word === '--') {
-      out.rest.push(...pending);
-      break;
-    }
-    if (!word.startsWith('-') || word === '-') {
-      out.rest.push(word);
-      if (!spec.stopAtFirst) continue;
-      out.rest.push(...pending);
-      break;
-    }
-    if (word.startsWith('--')) {
-      const equals = word.indexOf('=');
-      const given = equals < 0 ? word : word.slice(0, equals);
-      const found = findFlag(spec, given);
-      if (!found) throw new UsageError(`unknown flag: ${given}`, spec.command);
-      take(given, ...found, equals < 0 ? undefined : word.slice(equals + 1));
-    } else {
-      takeShort(spec, word, take);
-    }
-  }
-  return out;
-}
-
-/** `-it`, `-vSRC:DST`, `-v SRC:DST`. */
-function takeShort(spec: CommandSpec, word: string, take: (given: string, name: string, flag: Flag, inline: string | undefined) => void): void {
-  for (let i = 1; i < word.length; i++) {
-    const given = `-${word[i] ?? ''}`;
-    const found = findFlag(spec, given);
-    if (!found) throw new UsageError(`unknown shorthand flag: '${word[i] ?? ''}' in ${word}`, spec.command);
-    if (found[1].takes === undefined) {
-      take(given, ...found, undefined);
-      continue;
-    }
-    const glued = word.slice(i + 1).replace(/^=/, '');
-    take(given, ...found, glued === '' ? undefined : glued);
-    return;
-  }
+  return new Parser(spec, argv).run();
 }
 
 /** Help in Docker's layout. */
 export function helpText(spec: CommandSpec): string {
-  const flags: [string, Flag][] = [...Object.entries(spec.flags), ['help', HELP]];
-  const lines = flags.map(([name, flag]) => {
+  const lines = allFlags(spec).map(([name, flag]) => {
     const short = flag.short ? `-${flag.short}, ` : '    ';
     return [`  ${short}--${name}${flag.takes ? ` ${flag.takes}` : ''}`, flag.help] as const;
   });
