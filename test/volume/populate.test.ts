@@ -91,27 +91,27 @@ t.test('holes stay holes', async (test) => {
 
 t.test('three layers show as their union, in every format of whiteout', privileged, async (test) => {
   const rig = rigFor(test);
-  const bottom = rig.layer('bottom', `mkdir -p d/{merged/low,opaque-x,opaque-f,replaced,gone} d/x
+  const bottom = rig.layer('bottom', `mkdir -p d/{merged/low,opaque-x,opaque-f,replaced,gone,between} d/x; echo low > d/between/low
     for f in d/keep d/char d/wh d/x/attr d/x/stay d/over d/merged/low/a d/opaque-x/b d/opaque-f/c d/replaced/e d/gone/g; do echo bottom > $f; done
     chown 5:5 d/merged; echo back > d/again; touch -d 2000-01-01 d d/* d/*/* d/*/*/*`);
   const middle = rig.layer('middle', `mkdir -p d/{merged/mid,opaque-x,opaque-f,x} && cd d
     mknod char c 0 0; touch .wh.wh .wh.gone; setfattr -n trusted.overlay.opaque -v x x; touch x/attr; setfattr -n trusted.overlay.whiteout -v y x/attr
-    setfattr -n trusted.overlay.opaque -v y opaque-x; touch opaque-f/.wh..wh..opq; echo m > opaque-x/m; echo m > opaque-f/m
+    echo file > between; setfattr -n trusted.overlay.opaque -v y opaque-x; touch opaque-f/.wh..wh..opq; echo m > opaque-x/m; echo m > opaque-f/m
     echo middle > over; echo file > replaced; mknod again c 0 0; touch -d 2010-01-01 over merged . x opaque-x opaque-f merged/mid replaced opaque-x/m opaque-f/m`);
-  const top = rig.layer('top', `mkdir -p d/merged d/gone && cd d; echo top > over; echo new > again; echo t > gone/t; chmod 700 merged; chown 9:9 merged
+  const top = rig.layer('top', `mkdir -p d/merged d/gone d/between && cd d; echo top > over; echo new > again; echo t > gone/t; chmod 700 merged; chown 9:9 merged
     setfattr -n user.kept -v 1 merged; setfattr -n trusted.overlay.origin -v 1 merged; setfattr -n trusted.overlay.impure -v y .
-    touch -d 2020-01-01 over again gone/t gone merged .`);
-  const control = rig.layer('control', `mkdir -p merged/{low,mid} opaque-x opaque-f gone x
+    touch -d 2020-01-01 over again gone/t gone between merged .`);
+  const control = rig.layer('control', `mkdir -p merged/{low,mid} opaque-x opaque-f gone between x
     echo bottom > keep; echo bottom > x/stay; echo top > over; echo bottom > merged/low/a; echo m > opaque-x/m; echo m > opaque-f/m
     echo file > replaced; echo t > gone/t; echo new > again; chmod 700 merged; chown 9:9 merged; setfattr -n user.kept -v 1 merged
     touch -d 2000-01-01 keep x/stay merged/low/a merged/low; touch -d 2010-01-01 replaced opaque-x/m opaque-f/m merged/mid x opaque-x opaque-f
-    touch -d 2020-01-01 over again gone/t gone merged .`);
+    touch -d 2020-01-01 over again gone/t gone between merged .`);
   const volume = rig.volume();
   test.equal(fill(volume, [top, middle, bottom], '/d'), 'filled');
   test.same(dumpTree(volume), dumpTree(control));
   const two = rig.volume('two');
   fill(two, [middle, bottom], '/d');
-  test.same(readdirSync(two).sort(), ['keep', 'merged', 'opaque-f', 'opaque-x', 'over', 'replaced', 'x']);
+  test.same(readdirSync(two).sort(), ['between', 'keep', 'merged', 'opaque-f', 'opaque-x', 'over', 'replaced', 'x']);
 });
 
 t.test('a directory that was renamed in a layer brings its content along', privileged, async (test) => {
