@@ -191,7 +191,7 @@ t.test('a full disk is named, and nothing is left', privileged, async (test) => 
   const volume = rig.volume('small/vol');
   const small = dirname(dirname(volume));
   await mustCommand(['mount', '-t', 'tmpfs', '-o', 'size=1m,mode=755', 'lamina-test', small]);
-  test.teardown(() => mustCommand(['umount', small]));
+  test.teardown(() => mustCommand(['umount', '-l', small]));
   await mustCommand(['mkdir', '-p', volume]);
   const descriptors = openDescriptors();
   test.match(await messageOf(() => fill(volume, [image], '/d')), /^VolumeError: volume vol: cannot copy \/b from the image: no space left on device: free some space/);
