@@ -161,6 +161,8 @@ export function findDirectory(native: NativeMount, stack: LayerStack, dir: Union
     const fd = native.placeFd(parent);
     if (fd < 0) continue;
     const layer = index === UPPER ? undefined : dir.layers[at - 1];
+    // Of the name it has here: a redirect's old name has a whiteout of its own beside it.
+    const hidden = dir.index?.hidden.get(index)?.has(wanted) === true;
     const directory = isDirectoryAt(fd, wanted);
     if (directory === true) {
       const marks = collector.add(parent, wanted, layer);
@@ -173,7 +175,7 @@ export function findDirectory(native: NativeMount, stack: LayerStack, dir: Union
     } else if (directory === false) {
       break;
     }
-    if (dir.index?.hidden.get(index)?.has(wanted)) break;
+    if (hidden) break;
   }
   return collector.found;
 }
