@@ -7,6 +7,7 @@ export const FUSE_KERNEL_MINOR = 45;
 /** The oldest minor with every structure we use: FUSE_INIT_EXT, FUSE_SETXATTR_EXT (Linux 5.17). */
 export const FUSE_OLDEST_MINOR = 36;
 
+// prettier-ignore
 export const Opcode = {
   LOOKUP: 1, FORGET: 2, GETATTR: 3, SETATTR: 4, READLINK: 5, SYMLINK: 6, MKNOD: 8, MKDIR: 9, UNLINK: 10, RMDIR: 11,
   RENAME: 12, LINK: 13, OPEN: 14, READ: 15, WRITE: 16, STATFS: 17, RELEASE: 18, FSYNC: 20, SETXATTR: 21, GETXATTR: 22,

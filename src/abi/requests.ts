@@ -77,7 +77,7 @@ export class RequestReader {
   creationGroup(length: number): number {
     const total = this.#bytes.readUInt16LE(36) * 8;
     const gid = this.#bytes.readUInt32LE(28);
-    for (let at = length - total; total > 0 && at + 8 <= length; ) {
+    for (let at = length - total; total > 0 && at + 8 <= length;) {
       const size = this.#bytes.readUInt32LE(at);
       const type = this.#bytes.readUInt32LE(at + 4);
       if (size < 8 || at + size > length) break;
@@ -102,7 +102,13 @@ export function readCreation(reader: RequestReader, opcode: number, length: numb
     }
     case Opcode.CREATE:
     case Opcode.TMPFILE:
-      return { ...none, flags: reader.u32(0), mode: (reader.u32(4) & 0o7777) | S_IFREG, umask: reader.u32(8), name: reader.name(16, length) };
+      return {
+        ...none,
+        flags: reader.u32(0),
+        mode: (reader.u32(4) & 0o7777) | S_IFREG,
+        umask: reader.u32(8),
+        name: reader.name(16, length),
+      };
     default:
       return undefined;
   }
