@@ -4,12 +4,13 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { familiarName, resolveImage } from '../image/index.js';
 import { dataRoot, withStore } from '../store/index.js';
-import type { MountRequest, RouteRequest } from '../transport/check.js';
+import { planMount, type MountRequest } from '../transport/check.js';
 import { splitLowers } from '../transport/overlay-options.js';
 import type { Bypass } from '../transport/plan.js';
 import { runDirectory } from '../transport/registry.js';
 import { type Arguments, type CommandSpec, UsageError, helpText, parseArguments } from './arguments.js';
 import { serve } from './serve.js';
+import type { OpenedRoutes } from './volumes.js';
 
 const MOUNT: CommandSpec = {
   command: 'lamina mount',
@@ -57,12 +58,14 @@ function scratch(): { upper: string; work: string; remove: () => void } {
   return { upper: join(base, 'upper'), work: join(base, 'work'), remove: () => rmSync(base, { recursive: true, force: true }) };
 }
 
-async function findRoutes(args: Arguments, lowers: readonly string[]): Promise<RouteRequest[]> {
+/** Volumes are made and filled only for a mount that is otherwise in order. */
+async function findRoutes(args: Arguments, request: MountRequest): Promise<OpenedRoutes> {
   const volumes = args.all('volume');
   const mounts = args.all('mount');
-  if (volumes.length + mounts.length === 0) return [];
+  if (volumes.length + mounts.length === 0) return { routes: [], undo: () => Promise.resolve() };
+  planMount(request);
   const { openRoutes } = await import('./volumes.js');
-  return openRoutes(volumes, mounts, lowers);
+  return openRoutes(volumes, mounts, request.upper === undefined ? request.lowers : [request.upper, ...request.lowers]);
 }
 
 function checkBypass(args: Arguments): Bypass {
@@ -79,16 +82,17 @@ export async function mount(argv: readonly string[]): Promise<number | undefined
   }
   const bypass = checkBypass(args);
   const { lowers, image, target } = await findLayers(args);
-  const routes = await findRoutes(args, lowers);
   const request: MountRequest = {
-    target, lowers, routes, bypass, upper: args.value('upper'), work: args.value('work'),
+    target, lowers, bypass, upper: args.value('upper'), work: args.value('work'),
     readOnly: args.has('read-only'), volatile: args.has('volatile'),
   };
-  const made = routes.length > 0 && request.upper === undefined && request.work === undefined ? scratch() : undefined;
+  const { routes, undo } = await findRoutes(args, request);
+  const made = routes.length > 0 && request.upper === undefined ? scratch() : undefined;
   if (made) Object.assign(request, { upper: made.upper, work: made.work, readOnly: true });
-  await serve(request, {
+  await serve({ ...request, routes }, {
     foreground: args.has('foreground'),
     image,
+    failed: undo,
     ended: made?.remove,
     announce: (mounted) => {
       if (args.has('json')) process.stdout.write(`${JSON.stringify({ ...mounted.plan, image, pid: process.pid })}\n`);

@@ -14,7 +14,9 @@ export interface ServeOptions {
   image?: string;
   /** After the mount is usable and before the terminal is left. */
   announce?: (mount: ServedMount) => void;
-  /** After the mount has ended. */
+  /** When it could not be mounted, to take back what was made for it. */
+  failed?: () => Promise<void>;
+  /** After the mount has ended, or failed. */
   ended?: () => void;
 }
 
@@ -75,6 +77,8 @@ export async function serve(request: MountRequest, options: ServeOptions): Promi
     removeRecord(path);
     options.ended?.();
   } catch (error) {
+    options.ended?.();
+    await options.failed?.().catch((cause: Error) => logTo(cause.message));
     fail((error as Error).message, 1);
   }
   process.exit(signalled && options.foreground ? 1 : 0);

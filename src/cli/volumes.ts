@@ -21,30 +21,61 @@ function recordsOf(store: Store): VolumeRecords {
   };
 }
 
-async function openRoute(root: string, store: Store, spec: VolumeSpec, lowers: readonly string[]): Promise<RouteRequest> {
-  const { destination, readOnly } = spec;
-  if (spec.kind === 'bind') return { source: openSource(spec.source ?? '', spec.create), destination, readOnly };
-  const volume = await openVolume(root, recordsOf(store), spec.source);
-  if (!spec.nocopy) {
-    const scheme = process.geteuid?.() === 0 ? 'trusted' : 'user';
-    populate(volume.path, [...lowers], destination, scheme);
+/** Routes ready to be mounted, and the way back when the mount then fails. */
+export interface OpenedRoutes {
+  routes: RouteRequest[];
+  /** Removes the anonymous volumes that were made. */
+  undo: () => Promise<void>;
+}
+
+class RouteOpener {
+  readonly routes: RouteRequest[] = [];
+  readonly #anonymous: string[] = [];
+
+  constructor(
+    private readonly root: string,
+    /** What the union will show, topmost first. */
+    private readonly layers: readonly string[],
+  ) {}
+
+  async open(store: Store | undefined, spec: VolumeSpec): Promise<void> {
+    this.routes.push({ source: await this.#source(store, spec), destination: spec.destination, readOnly: spec.readOnly });
   }
-  return { source: volume.path, destination, readOnly };
+
+  async #source(store: Store | undefined, spec: VolumeSpec): Promise<string> {
+    if (spec.kind === 'bind' || !store) return openSource(spec.source ?? '', spec.create);
+    const volume = await openVolume(this.root, recordsOf(store), spec.source);
+    if (spec.kind === 'anonymous') this.#anonymous.push(volume.name);
+    if (!spec.nocopy) populate(volume.path, this.layers, spec.destination, process.geteuid?.() === 0 ? 'trusted' : 'user');
+    return volume.path;
+  }
+
+  async undo(): Promise<void> {
+    if (this.#anonymous.length === 0) return;
+    await withStore(this.root, async (store) => {
+      for (const name of this.#anonymous) await removeVolume(this.root, recordsOf(store), name);
+    });
+  }
 }
 
 /** Routes for `-v` and `--mount` arguments over the given layers. Errors: VolumeSpecError, with Docker's words. */
-export async function openRoutes(volumes: readonly string[], mounts: readonly string[], lowers: readonly string[]): Promise<RouteRequest[]> {
+export async function openRoutes(volumes: readonly string[], mounts: readonly string[], layers: readonly string[]): Promise<OpenedRoutes> {
   const cwd = process.cwd();
   const specs = combineVolumes([...volumes.map((text) => parseVolume(text, cwd)), ...mounts.map((text) => parseMount(text, cwd))]);
   const root = dataRoot();
-  const routes: RouteRequest[] = [];
+  const opener = new RouteOpener(root, layers);
   const open = async (store: Store | undefined): Promise<void> => {
-    for (const spec of specs) routes.push(await openRoute(root, store as Store, spec, lowers));
+    for (const spec of specs) await opener.open(store, spec);
   };
-  // The database is opened only when a volume of ours is asked for.
-  if (specs.every((spec) => spec.kind === 'bind')) await open(undefined);
-  else await withStore(root, open);
-  return routes;
+  try {
+    // The database is opened only when a volume of ours is asked for.
+    if (specs.every((spec) => spec.kind === 'bind')) await open(undefined);
+    else await withStore(root, open);
+  } catch (error) {
+    await opener.undo();
+    throw error;
+  }
+  return { routes: opener.routes, undo: () => opener.undo() };
 }
 
 const LS: CommandSpec = {

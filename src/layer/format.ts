@@ -116,9 +116,18 @@ export function setRedirect(dirfd: number, name: string, scheme: XattrScheme, pa
   return sys.setxattr(dirfd, name, overlayXattr(scheme, 'redirect'), Buffer.from(path, 'latin1'), 0);
 }
 
-/** Whether an attribute is the overlay's own, not to be copied up as it is. */
+const OWNED_PREFIXES = ['trusted.overlay.', 'user.overlay.', 'user.fuseoverlayfs.'] as const;
+
+/** Whether an attribute is the overlay's own, not to be copied up; a user's, escaped as `trusted.overlay.overlay.x`, is not. */
 export function isOverlayXattr(name: string): boolean {
-  return name.startsWith('trusted.overlay.') || name.startsWith('user.overlay.') || name.startsWith('user.fuseoverlayfs.');
+  return OWNED_PREFIXES.some((prefix) => name.startsWith(prefix) && !name.startsWith('overlay.', prefix.length));
+}
+
+/** The name under which a user knows a stored attribute: escaped ones unescaped, undefined for the overlay's own. */
+export function shownXattr(stored: string): string | undefined {
+  const prefix = OWNED_PREFIXES.find((each) => stored.startsWith(each));
+  if (prefix === undefined) return stored;
+  return isOverlayXattr(stored) ? undefined : prefix + stored.slice(prefix.length + 'overlay.'.length);
 }
 
 /** -errno values that mean "no such object here" when a layer is asked for a path. */

@@ -2,7 +2,7 @@
 // the union does (layer/format.ts decides what is one). Populate reads the image through it.
 
 import { errnoText } from '../abi/errno.js';
-import { isOverlayXattr, readLayerDirectory, readMarks, type XattrScheme } from '../layer/format.js';
+import { readLayerDirectory, readMarks, shownXattr, type XattrScheme } from '../layer/format.js';
 import { sys } from '../native/load.js';
 import { AT_FDCWD, DirentType, Mode, Open, STAT_WORDS, Stat } from '../native/syscalls.js';
 import { resolveDestination, type ScopedTree, type Step } from './destination.js';
@@ -130,9 +130,7 @@ class MergedListing implements OpenedDirectory {
 
   /** The overlay's own attributes do not show; what a user called so is escaped (overlayfs.rst, "Nesting"). */
   shownXattr(stored: string): string | undefined {
-    if (!isOverlayXattr(stored)) return stored;
-    const [space = '', own = '', escape = '', ...rest] = stored.split('.');
-    return escape === 'overlay' && rest.length > 0 ? [space, own, ...rest].join('.') : undefined;
+    return shownXattr(stored);
   }
 
   close(): void {
