@@ -1,6 +1,6 @@
 // INIT: what the kernel offers and what we answer.
 
-import { FUSE_KERNEL_MINOR, FUSE_KERNEL_VERSION } from './protocol.js';
+import { FUSE_KERNEL_MINOR, FUSE_KERNEL_VERSION, InitFlag } from './protocol.js';
 
 export interface InitIn {
   major: number;
@@ -25,17 +25,14 @@ export interface InitOut {
 
 export const INIT_OUT = 64;
 
-/** Decodes fuse_init_in; `body` may be the 16-byte form of kernels before 7.36. */
+/** Decodes fuse_init_in; `body` may be the 16-byte form of kernels before 7.36. What is cut off reads as 0. */
 export function readInit(body: Uint8Array): InitIn {
   const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
-  const low = BigInt(view.getUint32(12, true));
-  const high = body.byteLength >= 20 ? BigInt(view.getUint32(16, true)) : 0n;
-  return {
-    major: view.getUint32(0, true),
-    minor: view.getUint32(4, true),
-    maxReadahead: view.getUint32(8, true),
-    flags: low | (high << 32n),
-  };
+  const word = (at: number): number => (at + 4 <= body.byteLength ? view.getUint32(at, true) : 0);
+  const low = BigInt(word(12));
+  // Without INIT_EXT the words after the first flags have no meaning (Linux: process_init_reply does the same).
+  const high = low & InitFlag.INIT_EXT ? BigInt(word(16)) : 0n;
+  return { major: word(0), minor: word(4), maxReadahead: word(8), flags: low | (high << 32n) };
 }
 
 /** Encodes fuse_init_out at the start of `out`; returns its length. */

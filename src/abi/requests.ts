@@ -1,5 +1,5 @@
 // Codecs of the requests that TypeScript answers: namespace ops of union directories. A request is read in place, from
-// the buffer the loop read it into; names are bytes as latin1 strings. A malformed request decodes to undefined.
+// the buffer the loop read it into; names are bytes as latin1 strings. A name that is cut off decodes to ''.
 
 import { IN_HEADER, Opcode } from './protocol.js';
 
@@ -77,7 +77,7 @@ export class RequestReader {
   creationGroup(length: number): number {
     const total = this.#bytes.readUInt16LE(36) * 8;
     const gid = this.#bytes.readUInt32LE(28);
-    for (let at = length - total; total > 0 && at + 8 <= length;) {
+    for (let at = length - total; total > 0 && at >= IN_HEADER && at + 8 <= length;) {
       const size = this.#bytes.readUInt32LE(at);
       const type = this.#bytes.readUInt32LE(at + 4);
       if (size < 8 || at + size > length) break;
