@@ -147,9 +147,7 @@ export class Bench {
         this.progress(`${host} host, round ${round + 1} of ${count}`);
         for (const subject of subjects) {
           if (this.failed.has(nameOf(subject))) continue;
-          await sample(subject, round).catch((cause: unknown) =>
-            this.fail(nameOf(subject), `${host} round ${round + 1}`, cause),
-          );
+          await sample(subject, round).catch((cause: unknown) => this.fail(nameOf(subject), `${host} round ${round + 1}`, cause));
         }
       }
       await calm?.();

@@ -31,18 +31,14 @@ export async function makeBusy(undo: Undo): Promise<Action> {
   const loops = outsideAutogroups(() => cpus().map((_, cpu) => start([program, 'spin', String(cpu)])));
   const stop = undo.push(async () => {
     for (const loop of loops) killGroup(loop);
-    await until('idle-priority loops end', () =>
-      loops.every((loop) => loop.exitCode !== null || loop.signalCode !== null),
-    );
+    await until('idle-priority loops end', () => loops.every((loop) => loop.exitCode !== null || loop.signalCode !== null));
   });
   await Promise.all(
     loops.map(
       (loop) =>
         new Promise<void>((resolve, reject) => {
           loop.stdout?.once('data', () => resolve());
-          loop.once('exit', () =>
-            reject(new Error('an idle-priority loop ended early: SCHED_IDLE or pinning refused')),
-          );
+          loop.once('exit', () => reject(new Error('an idle-priority loop ended early: SCHED_IDLE or pinning refused')));
         }),
     ),
   );
@@ -103,18 +99,7 @@ export async function describeMachine(scratch: string): Promise<Machine> {
   return {
     commit: await tryRun(['git', '-C', root, 'rev-parse', 'HEAD']),
     dirty:
-      (await tryRun([
-        'git',
-        '-C',
-        root,
-        'status',
-        '--porcelain',
-        '--',
-        'native',
-        'src',
-        'bench/*.ts',
-        'bench/load.cc',
-      ])) !== '',
+      (await tryRun(['git', '-C', root, 'status', '--porcelain', '--', 'native', 'src', 'bench/*.ts', 'bench/load.cc'])) !== '',
     date: new Date().toISOString(),
     kernel: release(),
     node: process.version,

@@ -75,8 +75,7 @@ function judge(limit: Limit, figure: Figure): Verdict | undefined {
   const { value, subject } = measured(limit, figure);
   if (value === undefined) return undefined;
   const ok = value <= (limit.atMost ?? Infinity) && value >= (limit.atLeast ?? -Infinity);
-  const bound =
-    limit.atMost === undefined ? `at least ${digits(limit.atLeast ?? NaN)}` : `at most ${digits(limit.atMost)}`;
+  const bound = limit.atMost === undefined ? `at least ${digits(limit.atLeast ?? NaN)}` : `at most ${digits(limit.atMost)}`;
   return {
     limit,
     host: figure.host,

@@ -96,7 +96,8 @@ void miss(const Args &a) {
   struct stat st;
   uint64_t first = 0, i = 0, began = now(), start = began, spent = 0;
   for (; i < names.size() && (first == 0 || spent < limit); i++) {
-    if (fstatat(dir, names[i].c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT) fail("expected ENOENT: " + names[i]);
+    if (fstatat(dir, names[i].c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT)
+      fail("expected ENOENT: " + names[i]);
     uint64_t t = now();
     spent = t - start;
     if (first == 0 && t - began > limit / 2) first = i + 1, start = t, spent = 0;
@@ -260,7 +261,8 @@ pid_t spawn(const Args &command) {
 }
 
 void expectExit0(int status, const Args &command) {
-  if (!WIFEXITED(status) || WEXITSTATUS(status)) fail(command.at(0) + " failed, wait status " + std::to_string(status), ECHILD);
+  if (!WIFEXITED(status) || WEXITSTATUS(status))
+    fail(command.at(0) + " failed, wait status " + std::to_string(status), ECHILD);
 }
 
 void run(const Args &command) {  // CMD...: from start to exit 0
@@ -272,7 +274,8 @@ void run(const Args &command) {  // CMD...: from start to exit 0
   report("run", 1, spent);
 }
 
-// FILE CMD...: from start of a mount command to the first stat of FILE that succeeds ("ns") and to its exit ("exit_ns").
+// FILE CMD...: from start of a mount command to the first stat of FILE that succeeds ("ns") and to its exit
+// ("exit_ns").
 void mountTime(const Args &a) {
   Args command(a.begin() + 1, a.end());
   struct stat st;
@@ -290,7 +293,8 @@ void mountTime(const Args &a) {
     timespec pause{0, 200'000};
     if (!seen || !exited) nanosleep(&pause, nullptr);
   }
-  printf("{\"op\":\"mounttime\",\"n\":1,\"ns\":%llu,\"exit_ns\":%llu}\n", (unsigned long long)seen, (unsigned long long)exited);
+  printf("{\"op\":\"mounttime\",\"n\":1,\"ns\":%llu,\"exit_ns\":%llu}\n", (unsigned long long)seen,
+         (unsigned long long)exited);
 }
 
 void spin(const Args &a) {  // CPU: keeps one core busy at idle priority until killed; dies with its parent
@@ -303,7 +307,8 @@ void spin(const Args &a) {  // CPU: keeps one core busy at idle priority until k
   if (sched_setaffinity(0, sizeof cpus, &cpus)) fail("pin to cpu " + a.at(0));
   puts("{\"op\":\"spin\",\"n\":0,\"ns\":0}");
   fflush(stdout);
-  for (volatile uint64_t i = 0;; i = i + 1) {}
+  for (volatile uint64_t i = 0;; i = i + 1) {
+  }
 }
 
 struct Command {

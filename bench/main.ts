@@ -70,9 +70,7 @@ main().then(
     process.exitCode = code;
   },
   (cause: unknown) => {
-    process.stderr.write(
-      `bench: ${wasInterrupted() ? 'interrupted' : cause instanceof Error ? cause.message : String(cause)}\n`,
-    );
+    process.stderr.write(`bench: ${wasInterrupted() ? 'interrupted' : cause instanceof Error ? cause.message : String(cause)}\n`);
     process.exitCode = wasInterrupted() ? 130 : 2;
   },
 );

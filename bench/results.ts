@@ -25,13 +25,8 @@ export function writeResults(bench: Bench, workload: Workload, machine: Machine)
   mkdirSync(out, { recursive: true });
   const path = join(out, `${workload.name}.json`);
   const portable = (text: string): string => text.replaceAll(bench.scratch, '$SCRATCH').replaceAll(`${root}/`, '');
-  const commands = Object.fromEntries(
-    [...bench.commands].map(([name, command]) => [name, portable(command.join(' '))]),
-  );
-  const [failed, idle] = [
-    Object.fromEntries([...bench.failed].map(([name, reason]) => [name, portable(reason)])),
-    bench.idle,
-  ];
+  const commands = Object.fromEntries([...bench.commands].map(([name, command]) => [name, portable(command.join(' '))]));
+  const [failed, idle] = [Object.fromEntries([...bench.failed].map(([name, reason]) => [name, portable(reason)])), bench.idle];
   const skipped = Object.fromEntries([...bench.skipped].map(([name, reason]) => [name, portable(reason)]));
   const result = {
     workload: workload.name,

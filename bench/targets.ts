@@ -77,9 +77,7 @@ export const targets: readonly Target[] = [
 ];
 
 function found(name: string): boolean {
-  const candidates = name.includes('/')
-    ? [name]
-    : (process.env['PATH'] ?? '').split(delimiter).map((dir) => join(dir, name));
+  const candidates = name.includes('/') ? [name] : (process.env['PATH'] ?? '').split(delimiter).map((dir) => join(dir, name));
   return candidates.some((path) => {
     try {
       accessSync(path, constants.X_OK);
@@ -139,8 +137,7 @@ export async function mount(undo: Undo, target: Target, stack: Stack, at: string
   if (command.length === 0) return { target, path: at, command, server: undefined, unmount: () => Promise.resolve() };
   const unmount = undo.push(() => takeDown(at, serverPid(at)));
   await run(command, { limit: 60_000, log: logOf(at) });
-  if (minorOf(at) === undefined)
-    throw new Error(`${target.name}: its mount command succeeded, yet nothing is mounted at ${at}`);
+  if (minorOf(at) === undefined) throw new Error(`${target.name}: its mount command succeeded, yet nothing is mounted at ${at}`);
   return { target, path: at, command, server: serverPid(at), unmount };
 }
 

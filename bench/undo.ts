@@ -19,9 +19,7 @@ export class Undo {
     const failures: Error[] = [];
     for (const action of [...this.#actions].reverse()) {
       this.#actions.delete(action);
-      await action().catch((cause: unknown) =>
-        failures.push(cause instanceof Error ? cause : new Error(String(cause))),
-      );
+      await action().catch((cause: unknown) => failures.push(cause instanceof Error ? cause : new Error(String(cause))));
     }
     return failures;
   }

@@ -32,47 +32,81 @@ int forget(Request& request) {
 
 int bypass(Request& request) {
   switch (request.in.opcode) {
-    case kLookup: return opLookup(request);
-    case kForget: return forget(request);
-    case kBatchForget: return batchForget(request);
-    case kGetattr: return opGetattr(request);
-    case kSetattr: return opSetattr(request);
-    case kStatx: return opStatx(request);
-    case kReadlink: return opReadlink(request);
+    case kLookup:
+      return opLookup(request);
+    case kForget:
+      return forget(request);
+    case kBatchForget:
+      return batchForget(request);
+    case kGetattr:
+      return opGetattr(request);
+    case kSetattr:
+      return opSetattr(request);
+    case kStatx:
+      return opStatx(request);
+    case kReadlink:
+      return opReadlink(request);
     case kSymlink:
     case kMknod:
-    case kMkdir: return opMake(request);
+    case kMkdir:
+      return opMake(request);
     case kUnlink:
-    case kRmdir: return opRemove(request);
+    case kRmdir:
+      return opRemove(request);
     case kRename:
-    case kRename2: return opRename(request);
-    case kLink: return opLink(request);
-    case kOpen: return opOpen(request);
-    case kCreate: return opCreate(request);
-    case kTmpfile: return opTmpfile(request);
-    case kRead: return opRead(request);
-    case kWrite: return opWrite(request);
-    case kRelease: return opRelease(request);
-    case kFsync: return opFsync(request, false);
-    case kFsyncdir: return opFsync(request, true);
-    case kStatfs: return opStatfs(request);
-    case kSetxattr: return opSetxattr(request);
-    case kGetxattr: return opGetxattr(request);
-    case kListxattr: return opListxattr(request);
-    case kRemovexattr: return opRemovexattr(request);
-    case kOpendir: return opOpendir(request);
-    case kReaddir: return opReaddir(request, false);
-    case kReaddirplus: return opReaddir(request, true);
-    case kLseek: return opLseek(request);
-    case kFallocate: return opFallocate(request);
+    case kRename2:
+      return opRename(request);
+    case kLink:
+      return opLink(request);
+    case kOpen:
+      return opOpen(request);
+    case kCreate:
+      return opCreate(request);
+    case kTmpfile:
+      return opTmpfile(request);
+    case kRead:
+      return opRead(request);
+    case kWrite:
+      return opWrite(request);
+    case kRelease:
+      return opRelease(request);
+    case kFsync:
+      return opFsync(request, false);
+    case kFsyncdir:
+      return opFsync(request, true);
+    case kStatfs:
+      return opStatfs(request);
+    case kSetxattr:
+      return opSetxattr(request);
+    case kGetxattr:
+      return opGetxattr(request);
+    case kListxattr:
+      return opListxattr(request);
+    case kRemovexattr:
+      return opRemovexattr(request);
+    case kOpendir:
+      return opOpendir(request);
+    case kReaddir:
+      return opReaddir(request, false);
+    case kReaddirplus:
+      return opReaddir(request, true);
+    case kLseek:
+      return opLseek(request);
+    case kFallocate:
+      return opFallocate(request);
     case kCopyFileRange:
-    case kCopyFileRange64: return opCopyFileRange(request);
-    case kIoctl: return opIoctl(request);
+    case kCopyFileRange64:
+      return opCopyFileRange(request);
+    case kIoctl:
+      return opIoctl(request);
     case kReleasedir:
     case kFlush:
-    case kDestroy: return 0;
-    case kInit: return kDecide;
-    default: return -ENOSYS;  // INTERRUPT among them: the kernel then stops sending it
+    case kDestroy:
+      return 0;
+    case kInit:
+      return kDecide;
+    default:
+      return -ENOSYS;  // INTERRUPT among them: the kernel then stops sending it
   }
 }
 

@@ -217,7 +217,8 @@ namespace {
 bool changesFile(uint32_t command) { return command == FS_IOC_SETFLAGS || command == FS_IOC_FSSETXATTR; }
 
 bool knownCommand(uint32_t command) {
-  return command == FS_IOC_GETFLAGS || command == FS_IOC_GETVERSION || command == FS_IOC_FSGETXATTR || changesFile(command);
+  return command == FS_IOC_GETFLAGS || command == FS_IOC_GETVERSION || command == FS_IOC_FSGETXATTR ||
+         changesFile(command);
 }
 
 }  // namespace

@@ -50,7 +50,6 @@ int enterAndReply(Request& request, const Directory& dir, std::string_view name)
   return replyEntry(request, request.mount.enter(dir.node, dir.node->place, name, st, 0, 0), st);
 }
 
-
 }  // namespace
 
 // FUSE_CREATE_SUPP_GROUP: after the fixed part and names, 8-aligned extensions; the groups record holds one gid in
@@ -315,8 +314,8 @@ int renameInPlace(Request& request, const Directory& from, const Directory& to, 
   Mount& mount = request.mount;
   Node* moved = nodeAt(mount, from.fd, args.oldName);
   bool exchange = args.flags & RENAME_EXCHANGE;
-  Node* target = exchange ? nodeAt(mount, to.fd, args.newName)
-                          : mount.keepBeforeUnlink(to.fd, to.node->place, args.newName);
+  Node* target =
+      exchange ? nodeAt(mount, to.fd, args.newName) : mount.keepBeforeUnlink(to.fd, to.node->place, args.newName);
   if (syscall(SYS_renameat2, from.fd, args.oldName.c_str(), to.fd, args.newName.c_str(), args.flags) < 0) {
     // A target directory that holds only whiteouts is empty to its users.
     return errno == ENOTEMPTY && !to.node->has(kNodeRoute) ? kDecide : -errno;
@@ -393,7 +392,8 @@ int opReadlink(Request& request) {
   if (!node) return -ESTALE;
   Location at = locate(request.mount.places, node->place);
   if (at.fd < 0) return at.fd;
-  ssize_t n = readlinkat(at.fd, at.name, reinterpret_cast<char*>(request.out), std::min<size_t>(PATH_MAX, request.capacity));
+  ssize_t n =
+      readlinkat(at.fd, at.name, reinterpret_cast<char*>(request.out), std::min<size_t>(PATH_MAX, request.capacity));
   return n < 0 ? -errno : static_cast<int>(n);
 }
 

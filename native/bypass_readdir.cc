@@ -41,7 +41,8 @@ bool isHidden(const Node* directory, int dirfd, const RawDirent* entry) {
   return entry->type == DT_CHR && statAt(dirfd, entry->name, &st) == 0 && isWhiteout(st);
 }
 
-/** Fills the entry part of a READDIRPLUS record, or leaves it zero: the kernel then looks the name up when it needs to. */
+/** Fills the entry part of a READDIRPLUS record, or leaves it zero: the kernel then looks the name up when it needs to.
+ */
 void fillPlus(Request& request, Node* directory, int dirfd, const RawDirent* entry, EntryOut* out) {
   if (isDots(entry->name) || request.mount.mountpointAt(directory, entry->name)) return;
   struct statx st;

@@ -75,7 +75,8 @@ int opListxattr(Request& request) {
   int last = targetPath(request.mount, node, &path);
   if (last < 0) return last;
   std::string list(XATTR_LIST_MAX, '\0');
-  ssize_t n = last ? llistxattr(path.c_str(), list.data(), list.size()) : listxattr(path.c_str(), list.data(), list.size());
+  ssize_t n =
+      last ? llistxattr(path.c_str(), list.data(), list.size()) : listxattr(path.c_str(), list.data(), list.size());
   if (n < 0) return -errno;
   std::string shown;
   for (const char* at = list.data(); at < list.data() + n; at += strlen(at) + 1) {

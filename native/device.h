@@ -1,4 +1,5 @@
-// The fds around a mount that are not files: passing /dev/fuse over a socket, the wake-up eventfd, leaving the terminal. JS thread.
+// The fds around a mount that are not files: passing /dev/fuse over a socket, the wake-up eventfd, leaving the
+// terminal. JS thread.
 #pragma once
 
 #include <napi.h>

@@ -1,5 +1,6 @@
 // Open streams over directories, kept between READDIR requests. Requests carry no handle (OPENDIR is answered ENOSYS),
-// so a stream is found by nodeid and continues only if it stands at the offset asked for; else it seeks. Loop thread only.
+// so a stream is found by nodeid and continues only if it stands at the offset asked for; else it seeks. Loop thread
+// only.
 #pragma once
 
 #include <stdint.h>

@@ -1,4 +1,5 @@
-// Packs directory entries into a READDIR or READDIRPLUS reply. Used by bypass ops and, through mount_object, by the union.
+// Packs directory entries into a READDIR or READDIRPLUS reply. Used by bypass ops and, through mount_object, by the
+// union.
 #pragma once
 
 #include <stdint.h>

@@ -210,7 +210,8 @@ struct ExtHeader {
 static_assert(sizeof(InHeader) == 40 && sizeof(OutHeader) == 16 && sizeof(Attr) == 88);
 static_assert(sizeof(EntryOut) == 128 && sizeof(AttrOut) == 104 && sizeof(SetattrIn) == 88);
 static_assert(sizeof(ReadIn) == 40 && sizeof(WriteIn) == 40 && sizeof(StatfsOut) == 80 && sizeof(OpenOut) == 16);
-static_assert(sizeof(CopyFileRangeIn) == 56 && sizeof(IoctlIn) == 32 && sizeof(FuseStatx) == 256 && sizeof(StatxOut) == 288);
+static_assert(sizeof(CopyFileRangeIn) == 56 && sizeof(IoctlIn) == 32 && sizeof(FuseStatx) == 256 &&
+              sizeof(StatxOut) == 288);
 
 // setattr valid bits
 constexpr uint32_t kFattrMode = 1, kFattrUid = 2, kFattrGid = 4, kFattrSize = 8, kFattrAtime = 16, kFattrMtime = 32,

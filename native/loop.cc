@@ -114,8 +114,12 @@ Loop::Step Loop::serveOne(Decisions& decisions, const Served& served) {
   wait_.arrived(nowNanoseconds(), in.pid);
   if (in.opcode < kOpcodeCount) mount.counters.requests[in.opcode]++;
   mount.entered.clear();
-  Request request{mount, in, request_ + sizeof in, static_cast<size_t>(n) - sizeof in,
-                  reply_ + sizeof(OutHeader), replySize_ - sizeof(OutHeader)};
+  Request request{mount,
+                  in,
+                  request_ + sizeof in,
+                  static_cast<size_t>(n) - sizeof in,
+                  reply_ + sizeof(OutHeader),
+                  replySize_ - sizeof(OutHeader)};
   int result = answer(decisions, served, request);
   if (result != kNoReply) send(mount, in, result);
   if (mount.nodes.hasDropped() || mount.registered.size() >= 64) decisions.tidy(served.index);

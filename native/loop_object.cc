@@ -16,7 +16,8 @@ LoopObject::LoopObject(Info info) : Napi::ObjectWrap<LoopObject>(info) {
   tidy_ = Napi::Persistent(handler.Get("tidy").As<Napi::Function>());
   ended_ = Napi::Persistent(handler.Get("ended").As<Napi::Function>());
   auto request = request_.Value(), reply = reply_.Value();
-  loop_ = std::make_unique<Loop>(handler.Get("wakeFd").ToNumber().Int32Value(), request.Data(), request.ByteLength(), reply.Data(), reply.ByteLength());
+  loop_ = std::make_unique<Loop>(handler.Get("wakeFd").ToNumber().Int32Value(), request.Data(), request.ByteLength(),
+                                 reply.Data(), reply.ByteLength());
 }
 
 Napi::Value LoopObject::add(Info info) {
@@ -69,11 +70,12 @@ void LoopObject::ended(int mount) {
 }
 
 Napi::Function LoopObject::define(Napi::Env env) {
-  return DefineClass(env, "Loop", {
-    InstanceMethod<&LoopObject::add>("add"),
-    InstanceMethod<&LoopObject::remove>("remove"),
-    InstanceMethod<&LoopObject::run>("run"),
-  });
+  return DefineClass(env, "Loop",
+                     {
+                         InstanceMethod<&LoopObject::add>("add"),
+                         InstanceMethod<&LoopObject::remove>("remove"),
+                         InstanceMethod<&LoopObject::run>("run"),
+                     });
 }
 
 }  // namespace lamina

@@ -2,8 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/xattr.h>
 
@@ -129,8 +129,9 @@ Node* Mount::enter(Node* parent, Place* dir, std::string_view name, const struct
     node->stamp = stamp;
     bool upper = node->has(kNodeWritable) && !node->has(kNodeRoute);
     if (upper && !directory && st.stx_nlink > 1) node->nlinkDelta = readNlinkDelta(places.fd(dir), name);
-  } else if (node->place->detached || (node->place->parent && (node->place->parent != dir || node->place->name != name) &&
-                                       (directory || st.stx_nlink == 1))) {
+  } else if (node->place->detached ||
+             (node->place->parent && (node->place->parent != dir || node->place->name != name) &&
+              (directory || st.stx_nlink == 1))) {
     places.move(node->place, dir, name);
     nodes.setParent(node, parent);
     node->flags &= ~kNodeRemoved;

@@ -11,8 +11,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "fuse_abi.h"
 #include "dir_stream.h"
+#include "fuse_abi.h"
 #include "node.h"
 #include "place.h"
 #include "unique_fd.h"
@@ -26,12 +26,12 @@ struct Root {
 };
 
 struct MountOptions {
-  bool passthrough = false;   // agreed at INIT; turned off when the kernel refuses the first id with EPERM
-  bool userXattr = false;     // overlay attributes live under user.overlay. instead of trusted.overlay.
-  bool linkIndex = false;     // some lower hard links are copied up: their other names are TypeScript's to find
-  bool cacheDirs = true;      // ENOSYS to OPENDIR: the kernel caches directories (no route may be among them)
+  bool passthrough = false;  // agreed at INIT; turned off when the kernel refuses the first id with EPERM
+  bool userXattr = false;    // overlay attributes live under user.overlay. instead of trusted.overlay.
+  bool linkIndex = false;    // some lower hard links are copied up: their other names are TypeScript's to find
+  bool cacheDirs = true;     // ENOSYS to OPENDIR: the kernel caches directories (no route may be among them)
   uint32_t maxWrite = 1 << 20;
-  double attrTimeout = 1e9;   // seconds, for the union; routes use 0
+  double attrTimeout = 1e9;  // seconds, for the union; routes use 0
   double entryTimeout = 1e9;
 };
 
@@ -86,7 +86,8 @@ class Mount {
    */
   Node* enter(Node* parent, Place* dir, std::string_view name, const struct statx& st, uint32_t flags, uint64_t ino);
 
-  /** The node of an object that has no name yet (O_TMPFILE), counting one lookup; null with *error set. `fd` stays the caller's. */
+  /** The node of an object that has no name yet (O_TMPFILE), counting one lookup; null with *error set. `fd` stays the
+   * caller's. */
   Node* enterUnnamed(Node* parent, int fd, int* error);
 
   /** Before a name goes: if the object has a node, its fd is opened and kept. Returns that node or null. */

@@ -11,7 +11,9 @@ namespace lamina {
 using Args = const Napi::CallbackInfo&;
 
 inline int32_t intArg(Args info, size_t i) { return info[i].IsNumber() ? info[i].As<Napi::Number>().Int32Value() : 0; }
-inline uint32_t uintArg(Args info, size_t i) { return info[i].IsNumber() ? info[i].As<Napi::Number>().Uint32Value() : 0; }
+inline uint32_t uintArg(Args info, size_t i) {
+  return info[i].IsNumber() ? info[i].As<Napi::Number>().Uint32Value() : 0;
+}
 
 /** A count or nodeid that fits a double exactly. */
 inline uint64_t idArg(Args info, size_t i) {

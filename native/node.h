@@ -14,18 +14,18 @@
 namespace lamina {
 
 enum NodeFlag : uint32_t {
-  kNodeUnion = 1 << 0,       // a directory whose namespace TypeScript decides
-  kNodeMerged = 1 << 1,      // a union directory with more than one layer: st_nlink is 1 (Linux: ovl_getattr)
-  kNodeWritable = 1 << 2,    // backed by upper or by a route: writes need no copy-up
-  kNodeRoute = 1 << 3,       // below a mountpoint: others change the backing files too
-  kNodeReadOnly = 1 << 4,    // every write op answers EROFS
-  kNodeMountParent = 1 << 5, // holds at least one mountpoint
-  kNodeMountRoot = 1 << 6,   // the root of a route
-  kNodeRemoved = 1 << 7,     // its last name is gone
-  kNodeMoved = 1 << 8,       // copied up while open: `forward` is the node that lives on upper
-  kNodeRelay = 1 << 9,       // data goes through us even where passthrough works
+  kNodeUnion = 1 << 0,        // a directory whose namespace TypeScript decides
+  kNodeMerged = 1 << 1,       // a union directory with more than one layer: st_nlink is 1 (Linux: ovl_getattr)
+  kNodeWritable = 1 << 2,     // backed by upper or by a route: writes need no copy-up
+  kNodeRoute = 1 << 3,        // below a mountpoint: others change the backing files too
+  kNodeReadOnly = 1 << 4,     // every write op answers EROFS
+  kNodeMountParent = 1 << 5,  // holds at least one mountpoint
+  kNodeMountRoot = 1 << 6,    // the root of a route
+  kNodeRemoved = 1 << 7,      // its last name is gone
+  kNodeMoved = 1 << 8,        // copied up while open: `forward` is the node that lives on upper
+  kNodeRelay = 1 << 9,        // data goes through us even where passthrough works
   kNodeDir = 1 << 10,
-  kNodeTouched = 1 << 11,    // opened since the backing-id cache last looked
+  kNodeTouched = 1 << 11,  // opened since the backing-id cache last looked
 };
 
 /** Flags that a child has from its directory. */
@@ -34,19 +34,19 @@ constexpr uint32_t kInherited = kNodeRoute | kNodeReadOnly | kNodeWritable | kNo
 struct Node {
   uint64_t id = 0;
   uint64_t nlookup = 0;
-  uint64_t ino = 0;       // what stat shows: survives copy-up
-  uint64_t keyIno = 0;    // identity of the backing object
+  uint64_t ino = 0;     // what stat shows: survives copy-up
+  uint64_t keyIno = 0;  // identity of the backing object
   uint32_t keyDev = 0;
-  uint32_t keySalt = 0;   // not 0 for the root of a route
-  uint32_t stamp = 0;     // birth time, folded: an inode number used again is another object
+  uint32_t keySalt = 0;  // not 0 for the root of a route
+  uint32_t stamp = 0;    // birth time, folded: an inode number used again is another object
   uint32_t flags = 0;
-  uint32_t opens = 0;     // handles, passthrough and relay
-  uint32_t refs = 0;      // children, forwarders, mountpoints
+  uint32_t opens = 0;  // handles, passthrough and relay
+  uint32_t refs = 0;   // children, forwarders, mountpoints
   int32_t backingId = 0;
   int32_t nlinkDelta = 0;  // names beyond the backing object's links
   uint32_t passthroughOpens = 0;
-  Place* place = nullptr; // owned reference
-  Node* parent = nullptr; // owned reference; the directory it was last found in
+  Place* place = nullptr;  // owned reference
+  Node* parent = nullptr;  // owned reference; the directory it was last found in
   Node* forward = nullptr;
   Node* nextById = nullptr;
   Node* nextByKey = nullptr;

@@ -38,7 +38,8 @@ struct Request {
     if (offset >= size) return {};
     const void* end = memchr(body + offset, 0, size - offset);
     if (!end) return {};
-    return {reinterpret_cast<const char*>(body + offset), static_cast<size_t>(static_cast<const uint8_t*>(end) - (body + offset))};
+    return {reinterpret_cast<const char*>(body + offset),
+            static_cast<size_t>(static_cast<const uint8_t*>(end) - (body + offset))};
   }
 
   template <typename T>

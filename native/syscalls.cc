@@ -49,12 +49,22 @@ Napi::Value Statx(Args info) {
   if (statx(intArg(info, 0), path.c_str(), flags, STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID, &st) < 0) {
     return number(info, -errno);
   }
-  int64_t words[kStatWords] = {
-      static_cast<int64_t>(st.stx_ino), static_cast<int64_t>(st.stx_size), static_cast<int64_t>(st.stx_blocks),
-      device(st.stx_dev_major, st.stx_dev_minor), device(st.stx_rdev_major, st.stx_rdev_minor), st.stx_mode,
-      st.stx_nlink, st.stx_uid, st.stx_gid, nanoseconds(st.stx_atime), nanoseconds(st.stx_mtime),
-      nanoseconds(st.stx_ctime), nanoseconds(st.stx_btime), st.stx_blksize,
-      static_cast<int64_t>(st.stx_attributes), static_cast<int64_t>(st.stx_mnt_id)};
+  int64_t words[kStatWords] = {static_cast<int64_t>(st.stx_ino),
+                               static_cast<int64_t>(st.stx_size),
+                               static_cast<int64_t>(st.stx_blocks),
+                               device(st.stx_dev_major, st.stx_dev_minor),
+                               device(st.stx_rdev_major, st.stx_rdev_minor),
+                               st.stx_mode,
+                               st.stx_nlink,
+                               st.stx_uid,
+                               st.stx_gid,
+                               nanoseconds(st.stx_atime),
+                               nanoseconds(st.stx_mtime),
+                               nanoseconds(st.stx_ctime),
+                               nanoseconds(st.stx_btime),
+                               st.stx_blksize,
+                               static_cast<int64_t>(st.stx_attributes),
+                               static_cast<int64_t>(st.stx_mnt_id)};
   memcpy(out.data, words, sizeof words);
   return number(info, 0);
 }
@@ -95,7 +105,8 @@ Napi::Value Unlinkat(Args info) {
 
 Napi::Value Renameat2(Args info) {
   std::string from = bytesArg(info, 1), to = bytesArg(info, 3);
-  return result(info, syscall(SYS_renameat2, intArg(info, 0), from.c_str(), intArg(info, 2), to.c_str(), uintArg(info, 4)));
+  return result(info,
+                syscall(SYS_renameat2, intArg(info, 0), from.c_str(), intArg(info, 2), to.c_str(), uintArg(info, 4)));
 }
 
 Napi::Value Fchownat(Args info) {
@@ -182,7 +193,8 @@ Napi::Value NameToHandle(Args info) {
   } handle{};
   handle.head.handle_bytes = MAX_HANDLE_SZ;
   int mountId;
-  if (name_to_handle_at(intArg(info, 0), path.c_str(), &handle.head, &mountId, emptyPath(path)) < 0) return number(info, -errno);
+  if (name_to_handle_at(intArg(info, 0), path.c_str(), &handle.head, &mountId, emptyPath(path)) < 0)
+    return number(info, -errno);
   std::string hex;
   char digits[3];
   auto add = [&](uint8_t byte) {
@@ -194,9 +206,7 @@ Napi::Value NameToHandle(Args info) {
   return bytes(info.Env(), hex.data(), hex.size());
 }
 
-Napi::Value CopyData(Args info) {
-  return number(info, copyData(intArg(info, 0), intArg(info, 1), bigArg(info, 2)));
-}
+Napi::Value CopyData(Args info) { return number(info, copyData(intArg(info, 0), intArg(info, 1), bigArg(info, 2))); }
 
 Napi::Value Pwrite(Args info) {
   Span data = spanArg(info, 1);
@@ -221,12 +231,29 @@ void registerFileCalls(Napi::Env env, Napi::Object sys) {
     const char* name;
     Napi::Value (*call)(Args);
   } calls[] = {
-      {"openat2", Openat2},     {"close", Close},         {"statx", Statx},       {"mkdirat", Mkdirat},
-      {"mknodat", Mknodat},     {"symlinkat", Symlinkat}, {"readlinkat", Readlinkat}, {"linkat", Linkat},
-      {"unlinkat", Unlinkat},   {"renameat2", Renameat2}, {"fchownat", Fchownat}, {"fchmodat", Fchmodat},
-      {"utimensat", Utimensat}, {"readdir", Readdir},     {"copyData", CopyData}, {"pwrite", Pwrite},
-      {"pread", Pread},         {"ftruncate", Ftruncate}, {"fsync", Fsync},       {"syncfs", Syncfs},
-      {"flock", Flock},         {"umask", Umask},         {"nameToHandle", NameToHandle},
+      {"openat2", Openat2},
+      {"close", Close},
+      {"statx", Statx},
+      {"mkdirat", Mkdirat},
+      {"mknodat", Mknodat},
+      {"symlinkat", Symlinkat},
+      {"readlinkat", Readlinkat},
+      {"linkat", Linkat},
+      {"unlinkat", Unlinkat},
+      {"renameat2", Renameat2},
+      {"fchownat", Fchownat},
+      {"fchmodat", Fchmodat},
+      {"utimensat", Utimensat},
+      {"readdir", Readdir},
+      {"copyData", CopyData},
+      {"pwrite", Pwrite},
+      {"pread", Pread},
+      {"ftruncate", Ftruncate},
+      {"fsync", Fsync},
+      {"syncfs", Syncfs},
+      {"flock", Flock},
+      {"umask", Umask},
+      {"nameToHandle", NameToHandle},
   };
   for (const auto& entry : calls) sys.Set(entry.name, Napi::Function::New(env, entry.call, entry.name));
 }

@@ -43,7 +43,8 @@ Napi::Value Setxattr(Args info) {
 Napi::Value Removexattr(Args info) {
   std::string path = bytesArg(info, 1), name = bytesArg(info, 2);
   std::string target = procPath(intArg(info, 0), path);
-  return result(info, isSelf(path) ? removexattr(target.c_str(), name.c_str()) : lremovexattr(target.c_str(), name.c_str()));
+  return result(info,
+                isSelf(path) ? removexattr(target.c_str(), name.c_str()) : lremovexattr(target.c_str(), name.c_str()));
 }
 
 Napi::Value Listxattr(Args info) {
@@ -71,7 +72,8 @@ Napi::Value Listxattr(Args info) {
 const char* orNull(const std::string& text) { return text.empty() ? nullptr : text.c_str(); }
 
 Napi::Value Mount(Args info) {
-  std::string source = bytesArg(info, 0), target = bytesArg(info, 1), type = bytesArg(info, 2), data = bytesArg(info, 4);
+  std::string source = bytesArg(info, 0), target = bytesArg(info, 1), type = bytesArg(info, 2),
+              data = bytesArg(info, 4);
   return result(info, mount(orNull(source), target.c_str(), orNull(type), uintArg(info, 3), orNull(data)));
 }
 

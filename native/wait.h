@@ -46,7 +46,7 @@ class AdaptiveWait {
   bool pinned_ = false;
   int pinnedTo_ = -1;
   int64_t lastReply_ = 0, lastArrival_ = 0;
-  int64_t gap_;         // smoothed time from reply to next request
+  int64_t gap_;  // smoothed time from reply to next request
   int64_t budget_ = 0;
   IdleHold idle_;
   uint32_t hotInARow_ = 0;
@@ -54,10 +54,10 @@ class AdaptiveWait {
   uint32_t inWindow_ = 0;
   int64_t windowTime_ = 0;
   double score_[2] = {0, 0};
-  int windowsLeft_ = 2;     // of the comparison under way; 0 when one way is kept
-  uint32_t keep_ = 0;       // requests until the next comparison
+  int windowsLeft_ = 2;  // of the comparison under way; 0 when one way is kept
+  uint32_t keep_ = 0;    // requests until the next comparison
   uint32_t keepNext_;
-  int worse_ = 0;           // windows in a row that were far above the kept way's score
+  int worse_ = 0;  // windows in a row that were far above the kept way's score
 };
 
 }  // namespace lamina

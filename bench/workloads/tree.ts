@@ -31,8 +31,7 @@ const cases = {
 const findAll = 'find . -printf "%s %m %T@ %p\\n" >/dev/null';
 // through a pipe: GNU tar does not read the files when its output is /dev/null itself
 const tarAll = 'tar c . | cat >/dev/null';
-const fingerprint = (more: string): string =>
-  `tar c --sort=name --owner=0 --group=0 --numeric-owner ${more} . | sha256sum`;
+const fingerprint = (more: string): string => `tar c --sort=name --owner=0 --group=0 --numeric-owner ${more} . | sha256sum`;
 const timeless = '--mtime=@0';
 const gitCommit = 'git init -q . && git add -A && git -c user.name=bench -c user.email=bench@localhost commit -qm tree';
 
@@ -119,12 +118,9 @@ async function check(subject: Subject): Promise<void> {
   const { fixture, target } = subject;
   const expect = (step: string, got: string, want: string): void => {
     if (got !== want)
-      throw new Error(
-        `${step} gave a wrong result: ${got.slice(0, 200).trim()} instead of ${want.slice(0, 200).trim()}`,
-      );
+      throw new Error(`${step} gave a wrong result: ${got.slice(0, 200).trim()} instead of ${want.slice(0, 200).trim()}`);
   };
-  const shell = (script: string, below: string): Promise<string> =>
-    run(['sh', '-ec', script], { cwd: subject.path(below) });
+  const shell = (script: string, below: string): Promise<string> => run(['sh', '-ec', script], { cwd: subject.path(below) });
   const print = fingerprint(target.losesTimes ? timeless : '');
   const wanted = target.losesTimes ? fixture.treeTimeless : fixture.tree;
   await subject.cold();

@@ -9,14 +9,27 @@ import { join } from 'node:path';
 const BUSYBOX = '/bin/busybox';
 
 function tar(directory: string, archive: string, ...members: string[]): void {
-  execFileSync('tar', ['-C', directory, '--sort=name', '--mtime=@0', '--owner=0', '--group=0', '--numeric-owner', '-cf', archive, ...members]);
+  execFileSync('tar', [
+    '-C',
+    directory,
+    '--sort=name',
+    '--mtime=@0',
+    '--owner=0',
+    '--group=0',
+    '--numeric-owner',
+    '-cf',
+    archive,
+    ...members,
+  ]);
 }
 
 function makeLayer(base: string): string {
   const root = join(base, 'root');
   for (const name of ['bin', 'etc', 'root', 'tmp', 'proc', 'dev', 'sys', 'srv']) mkdirSync(join(root, name), { recursive: true });
   execFileSync('cp', [BUSYBOX, join(root, 'bin', 'busybox')]);
-  const applets = execFileSync(BUSYBOX, ['--list'], { encoding: 'utf8' }).split('\n').filter((name) => name !== '' && name !== 'busybox');
+  const applets = execFileSync(BUSYBOX, ['--list'], { encoding: 'utf8' })
+    .split('\n')
+    .filter((name) => name !== '' && name !== 'busybox');
   for (const name of applets) execFileSync('ln', ['-s', 'busybox', join(root, 'bin', name)]);
   writeFileSync(join(root, 'etc', 'passwd'), 'root:x:0:0:root:/root:/bin/sh\n');
   const layer = join(base, 'layer.tar');
@@ -39,7 +52,10 @@ export function makeBusyboxArchive(archive: string): void {
     });
     const id = createHash('sha256').update(config).digest('hex');
     writeFileSync(join(base, `${id}.json`), config);
-    writeFileSync(join(base, 'manifest.json'), JSON.stringify([{ Config: `${id}.json`, RepoTags: ['lamina-demo:latest'], Layers: ['layer.tar'] }]));
+    writeFileSync(
+      join(base, 'manifest.json'),
+      JSON.stringify([{ Config: `${id}.json`, RepoTags: ['lamina-demo:latest'], Layers: ['layer.tar'] }]),
+    );
     tar(base, archive, 'manifest.json', `${id}.json`, 'layer.tar');
   } finally {
     rmSync(base, { recursive: true, force: true });

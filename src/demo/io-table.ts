@@ -30,7 +30,20 @@ function measure(stage: Stage, directory: string): number[] {
 }
 
 function onMount(stage: Stage, tier: string): { union: number[]; volume: number[] } {
-  stage.quiet('lamina', 'mount', '--upper', stage.path('upper'), '--work', stage.path('work'), '--bypass', tier, '-v', `${stage.path('site')}:/srv/site`, 'lamina-demo', stage.path('target'));
+  stage.quiet(
+    'lamina',
+    'mount',
+    '--upper',
+    stage.path('upper'),
+    '--work',
+    stage.path('work'),
+    '--bypass',
+    tier,
+    '-v',
+    `${stage.path('site')}:/srv/site`,
+    'lamina-demo',
+    stage.path('target'),
+  );
   const volume = measure(stage, stage.path('target/srv/site'));
   const union = tier === 'passthrough' ? measure(stage, stage.path('target/tmp')) : [];
   stage.quiet('lamina', 'umount', stage.path('target'));
@@ -53,6 +66,9 @@ export function compareTiers(stage: Stage): Promise<void> {
     value === undefined || base === undefined ? '-' : `${value.toFixed(0).padStart(6)}  (${(value / base).toFixed(2)})`;
   const shown = rows.map(([name, values]) => [name, ...values.map((value, i) => cell(value, plain[i]))]);
   const text = table(['', 'RANDOM WRITE MB/s', 'SEQUENTIAL READ MB/s', 'SMALL FILES /s'], shown);
-  process.stdout.write(text.replace(/^/gm, '  ').trimEnd() + '\n  (in parentheses: to the plain directory; one short run each, npm run bench measures properly)\n');
+  process.stdout.write(
+    text.replace(/^/gm, '  ').trimEnd() +
+      '\n  (in parentheses: to the plain directory; one short run each, npm run bench measures properly)\n',
+  );
   return Promise.resolve();
 }

@@ -20,11 +20,18 @@ function makeVolumes(stage: Stage): string[] {
   for (const name of ['site', 'config', 'target', 'upper', 'work']) mkdirSync(stage.path(name));
   writeFileSync(stage.path('config/settings'), 'from the host\n');
   writeFileSync(stage.path('motd'), 'a single file of the host\n');
-  return ['-v', `${stage.path('site')}:/srv/site`, '-v', `${stage.path('config')}:/etc/app:ro`, '-v', `${stage.path('motd')}:/etc/motd`];
+  return [
+    '-v',
+    `${stage.path('site')}:/srv/site`,
+    '-v',
+    `${stage.path('config')}:/etc/app:ro`,
+    '-v',
+    `${stage.path('motd')}:/etc/motd`,
+  ];
 }
 
 function showImage(stage: Stage): void {
-  heading('An image: Debian\'s busybox as a docker-save archive, loaded');
+  heading("An image: Debian's busybox as a docker-save archive, loaded");
   makeBusyboxArchive(stage.path('busybox.tar'));
   stage.show('lamina', 'image', 'load', '-i', stage.path('busybox.tar'));
   stage.show('lamina', 'image', 'ls');
@@ -33,17 +40,32 @@ function showImage(stage: Stage): void {
 function showRoot(stage: Stage): void {
   heading('A container root, with a rw volume, a ro volume and a file');
   const volumes = makeVolumes(stage);
-  stage.show('lamina', 'mount', '--upper', stage.path('upper'), '--work', stage.path('work'), ...volumes, 'lamina-demo', stage.path('target'));
+  stage.show(
+    'lamina',
+    'mount',
+    '--upper',
+    stage.path('upper'),
+    '--work',
+    stage.path('work'),
+    ...volumes,
+    'lamina-demo',
+    stage.path('target'),
+  );
   stage.show('lamina', 'ls');
 
   heading(`Commands in the root (${stage.runner})`);
-  stage.inRoot('echo written in the root > /root.txt; echo written in the volume > /srv/site/index.html; cat /etc/motd /etc/app/settings');
+  stage.inRoot(
+    'echo written in the root > /root.txt; echo written in the volume > /srv/site/index.html; cat /etc/motd /etc/app/settings',
+  );
   claim('the write in the root is in upper', readFileSync(stage.path('upper/root.txt'), 'utf8') === 'written in the root\n');
-  claim('the write in the volume is in its directory on the host', readFileSync(stage.path('site/index.html'), 'utf8') === 'written in the volume\n');
+  claim(
+    'the write in the volume is in its directory on the host',
+    readFileSync(stage.path('site/index.html'), 'utf8') === 'written in the volume\n',
+  );
   claim('and in no layer', !existsSync(stage.path('upper/srv/site/index.html')));
   const refused = stage.inRoot('echo no > /etc/app/settings || true');
   claim('ro refuses: read-only file system', /read-only file system/i.test(refused));
-  claim('and the host\'s file is as it was', readFileSync(stage.path('config/settings'), 'utf8') === 'from the host\n');
+  claim("and the host's file is as it was", readFileSync(stage.path('config/settings'), 'utf8') === 'from the host\n');
   writeFileSync(stage.path('site/news'), 'from the host, meanwhile\n');
   claim('what the host writes is seen at once', stage.inRoot('cat /srv/site/news').includes('meanwhile'));
   stage.inRoot('rm /bin/vi; ls /bin | wc -l');

@@ -52,12 +52,18 @@ export class Stage {
 
   #run(program: string, args: readonly string[]): string {
     const output = this.#output(program, args);
-    for (const line of output.trimEnd().split('\n')) if (line !== '') process.stdout.write(`    ${line.replaceAll(this.dir, '~')}\n`);
+    for (const line of output.trimEnd().split('\n'))
+      if (line !== '') process.stdout.write(`    ${line.replaceAll(this.dir, '~')}\n`);
     return output;
   }
 
   #output(program: string, args: readonly string[]): string {
-    const done = spawnSync(program, args, { env: this.#env, encoding: 'utf8', timeout: LIMIT, stdio: ['ignore', 'pipe', 'pipe'] });
+    const done = spawnSync(program, args, {
+      env: this.#env,
+      encoding: 'utf8',
+      timeout: LIMIT,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     const output = `${done.stdout}${done.stderr}`;
     if (done.status !== 0) throw new Error(`${[program, ...args].join(' ')}: ${done.error?.message ?? output.trim()}`);
     return output;
@@ -89,7 +95,10 @@ export class Stage {
   }
 
   #mounts(): string[] {
-    return readFileSync('/proc/self/mounts', 'utf8').split('\n').map((line) => line.split(' ')[1] ?? '').filter((point) => point.startsWith(this.dir));
+    return readFileSync('/proc/self/mounts', 'utf8')
+      .split('\n')
+      .map((line) => line.split(' ')[1] ?? '')
+      .filter((point) => point.startsWith(this.dir));
   }
 
   #servers(): string[] {

@@ -108,7 +108,8 @@ function indexTar(label: string, fd: number): Map<string, Place> {
       const name = normal(header.name);
       // A later entry of the same name replaces the earlier, as when unpacking.
       if (header.type === '0' && !header.sparse) places.set(name, { offset: at + BLOCK, size: header.size });
-      else if (header.type === '2') places.set(name, { offset: 0, size: 0, link: normal(posix.join(posix.dirname(name), header.linkname)) });
+      else if (header.type === '2')
+        places.set(name, { offset: 0, size: 0, link: normal(posix.join(posix.dirname(name), header.linkname)) });
       else if (header.type === '1') places.set(name, { offset: 0, size: 0, link: normal(header.linkname) });
     },
     data: () => undefined,
@@ -161,7 +162,11 @@ function openTar(label: string, fd: number): Archive {
 }
 
 /** Whole archives are spooled below `staging` when they are compressed or come as a stream. */
-export async function openArchive(source: string | NodeJS.ReadableStream, staging: string, signal?: AbortSignal): Promise<Archive> {
+export async function openArchive(
+  source: string | NodeJS.ReadableStream,
+  staging: string,
+  signal?: AbortSignal,
+): Promise<Archive> {
   if (typeof source !== 'string') return openTar('standard input', await spool('standard input', source, staging, signal));
   const { fd, directory } = openPath(source);
   if (directory) {

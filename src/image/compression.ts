@@ -75,10 +75,14 @@ async function runProgram(kind: keyof typeof PROGRAMS, source: Readable, sink: S
   const ended = new Promise<string | undefined>((resolve, reject) => {
     child.once('error', (error: NodeJS.ErrnoException) =>
       reject(
-        error.code === 'ENOENT' ? new CompressionError(`it is compressed with ${kind}, and the program ${program} is not installed`, debian) : error,
+        error.code === 'ENOENT'
+          ? new CompressionError(`it is compressed with ${kind}, and the program ${program} is not installed`, debian)
+          : error,
       ),
     );
-    child.once('close', (code) => resolve(code === 0 ? undefined : complaint.trim() || `${program} failed with status ${code ?? 'unknown'}`));
+    child.once('close', (code) =>
+      resolve(code === 0 ? undefined : complaint.trim() || `${program} failed with status ${code ?? 'unknown'}`),
+    );
   });
   // Settled below; without this a spawn failure counts as unhandled while the pipes fail first.
   ended.catch(() => undefined);
@@ -98,6 +102,11 @@ async function runProgram(kind: keyof typeof PROGRAMS, source: Readable, sink: S
 }
 
 /** Feeds `source` through the decompressor into `sink`. Throws `CompressionError`, or what source or sink throw. */
-export function decompress(kind: Exclude<Compression, 'plain'>, source: Readable, sink: Sink, signal?: AbortSignal): Promise<void> {
+export function decompress(
+  kind: Exclude<Compression, 'plain'>,
+  source: Readable,
+  sink: Sink,
+  signal?: AbortSignal,
+): Promise<void> {
   return kind === 'gzip' ? gunzip(source, sink, signal) : runProgram(kind, source, sink, signal);
 }

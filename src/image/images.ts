@@ -66,7 +66,9 @@ async function byReference(records: Transaction, text: string): Promise<ImageRec
     const found = await records.get('reference', canonicalName(text));
     return found && records.get('image', found.id);
   }
-  const named = (await records.list('reference', `${repository}:`)).filter(({ name }) => tag === undefined || name === `${repository}:${tag}`);
+  const named = (await records.list('reference', `${repository}:`)).filter(
+    ({ name }) => tag === undefined || name === `${repository}:${tag}`,
+  );
   for (const { id } of named) {
     const image = await records.get('image', id);
     if (image && (image.id === digest || image.manifest === digest)) return image;

@@ -132,7 +132,13 @@ class Load {
     const path = join(this.staging, `layer-${number}`);
     const trash = join(this.staging, `replaced-${number}`);
     for (const dir of [path, join(path, 'diff'), trash]) mkdirSync(dir, { mode: 0o700 });
-    const target = { dir: openDirectory(join(path, 'diff')), trash: openDirectory(trash), privileged: isPrivileged(), lower: [...lower], label };
+    const target = {
+      dir: openDirectory(join(path, 'diff')),
+      trash: openDirectory(trash),
+      privileged: isPrivileged(),
+      lower: [...lower],
+      label,
+    };
     const unpacker = new Unpacker(target);
     const { progress, signal } = this.options;
     try {
@@ -190,7 +196,11 @@ class Load {
     return true;
   }
 
-  private async recordChanges(records: Transaction, plans: readonly ImagePlan[], keys: ReadonlyMap<string, string>): Promise<Change[]> {
+  private async recordChanges(
+    records: Transaction,
+    plans: readonly ImagePlan[],
+    keys: ReadonlyMap<string, string>,
+  ): Promise<Change[]> {
     const changes: Change[] = [];
     const users = new Map<string, number>();
     for (const plan of plans) {
@@ -234,7 +244,11 @@ function merged(archive: Archive, plans: readonly ImagePlan[], name: string | un
  * Loads every image of `source`: the path of an archive or of an OCI layout directory, or a stream.
  * Errors: `ImageError` for the archive's faults and a full disk, `StoreError` for the store's, the signal's reason when aborted.
  */
-export async function loadImage(store: Store, source: string | NodeJS.ReadableStream, options: LoadOptions = {}): Promise<Loaded> {
+export async function loadImage(
+  store: Store,
+  source: string | NodeJS.ReadableStream,
+  options: LoadOptions = {},
+): Promise<Loaded> {
   const staging = store.makeStaging();
   let archive: Archive | undefined;
   try {

@@ -81,7 +81,11 @@ function whiteoutName(parts: readonly string[], depth: number): string {
 const OWN_XATTR = /^(trusted|user)\.overlay\.(?!overlay\.)/;
 
 /** Gives the directory `fd` the owner, mode, attributes and times of `from`, as far as this process may. */
-export function copyAttributes(fd: number, from: LowerObject, tolerate: (result: number, kind: string, what: string) => number): void {
+export function copyAttributes(
+  fd: number,
+  from: LowerObject,
+  tolerate: (result: number, kind: string, what: string) => number,
+): void {
   const source = must(sys.openat2(from.fd, from.path, Open.PATH | Open.NOFOLLOW, 0, INSIDE), 'open its lower directory');
   try {
     const stat: StatBuffer = new BigInt64Array(STAT_WORDS);

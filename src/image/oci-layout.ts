@@ -21,9 +21,11 @@ const blobName = (digest: string): string => `blobs/sha256/${digest}`;
 function descriptor(value: unknown): Descriptor {
   const fields = object(value, 'a descriptor');
   const size = fields['size'];
-  if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) throw new JsonError('the size of a descriptor is not a number');
+  if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0)
+    throw new JsonError('the size of a descriptor is not a number');
   const annotations = object(fields['annotations'] ?? {}, 'annotations');
-  const given = fields['platform'] === undefined || fields['platform'] === null ? undefined : object(fields['platform'], 'platform');
+  const given =
+    fields['platform'] === undefined || fields['platform'] === null ? undefined : object(fields['platform'], 'platform');
   const platform = given && {
     os: optionalString(given['os'], 'os') ?? '',
     architecture: optionalString(given['architecture'], 'architecture') ?? '',
@@ -50,7 +52,8 @@ function imageName(annotations: { readonly [key: string]: unknown }): string | u
   }
 }
 
-const describe = (platform: Platform | undefined): string => (platform ? `${platform.os}/${platform.architecture}` : 'an unnamed platform');
+const describe = (platform: Platform | undefined): string =>
+  platform ? `${platform.os}/${platform.architecture}` : 'an unnamed platform';
 
 /** Those that fit the host; a single candidate without a platform fits by default, its config is checked later. */
 function choose(archive: Archive, candidates: readonly Descriptor[], wanted: Platform): Descriptor {
@@ -59,14 +62,19 @@ function choose(archive: Archive, candidates: readonly Descriptor[], wanted: Pla
   const found = exact ?? images.find(({ platform }) => platform === undefined);
   if (found) return found;
   const offered = [...new Set(images.map(({ platform }) => describe(platform)))].join(', ') || 'none';
-  throw new ImageError(archive.label, `no image for ${describe(wanted)}; it offers: ${offered}`, 'save the image for this platform');
+  throw new ImageError(
+    archive.label,
+    `no image for ${describe(wanted)}; it offers: ${offered}`,
+    'save the image for this platform',
+  );
 }
 
 function layerSource(archive: Archive, value: unknown): LayerSource {
   const { digest, size } = descriptor(value);
   const piece = archive.find(blobName(digest));
   const label = `${archive.label}: layer ${blobName(digest)}`;
-  if (piece && piece.size !== size) throw new ImageError(label, `it has ${piece.size} bytes, the manifest says ${size}`, MAKE_AGAIN);
+  if (piece && piece.size !== size)
+    throw new ImageError(label, `it has ${piece.size} bytes, the manifest says ${size}`, MAKE_AGAIN);
   return { piece, digest, label };
 }
 
@@ -92,7 +100,9 @@ function resolve(archive: Archive, from: Descriptor, wanted: Platform, names: re
 /** One image for every name in index.json; nameless descriptors together are one image for several platforms. */
 export function ociImages(archive: Archive, wanted: Platform): ImagePlan[] {
   const text = readText(archive, 'index.json');
-  const all = withJson(archive, 'index.json', text, (value) => array(object(value, 'it')['manifests'] ?? [], 'manifests').map(descriptor));
+  const all = withJson(archive, 'index.json', text, (value) =>
+    array(object(value, 'it')['manifests'] ?? [], 'manifests').map(descriptor),
+  );
   const groups = new Map<string, Descriptor[]>();
   for (const item of all) {
     if (item.attestation) continue;

@@ -4,7 +4,7 @@
 import { errno } from '../abi/errno.js';
 import { sys } from '../native/load.js';
 import { Mode, Open } from '../native/syscalls.js';
-import { LowerLayers } from './lower-layers.js';
+import { type LowerLayers } from './lower-layers.js';
 import type { LowerObject } from './lower-layers.js';
 import { EntryRefused, INSIDE, joined, must } from './unpack-path.js';
 import type { Dir } from './unpack-path.js';
@@ -59,7 +59,8 @@ export class OverlayMarks {
   /** Removes the whiteout at `path`, if one is there: something real takes its place, and hides what is below. */
   uncover(parent: Dir, base: string, path: string): boolean {
     if (!this.whiteouts.delete(path)) return false;
-    if (sys.unlinkat(parent.fd, base, 0) === -errno.ENOENT) must(sys.unlinkat(parent.fd, WHITEOUT + base, 0), 'replace a whiteout');
+    if (sys.unlinkat(parent.fd, base, 0) === -errno.ENOENT)
+      must(sys.unlinkat(parent.fd, WHITEOUT + base, 0), 'replace a whiteout');
     return true;
   }
 

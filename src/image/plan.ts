@@ -52,7 +52,8 @@ export function readText(archive: Archive, name: string, expected?: { digest?: s
     throw new ImageError(subject, `it has ${piece.size} bytes, the manifest says ${expected.size}`, MAKE_AGAIN);
   }
   const data = Buffer.alloc(piece.size);
-  if (readAt(piece.fd, data, piece.size, piece.offset) !== piece.size) throw new ImageError(subject, 'unexpected end', MAKE_AGAIN);
+  if (readAt(piece.fd, data, piece.size, piece.offset) !== piece.size)
+    throw new ImageError(subject, 'unexpected end', MAKE_AGAIN);
   const found = sha256(data);
   if (expected?.digest !== undefined && expected.digest !== found) {
     throw new ImageError(subject, `its digest is sha256:${found}, expected sha256:${expected.digest}`, MAKE_AGAIN);
@@ -89,7 +90,11 @@ export function planImage(
     return array(rootfs['diff_ids'] ?? [], 'rootfs.diff_ids').map((id) => sha256Digest(id, 'rootfs.diff_ids'));
   });
   if (diffIds.length !== layers.length) {
-    throw new ImageError(`${archive.label}: ${shown(name)}`, `the config names ${diffIds.length} layers, the manifest ${layers.length}`, MAKE_AGAIN);
+    throw new ImageError(
+      `${archive.label}: ${shown(name)}`,
+      `the config names ${diffIds.length} layers, the manifest ${layers.length}`,
+      MAKE_AGAIN,
+    );
   }
   let chainId = '';
   const planned = layers.map((layer, i): LayerPlan => {

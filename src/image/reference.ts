@@ -39,8 +39,10 @@ export function parseReference(text: string): Reference {
   const tagged = colon > rest.lastIndexOf('/');
   const tag = tagged ? rest.slice(colon + 1) : undefined;
   const [domain, path] = splitDomain(tagged ? rest.slice(0, colon) : rest);
-  if (path !== path.toLowerCase()) throw new InvalidReference(`invalid reference format: repository name (${path}) must be lowercase`);
-  const valid = DOMAIN.test(domain) && path.split('/').every((part) => PATH_PART.test(part)) && (tag === undefined || TAG.test(tag));
+  if (path !== path.toLowerCase())
+    throw new InvalidReference(`invalid reference format: repository name (${path}) must be lowercase`);
+  const valid =
+    DOMAIN.test(domain) && path.split('/').every((part) => PATH_PART.test(part)) && (tag === undefined || TAG.test(tag));
   if (!valid || path.length > MAX_REPOSITORY) throw invalid();
   return { repository: `${domain}/${path}`, tag, digest };
 }

@@ -26,10 +26,17 @@ function unnamedFile(staging: string): number {
   return fd;
 }
 
-async function copy(label: string, input: AsyncIterator<Buffer | string>, sink: (piece: Buffer) => void, signal?: AbortSignal): Promise<void> {
+async function copy(
+  label: string,
+  input: AsyncIterator<Buffer | string>,
+  sink: (piece: Buffer) => void,
+  signal?: AbortSignal,
+): Promise<void> {
   let head = Buffer.alloc(0);
-  for (let next; head.length < SNIFF_BYTES && !(next = await input.next()).done;) head = Buffer.concat([head, Buffer.from(next.value as Buffer)]);
-  if (head.length === 0) throw new ImageError(label, 'there is nothing to read', 'pass an image archive with -i FILE or on standard input');
+  for (let next; head.length < SNIFF_BYTES && !(next = await input.next()).done;)
+    head = Buffer.concat([head, Buffer.from(next.value as Buffer)]);
+  if (head.length === 0)
+    throw new ImageError(label, 'there is nothing to read', 'pass an image archive with -i FILE or on standard input');
   const whole = prepend(head, input);
   const kind = sniff(head);
   if (kind !== 'plain') return decompress(kind, Readable.from(whole), sink, signal);
@@ -40,7 +47,12 @@ async function copy(label: string, input: AsyncIterator<Buffer | string>, sink: 
 }
 
 /** Copies `source` (a stream, or a descriptor, which is closed) to a new file; the caller closes the descriptor returned. */
-export async function spool(label: string, source: NodeJS.ReadableStream | number, staging: string, signal?: AbortSignal): Promise<number> {
+export async function spool(
+  label: string,
+  source: NodeJS.ReadableStream | number,
+  staging: string,
+  signal?: AbortSignal,
+): Promise<number> {
   const stream = (typeof source === 'number' ? createReadStream('', { fd: source, highWaterMark: 1 << 20 }) : source) as Readable;
   // A stream that waits for its writer would not see the signal.
   const stop = (): unknown => stream.destroy(signal?.reason as Error);

@@ -86,7 +86,9 @@ export function applyPaxSparse(header: TarHeader, records: readonly [string, str
           .split(',')
           .filter((field) => field !== '')
           .map(natural)
-      : records.filter(([key]) => key === 'GNU.sparse.offset' || key === 'GNU.sparse.numbytes').map(([, value]) => natural(value));
+      : records
+          .filter(([key]) => key === 'GNU.sparse.offset' || key === 'GNU.sparse.numbytes')
+          .map(([, value]) => natural(value));
   setSparse(header, pairs(numbers), natural(size));
   return false;
 }

@@ -115,7 +115,12 @@ export class Unpacker implements TarSink {
     } catch (error) {
       if (!(error instanceof EntryRefused)) throw error;
       const outOfSpace = error.message.includes('no space left') || error.message.includes('quota');
-      throw new ImageError(`${this.target.label}: entry ${shown(this.current)}`, error.message, outOfSpace ? NO_SPACE : NOT_TRUSTED, error);
+      throw new ImageError(
+        `${this.target.label}: entry ${shown(this.current)}`,
+        error.message,
+        outOfSpace ? NO_SPACE : NOT_TRUSTED,
+        error,
+      );
     }
   }
 
@@ -193,7 +198,8 @@ export class Unpacker implements TarSink {
     const from = name === undefined || !where ? '' : joined(where.path, name);
     const type = where && name !== undefined && !this.marks.isWhiteout(from) ? this.paths.modeOf(where.fd, name) & Mode.FMT : 0;
     const target = shown(header.linkname);
-    if (!where || name === undefined || type === 0) throw new EntryRefused(`it is a hard link to ${target}, which is not in the same layer`);
+    if (!where || name === undefined || type === 0)
+      throw new EntryRefused(`it is a hard link to ${target}, which is not in the same layer`);
     if (type === Mode.DIR) throw new EntryRefused(`it is a hard link to the directory ${target}`);
     if (from === path) return;
     const link = (): number => sys.linkat(where.fd, name, parent.fd, base);
@@ -203,7 +209,8 @@ export class Unpacker implements TarSink {
   private makeDevice(header: TarHeader, parent: Dir, base: string, path: string): void {
     const type = DEVICES[header.type] ?? Mode.FIFO;
     const { major, minor } = header;
-    if (major < 0 || major >= MAX_MAJOR || minor < 0 || minor >= MAX_MINOR) throw new EntryRefused(`there is no device ${major}:${minor}`);
+    if (major < 0 || major >= MAX_MAJOR || minor < 0 || minor >= MAX_MINOR)
+      throw new EntryRefused(`there is no device ${major}:${minor}`);
     const rdev = type === Mode.FIFO ? 0n : (BigInt(major) << 32n) | BigInt(minor);
     const result = this.orReplace(() => sys.mknodat(parent.fd, base, type | 0o600, rdev), parent, base, path);
     if (result === -errno.EPERM && !this.target.privileged) return this.omitted.add('devices');

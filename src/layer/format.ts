@@ -70,8 +70,10 @@ export interface LayerEntries {
 }
 
 function isXattrWhiteout(dirfd: number, name: string): boolean {
-  return typeof sys.getxattr(dirfd, name, 'trusted.overlay.whiteout') !== 'number' ||
-    typeof sys.getxattr(dirfd, name, 'user.overlay.whiteout') !== 'number';
+  return (
+    typeof sys.getxattr(dirfd, name, 'trusted.overlay.whiteout') !== 'number' ||
+    typeof sys.getxattr(dirfd, name, 'user.overlay.whiteout') !== 'number'
+  );
 }
 
 function typeOf(dirfd: number, name: string): number {

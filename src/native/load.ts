@@ -28,7 +28,9 @@ function loadAddon(): unknown {
   try {
     return require(file) as unknown;
   } catch (cause) {
-    throw new AddonMissing(`the native addon does not load: ${(cause as Error).message}; run \`npm run build:native\``, { cause });
+    throw new AddonMissing(`the native addon does not load: ${(cause as Error).message}; run \`npm run build:native\``, {
+      cause,
+    });
   }
 }
 

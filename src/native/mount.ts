@@ -143,7 +143,17 @@ export interface NativeMount {
    * `enter` only matters for READDIRPLUS: false leaves the entry to a later lookup. `at`: the object's name in `dir`
    * when it is listed under another.
    */
-  direntAdd(name: string, dir: PlaceId, off: number, type: number, parent: NodeId, flags: number, enter: boolean, ino: bigint, at?: string): number;
+  direntAdd(
+    name: string,
+    dir: PlaceId,
+    off: number,
+    type: number,
+    parent: NodeId,
+    flags: number,
+    enter: boolean,
+    ino: bigint,
+    at?: string,
+  ): number;
   direntLength(): number;
 }
 

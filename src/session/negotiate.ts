@@ -17,10 +17,24 @@ export const MAX_WRITE = 1 << 20;
 const PAGE = 4096;
 
 const WANTED =
-  InitFlag.ASYNC_READ | InitFlag.ATOMIC_O_TRUNC | InitFlag.BIG_WRITES | InitFlag.DONT_MASK | InitFlag.DO_READDIRPLUS |
-  InitFlag.READDIRPLUS_AUTO | InitFlag.ASYNC_DIO | InitFlag.PARALLEL_DIROPS | InitFlag.ABORT_ERROR | InitFlag.MAX_PAGES |
-  InitFlag.CACHE_SYMLINKS | InitFlag.EXPLICIT_INVAL_DATA | InitFlag.HANDLE_KILLPRIV_V2 | InitFlag.SETXATTR_EXT |
-  InitFlag.INIT_EXT | InitFlag.CREATE_SUPP_GROUP | InitFlag.HAS_EXPIRE_ONLY | InitFlag.DIRECT_IO_ALLOW_MMAP |
+  InitFlag.ASYNC_READ |
+  InitFlag.ATOMIC_O_TRUNC |
+  InitFlag.BIG_WRITES |
+  InitFlag.DONT_MASK |
+  InitFlag.DO_READDIRPLUS |
+  InitFlag.READDIRPLUS_AUTO |
+  InitFlag.ASYNC_DIO |
+  InitFlag.PARALLEL_DIROPS |
+  InitFlag.ABORT_ERROR |
+  InitFlag.MAX_PAGES |
+  InitFlag.CACHE_SYMLINKS |
+  InitFlag.EXPLICIT_INVAL_DATA |
+  InitFlag.HANDLE_KILLPRIV_V2 |
+  InitFlag.SETXATTR_EXT |
+  InitFlag.INIT_EXT |
+  InitFlag.CREATE_SUPP_GROUP |
+  InitFlag.HAS_EXPIRE_ONLY |
+  InitFlag.DIRECT_IO_ALLOW_MMAP |
   InitFlag.HAS_RESEND;
 
 /** The answer to INIT, or why this kernel cannot be served. */

@@ -31,7 +31,7 @@ export class Transaction {
     const batch = changes.map(({ table, key, value }) =>
       value === undefined
         ? { type: 'del' as const, key: `${table}!${key}` }
-        : { type: 'put' as const, key: `${table}!${key}`, value: value as unknown },
+        : { type: 'put' as const, key: `${table}!${key}`, value: value },
     );
     await this.level.batch(batch, { sync: true });
   }
@@ -45,7 +45,10 @@ function isLocked(error: unknown): boolean {
 function openFailure(location: string, error: unknown): StoreError {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : (error as Error);
   if (/corrupt/i.test(cause.message)) {
-    return new StoreError(`${location}: the database is damaged (${cause.message}); move it away and load the images again`, error);
+    return new StoreError(
+      `${location}: the database is damaged (${cause.message}); move it away and load the images again`,
+      error,
+    );
   }
   return new StoreError(`${location}: cannot open the database: ${cause.message}; check its permissions and the disk`, error);
 }
@@ -55,7 +58,9 @@ async function checkSchema(level: Level<string, unknown>): Promise<void> {
   if (found === undefined) return level.put(SCHEMA_KEY, SCHEMA);
   if (found === SCHEMA) return;
   await level.close();
-  throw new StoreError(`${level.location}: the database has schema ${String(found)}, this lamina knows ${SCHEMA}; use the version that wrote it`);
+  throw new StoreError(
+    `${level.location}: the database has schema ${String(found)}, this lamina knows ${SCHEMA}; use the version that wrote it`,
+  );
 }
 
 /** One for each location in this process; see `databaseAt`. */
@@ -132,7 +137,10 @@ async function openDatabase(location: string, waitMs: number): Promise<Level<str
       if (error instanceof StoreError) throw error;
       if (!isLocked(error)) throw openFailure(location, error);
       if (Date.now() >= end) {
-        throw new StoreError(`${location}: another process has kept the database open for ${waitMs / 1000} s; try again when it is done`, error);
+        throw new StoreError(
+          `${location}: another process has kept the database open for ${waitMs / 1000} s; try again when it is done`,
+          error,
+        );
       }
     }
     // Jitter: several waiting processes must not knock in step.

@@ -19,7 +19,7 @@ function list(dir: Buffer): { name: Buffer; directory: boolean }[] {
   try {
     return readdirSync(dir, { withFileTypes: true, encoding: 'buffer' }).map((entry) => ({
       // With encoding 'buffer' the name is a Buffer, which the types of Dirent do not say.
-      name: entry.name as unknown as Buffer,
+      name: entry.name,
       directory: entry.isDirectory(),
     }));
   } catch (error) {

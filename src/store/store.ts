@@ -82,7 +82,10 @@ export function openStore(root: string, options: StoreOptions = {}): Store {
     return new Store(root, options);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    throw new StoreError(`${root}: cannot use this as the data root: ${code ?? message}; set LAMINA_ROOT to a directory that you may write`, error);
+    throw new StoreError(
+      `${root}: cannot use this as the data root: ${code ?? message}; set LAMINA_ROOT to a directory that you may write`,
+      error,
+    );
   }
 }
 

@@ -26,7 +26,9 @@ async function bindOne(route: RoutePlan, target: string): Promise<void> {
   if (bound !== undefined) throw new MountError(`cannot bind ${route.source} on ${target}: ${bound}`);
   if (!route.readOnly) return;
   // A read-only bind covers the mounts below its source too (Docker since 25).
-  const below = readMountinfo().map((mount) => mount.mountpoint).filter((path) => path === target || path.startsWith(`${target}/`));
+  const below = readMountinfo()
+    .map((mount) => mount.mountpoint)
+    .filter((path) => path === target || path.startsWith(`${target}/`));
   for (const path of below) {
     const sealed = await run('mount', ['-o', 'remount,bind,ro', '--', path]);
     if (sealed !== undefined) throw new MountError(`cannot make ${path} read-only: ${sealed}`);
@@ -51,7 +53,9 @@ export async function bindRoutes(target: string, routes: readonly RoutePlan[], p
 
 /** Takes off whatever is mounted below `target`, newest first. Errors: MountError when something is busy. */
 export async function unbindBelow(target: string): Promise<void> {
-  const below = readMountinfo().map((mount) => mount.mountpoint).filter((path) => path.startsWith(`${target}/`));
+  const below = readMountinfo()
+    .map((mount) => mount.mountpoint)
+    .filter((path) => path.startsWith(`${target}/`));
   for (const path of below.reverse()) {
     const complaint = await run('umount', ['--', path]);
     if (complaint !== undefined) throw new MountError(complaint);

@@ -70,14 +70,19 @@ export interface MountinfoEntry {
 
 /** The mounts of this mount namespace, oldest first. */
 export function readMountinfo(): MountinfoEntry[] {
-  return readFileSync('/proc/self/mountinfo', 'latin1').trimEnd().split('\n').map((line) => {
-    const [before = '', after = ''] = line.split(' - ');
-    const [type = '', source = '', superOptions = ''] = after.split(' ');
-    return {
-      mountpoint: Buffer.from(unescapeMountinfo(before.split(' ')[4] ?? ''), 'latin1').toString(),
-      type, source: unescapeMountinfo(source), superOptions,
-    };
-  });
+  return readFileSync('/proc/self/mountinfo', 'latin1')
+    .trimEnd()
+    .split('\n')
+    .map((line) => {
+      const [before = '', after = ''] = line.split(' - ');
+      const [type = '', source = '', superOptions = ''] = after.split(' ');
+      return {
+        mountpoint: Buffer.from(unescapeMountinfo(before.split(' ')[4] ?? ''), 'latin1').toString(),
+        type,
+        source: unescapeMountinfo(source),
+        superOptions,
+      };
+    });
 }
 
 function checkTarget(path: string): string {
@@ -95,16 +100,20 @@ function checkWriteSide(request: MountRequest, lowers: string[]): { upper: strin
     if (request.work !== undefined) throw new MountError('a work directory needs an upper directory: give --upper too');
     return undefined;
   }
-  if (request.work === undefined) throw new MountError('an upper directory needs a work directory on the same filesystem: give --work too');
+  if (request.work === undefined)
+    throw new MountError('an upper directory needs a work directory on the same filesystem: give --work too');
   const upper = resolveDirectory(request.upper, 'upper directory');
   const work = resolveDirectory(request.work, 'work directory');
-  if (overlap(upper, work)) throw new MountError(`upper directory ${upper} and work directory ${work} overlap: use two separate directories`);
+  if (overlap(upper, work))
+    throw new MountError(`upper directory ${upper} and work directory ${work} overlap: use two separate directories`);
   if (statSync(upper).dev !== statSync(work).dev) {
     throw new MountError(`upper directory ${upper} and work directory ${work} are on different filesystems: put both on one`);
   }
   for (const lower of lowers) {
-    if (overlap(upper, lower)) throw new MountError(`upper directory ${upper} and lower directory ${lower} overlap: a layer must not hold another`);
-    if (overlap(work, lower)) throw new MountError(`work directory ${work} and lower directory ${lower} overlap: a layer must not hold another`);
+    if (overlap(upper, lower))
+      throw new MountError(`upper directory ${upper} and lower directory ${lower} overlap: a layer must not hold another`);
+    if (overlap(work, lower))
+      throw new MountError(`work directory ${work} and lower directory ${lower} overlap: a layer must not hold another`);
   }
   return { upper, work };
 }
@@ -115,7 +124,9 @@ function checkRoute(route: RouteRequest, tier: RoutePlan['tier']): RoutePlan {
     source = realpathSync(route.source);
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code;
-    throw new MountError(`volume source ${route.source}: ${code === 'ENOENT' ? 'no such file or directory' : (cause as Error).message}`);
+    throw new MountError(
+      `volume source ${route.source}: ${code === 'ENOENT' ? 'no such file or directory' : (cause as Error).message}`,
+    );
   }
   return { source, destination: route.destination, readOnly: route.readOnly, tier };
 }
@@ -129,12 +140,14 @@ function sortRoutes(routes: readonly RouteRequest[]): RouteRequest[] {
 /** Checks a request. Errors: MountError that names the thing, the cause and the next step. */
 export function planMount(request: MountRequest): MountPlan {
   if (request.lowers.length === 0) throw new MountError('no lower directory: give an image or --lower DIR[:DIR...]');
-  if (request.lowers.length > MAX_LAYERS) throw new MountError(`${request.lowers.length} lower directories: at most ${MAX_LAYERS} can be stacked`);
+  if (request.lowers.length > MAX_LAYERS)
+    throw new MountError(`${request.lowers.length} lower directories: at most ${MAX_LAYERS} can be stacked`);
   const target = checkTarget(request.target);
   const lowers = request.lowers.map((path) => resolveDirectory(path, 'lower directory'));
   const writeSide = checkWriteSide(request, lowers);
   for (const layer of [...lowers, ...(writeSide ? [writeSide.upper, writeSide.work] : [])]) {
-    if (overlap(layer, target)) throw new MountError(`mount target ${target} and layer ${layer} overlap: mount on a directory of its own`);
+    if (overlap(layer, target))
+      throw new MountError(`mount target ${target} and layer ${layer} overlap: mount on a directory of its own`);
   }
   const root = process.geteuid?.() === 0;
   const asked = request.bypass ?? 'auto';

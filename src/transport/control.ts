@@ -60,7 +60,7 @@ export function askStats(socket: string): Promise<MountStats> {
         if (reply.stats) resolve(reply.stats);
         else reject(new Error(reply.error ?? 'the mount has ended'));
       } catch (cause) {
-        reject(cause as Error);
+        reject(cause);
       }
     });
   });

@@ -25,7 +25,9 @@ function openFuse(): number {
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code;
     if (code === 'ENOENT' || code === 'ENODEV' || code === 'ENXIO') {
-      throw new MountError('/dev/fuse is missing: load the kernel module (modprobe fuse), or give the container the device (--device /dev/fuse)');
+      throw new MountError(
+        '/dev/fuse is missing: load the kernel module (modprobe fuse), or give the container the device (--device /dev/fuse)',
+      );
     }
     if (code === 'EACCES' || code === 'EPERM') {
       throw new MountError('/dev/fuse: permission denied: run as root, or install fuse3 for rootless mounts');
@@ -37,14 +39,19 @@ function openFuse(): number {
 function mountDirectly(target: string, options: FuseMountOptions): number {
   const fd = openFuse();
   const data = [
-    `fd=${fd}`, 'rootmode=40000', `user_id=${process.getuid?.() ?? 0}`, `group_id=${process.getgid?.() ?? 0}`,
-    'default_permissions', ...(options.allowOther ? ['allow_other'] : []),
+    `fd=${fd}`,
+    'rootmode=40000',
+    `user_id=${process.getuid?.() ?? 0}`,
+    `group_id=${process.getgid?.() ?? 0}`,
+    'default_permissions',
+    ...(options.allowOther ? ['allow_other'] : []),
   ].join(',');
   const flags = (options.suidDev ? 0 : MountFlag.NOSUID | MountFlag.NODEV) | (options.readOnly ? MountFlag.RDONLY : 0);
   const error = sys.mount(options.source, Buffer.from(target).toString('latin1'), `fuse.${SUBTYPE}`, flags, data);
   if (!error) return fd;
   closeSync(fd);
-  if (error === -errno.EPERM) throw new MountError(`${target}: not permitted to mount: run as root, or install fuse3 for rootless mounts`);
+  if (error === -errno.EPERM)
+    throw new MountError(`${target}: not permitted to mount: run as root, or install fuse3 for rootless mounts`);
   throw new MountError(`${target}: mount failed: ${errnoText(error)}`);
 }
 
@@ -54,11 +61,15 @@ async function mountByHelper(target: string, options: FuseMountOptions): Promise
   if (typeof pair === 'number') throw new MountError(`socketpair: ${errnoText(pair)}`);
   const [ours, theirs] = pair;
   const wanted = [
-    `fsname=${options.source}`, `subtype=${SUBTYPE}`, 'default_permissions',
-    ...(options.allowOther ? ['allow_other'] : []), ...(options.readOnly ? ['ro'] : []),
+    `fsname=${options.source}`,
+    `subtype=${SUBTYPE}`,
+    'default_permissions',
+    ...(options.allowOther ? ['allow_other'] : []),
+    ...(options.readOnly ? ['ro'] : []),
   ].join(',');
   const child = spawn('fusermount3', ['-o', wanted, '--', target], {
-    stdio: ['ignore', 'ignore', 'pipe', theirs], env: { ...process.env, _FUSE_COMMFD: '3' },
+    stdio: ['ignore', 'ignore', 'pipe', theirs],
+    env: { ...process.env, _FUSE_COMMFD: '3' },
   });
   let complaint = '';
   child.stderr?.on('data', (chunk: Buffer) => (complaint += chunk.toString()));
@@ -70,7 +81,8 @@ async function mountByHelper(target: string, options: FuseMountOptions): Promise
   const fd = status === 0 ? sys.receiveFd(ours) : -1;
   closeSync(ours);
   if (fd >= 0) return fd;
-  if (typeof status !== 'number') throw new MountError(`${target}: mounting without root needs fusermount3: install the package fuse3`);
+  if (typeof status !== 'number')
+    throw new MountError(`${target}: mounting without root needs fusermount3: install the package fuse3`);
   throw new MountError(`${target}: ${complaint.trim() || `fusermount3 exited with ${status}`}`);
 }
 

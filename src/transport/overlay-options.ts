@@ -21,7 +21,8 @@ export function splitArguments(argv: readonly string[]): OverlayArguments {
     else if (arg === '-f' || arg === '-d' || arg === '--debug') out.foreground = true;
     else if (arg === '-h' || arg === '--help') out.help = true;
     else if (arg === '-V' || arg === '--version') out.version = true;
-    else if (arg === '-n' || arg === '-s' || arg === '-v') continue; // mount(8) passes these to helpers
+    else if (arg === '-n' || arg === '-s' || arg === '-v')
+      continue; // mount(8) passes these to helpers
     else out.positional.push(arg);
   }
   return out;
@@ -55,15 +56,51 @@ function unescape(text: string): string {
 
 /** Directories of a lowerdir value: `A:B`, a colon in a name written `\:`. */
 export function splitLowers(value: string): string[] {
-  return split(value, ':').filter((part) => part !== '').map(unescape);
+  return split(value, ':')
+    .filter((part) => part !== '')
+    .map(unescape);
 }
 
 /** Accepted and without effect here: what the kernel or our design does anyway. */
 const IGNORED = new Set([
-  'suid', 'nosuid', 'dev', 'nodev', 'exec', 'noexec', 'atime', 'noatime', 'diratime', 'nodiratime', 'relatime', 'rw',
-  'allow_other', 'allow_root', 'default_permissions', 'threaded', 'writeback', 'fast_ino', 'static_nlink', 'splice_move',
-  'splice_read', 'splice_write', 'no_splice_move', 'no_splice_read', 'no_splice_write', 'kernel_cache', 'max_write',
-  'context', 'noxattrs', 'metacopy', 'index', 'xino', 'nfs_export', 'userxattr', 'private', 'defaults', 'user', 'users',
+  'suid',
+  'nosuid',
+  'dev',
+  'nodev',
+  'exec',
+  'noexec',
+  'atime',
+  'noatime',
+  'diratime',
+  'nodiratime',
+  'relatime',
+  'rw',
+  'allow_other',
+  'allow_root',
+  'default_permissions',
+  'threaded',
+  'writeback',
+  'fast_ino',
+  'static_nlink',
+  'splice_move',
+  'splice_read',
+  'splice_write',
+  'no_splice_move',
+  'no_splice_read',
+  'no_splice_write',
+  'kernel_cache',
+  'max_write',
+  'context',
+  'noxattrs',
+  'metacopy',
+  'index',
+  'xino',
+  'nfs_export',
+  'userxattr',
+  'private',
+  'defaults',
+  'user',
+  'users',
 ]);
 
 type Request = Omit<MountRequest, 'target'>;

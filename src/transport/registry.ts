@@ -26,7 +26,9 @@ export interface MountRecord {
 export function runDirectory(): string {
   if (process.env['LAMINA_RUN']) return process.env['LAMINA_RUN'];
   if (process.geteuid?.() === 0) return '/run/lamina';
-  return process.env['XDG_RUNTIME_DIR'] ? join(process.env['XDG_RUNTIME_DIR'], 'lamina') : `/tmp/lamina-${process.geteuid?.() ?? 0}`;
+  return process.env['XDG_RUNTIME_DIR']
+    ? join(process.env['XDG_RUNTIME_DIR'], 'lamina')
+    : `/tmp/lamina-${process.geteuid?.() ?? 0}`;
 }
 
 /** Field 22 of /proc/PID/stat; undefined when there is no such process. */
@@ -47,8 +49,16 @@ export function writeRecord(mount: ServedMount, image: string | undefined): { re
   const base = join(directory, `${process.pid}-${Buffer.from(mount.plan.target).toString('hex').slice(-40)}`);
   const { target, lowers, upper, work, routes } = mount.plan;
   const record: MountRecord = {
-    target, lowers, upper, work, routes, image,
-    pid: process.pid, started: startTime(process.pid) ?? '', mountedAt: new Date().toISOString(), socket: `${base}.sock`,
+    target,
+    lowers,
+    upper,
+    work,
+    routes,
+    image,
+    pid: process.pid,
+    started: startTime(process.pid) ?? '',
+    mountedAt: new Date().toISOString(),
+    socket: `${base}.sock`,
   };
   writeFileSync(`${base}.tmp`, JSON.stringify(record), { mode: 0o600 });
   renameSync(`${base}.tmp`, `${base}.json`);

@@ -47,7 +47,9 @@ class MountedTree implements ScopedTree<NodeId> {
     const index = this.union.index(dir);
     const entry = typeof index === 'number' ? undefined : index.get(name);
     if (entry === undefined) return { kind: 'missing' };
-    return this.#describe(this.native.placeFd(dir.place(entryPlace(entry))), name, () => this.union.enterEntry(dir, name, entry, 0));
+    return this.#describe(this.native.placeFd(dir.place(entryPlace(entry))), name, () =>
+      this.union.enterEntry(dir, name, entry, 0),
+    );
   }
 
   #stepInRoute(id: NodeId, name: string): Step<NodeId> {
@@ -115,7 +117,8 @@ function addRoute(native: NativeMount, tree: MountedTree, route: RoutePlan, root
         'file (or vice-versa)? Check if the specified host path exists and is the expected type',
     );
   }
-  const flags = NodeFlag.route | (route.readOnly ? NodeFlag.readOnly : NodeFlag.writable) | (route.tier === 'relay' ? NodeFlag.relay : 0);
+  const flags =
+    NodeFlag.route | (route.readOnly ? NodeFlag.readOnly : NodeFlag.writable) | (route.tier === 'relay' ? NodeFlag.relay : 0);
   native.addRoot(fd, flags);
   const parent = found.found === 'missing' ? makeMountpoint(tree, found.parent, found.names, type, route) : found.parent;
   const mounted = native.addMountpoint(parent, found.names[found.names.length - 1] ?? '', root);

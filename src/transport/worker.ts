@@ -59,7 +59,8 @@ function serve(mount: number, fuseFd: number, plan: MountPlan): void {
     const cacheDirs = plan.routes.every((route) => route.tier === 'bind');
     const wishes = { passthrough: plan.passthrough, cacheDirs, posixAcl: plan.posixAcl };
     const events = {
-      ready: (refusal?: string) => tell(refusal === undefined ? { type: 'ready', mount, paths } : { type: 'failed', mount, message: refusal }),
+      ready: (refusal?: string) =>
+        tell(refusal === undefined ? { type: 'ready', mount, paths } : { type: 'failed', mount, message: refusal }),
       log,
     };
     const session = new Session(native, new ServedUnion(union), wishes, events, request, reply);

@@ -39,7 +39,13 @@ function place(union: Union, at: Writable, name: string, type: number, make: (di
 }
 
 /** Builds the object in work/, in a directory that hands down what its parent will, and exchanges it for the whiteout. */
-function replaceWhiteout(union: Union, at: Writable, name: string, type: number, make: (dirfd: number, name: string) => number): number {
+function replaceWhiteout(
+  union: Union,
+  at: Writable,
+  name: string,
+  type: number,
+  make: (dirfd: number, name: string) => number,
+): number {
   const work = union.work;
   if (!work) return -errno.EROFS;
   const nursery = work.nursery(at.fd);
@@ -62,7 +68,8 @@ function makeAndEnter(union: Union, parent: NodeId, what: Creation, owner: Owner
   const type = what.mode & Mode.FMT;
   const { native } = union;
   const fd = place(union, at, what.name, type, (dirfd, name) =>
-    native.make(dirfd, name, what.mode, what.rdev, what.target, owner.uid, owner.gid, owner.umask));
+    native.make(dirfd, name, what.mode, what.rdev, what.target, owner.uid, owner.gid, owner.umask),
+  );
   if (fd < 0) return fd;
   const id = native.enter(parent, at.upper, what.name, 0, 0, 0n);
   if (id > 0) return { id, fd };

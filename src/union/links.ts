@@ -134,4 +134,3 @@ export class LinkIndex {
     if (key !== undefined) this.#dropIfNameless(key);
   }
 }
-

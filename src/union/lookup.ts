@@ -151,7 +151,13 @@ class Collector {
  * opaque, not a directory, or whited out.
  * Source: Documentation/filesystems/overlayfs.rst "Directories", "redirect_dir".
  */
-export function findDirectory(native: NativeMount, stack: LayerStack, dir: UnionDirectory, name: string, entry: Entry): FoundDirectory {
+export function findDirectory(
+  native: NativeMount,
+  stack: LayerStack,
+  dir: UnionDirectory,
+  name: string,
+  entry: Entry,
+): FoundDirectory {
   const collector = new Collector(native, stack);
   let wanted = name;
   for (let at: number = entryPlace(entry); at <= dir.lowers.length; at++) {

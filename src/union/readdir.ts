@@ -33,7 +33,8 @@ function addNames(union: Union, dir: UnionDirectory, index: DirectoryIndex, from
     const enters = plus && native.isMountpoint(dir.id, name) === 0;
     const added = enters
       ? union.enterWith(dir, name, entry, (place, flags, ino, at) =>
-          native.direntAdd(name, place, off, entryType(entry), dir.id, flags, true, ino, at))
+          native.direntAdd(name, place, off, entryType(entry), dir.id, flags, true, ino, at),
+        )
       : native.direntAdd(name, dir.place(entryPlace(entry)), off, entryType(entry), dir.id, 0, false, 0n);
     if (added === 0) return false;
   }

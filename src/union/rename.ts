@@ -52,7 +52,7 @@ function lowerPath(union: Union, end: End): string {
   const { native, stack } = union;
   let path = '';
   let { name } = end;
-  for (let id = end.at.dir.id, fd = end.at.fd; ; ) {
+  for (let id = end.at.dir.id, fd = end.at.fd; ;) {
     const redirect = sys.getxattr(fd, name, overlayXattr(stack.scheme, 'redirect'));
     const part = typeof redirect === 'number' ? name : redirect.toString('latin1');
     if (part.startsWith('/')) return part + path;
@@ -195,4 +195,3 @@ function replace(union: Union, made: Plan): Answer {
   to.at.index.set(to.name, UPPER, entryType(from.entry));
   return 0;
 }
-

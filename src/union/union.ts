@@ -52,7 +52,13 @@ export class Union {
     const merged = lowers.length + (upper === undefined ? 0 : 1) > 1;
     this.native.makeRootNode(place, single ? 0 : NodeFlag.union | (merged ? NodeFlag.merged : 0));
     const held = (p: PlaceId): PlaceId => this.native.placeChild(p, '.');
-    const root = new UnionDirectory(ROOT_ID, upper, lowers.map(held), lowers.map((_, i) => i), new Set());
+    const root = new UnionDirectory(
+      ROOT_ID,
+      upper,
+      lowers.map(held),
+      lowers.map((_, i) => i),
+      new Set(),
+    );
     if (!single) this.#directories.set(ROOT_ID, root);
   }
 
@@ -141,8 +147,7 @@ export class Union {
 
   /** Enters the node of a name that exists; its entry goes to `offset` of the reply. Returns the nodeid or -errno. */
   enterEntry(dir: UnionDirectory, name: string, entry: Entry, offset: number): number {
-    return this.enterWith(dir, name, entry, (place, flags, ino, at) =>
-      this.native.enter(dir.id, place, at, flags, offset, ino));
+    return this.enterWith(dir, name, entry, (place, flags, ino, at) => this.native.enter(dir.id, place, at, flags, offset, ino));
   }
 
   /** Enters a name through `enter`, which differs between lookup and readdirplus, and keeps what a directory needs. */

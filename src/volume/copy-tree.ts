@@ -69,7 +69,8 @@ class TreeCopy {
       const attributes = readAttributes(opened.fd, '', (stored) => opened.shownXattr(stored));
       if (typeof attributes === 'number') throw new CopyFailed(`/${path}`, attributes);
       this.#directories.push({ path, attributes });
-      for (const entry of opened.entries) this.#copyEntry(opened, entry, into, path === '' ? entry.name : `${path}/${entry.name}`);
+      for (const entry of opened.entries)
+        this.#copyEntry(opened, entry, into, path === '' ? entry.name : `${path}/${entry.name}`);
     } finally {
       opened.close();
       if (into >= 0) sys.close(into);
@@ -85,7 +86,8 @@ class TreeCopy {
     const attributes = readAttributes(entry.dirfd, entry.name, (stored) => opened.shownXattr(stored));
     if (typeof attributes === 'number') throw new CopyFailed(`/${path}`, attributes);
     if (this.#linkToFirst(attributes, into, entry.name, path)) return;
-    const made = entry.type === DirentType.REG ? this.#copyFile(entry, into, attributes) : this.#makeSpecial(entry, into, attributes);
+    const made =
+      entry.type === DirentType.REG ? this.#copyFile(entry, into, attributes) : this.#makeSpecial(entry, into, attributes);
     this.#must(made, path);
   }
 

@@ -2,7 +2,8 @@
 // what is missing is named. Pure; the tree is asked through an interface, so that no path of the host is ever walked.
 
 /** What a name in a directory is. */
-export type Step<Dir> = { kind: 'directory'; directory: Dir } | { kind: 'file' } | { kind: 'symlink'; target: string } | { kind: 'missing' };
+export type Step<Dir> =
+  { kind: 'directory'; directory: Dir } | { kind: 'file' } | { kind: 'symlink'; target: string } | { kind: 'missing' };
 
 export interface ScopedTree<Dir> {
   readonly root: Dir;
@@ -43,7 +44,7 @@ function pathOf<Dir>(levels: readonly Level<Dir>[], rest: readonly string[]): st
 export function resolveDestination<Dir>(tree: ScopedTree<Dir>, destination: string): Destination<Dir> | string {
   const levels: Level<Dir>[] = [{ directory: tree.root, name: '' }];
   let pending = components(destination);
-  for (let symlinks = 0; ; ) {
+  for (let symlinks = 0; ;) {
     const name = pending.shift();
     const top = levels[levels.length - 1] as Level<Dir>;
     if (name === undefined) {

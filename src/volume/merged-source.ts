@@ -163,7 +163,8 @@ class MergedTree implements ScopedTree<MergedDirectory> {
 
   step(directory: MergedDirectory, name: string): Step<MergedDirectory> {
     const listing = directory.open();
-    if (typeof listing === 'number') throw new VolumeError(`image directory above ${name}: ${errnoText(listing)}: check the layers`);
+    if (typeof listing === 'number')
+      throw new VolumeError(`image directory above ${name}: ${errnoText(listing)}: check the layers`);
     try {
       const entry = listing.find(name);
       if (!entry) return { kind: 'missing' };

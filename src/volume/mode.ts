@@ -33,5 +33,5 @@ export function parseMode(text: string): VolumeMode | undefined {
     if (!found || mode[found[0]] !== undefined) return undefined;
     mode[found[0]] = word;
   }
-  return mode as VolumeMode;
+  return mode;
 }

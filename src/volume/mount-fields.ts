@@ -9,7 +9,16 @@ const ALIASES: Readonly<Record<string, string>> = { src: 'source', dst: 'target'
 /** Options that may stand without `=value`. */
 const SWITCHES: readonly string[] = ['readonly', 'volume-nocopy', 'bind-create-src'];
 const VALUES: readonly string[] = [
-  'type', 'source', 'target', 'consistency', 'bind-propagation', 'bind-recursive', 'volume-subpath', 'volume-driver', 'tmpfs-size', 'tmpfs-mode',
+  'type',
+  'source',
+  'target',
+  'consistency',
+  'bind-propagation',
+  'bind-recursive',
+  'volume-subpath',
+  'volume-driver',
+  'tmpfs-size',
+  'tmpfs-mode',
 ];
 /** Options that may be repeated, each a `key=value` of its own. */
 const MAPS: readonly string[] = ['volume-label', 'volume-opt'];
@@ -26,7 +35,9 @@ function fail(why: string): never {
 function readBoolean(key: string, value: string): string {
   if (value === 'true' || value === '1') return 'true';
   if (value === 'false' || value === '0') return 'false';
-  return fail(`invalid value for '${key}': invalid boolean value (${JSON.stringify(value)}): must be one of "true", "1", "false", or "0" (default "true")`);
+  return fail(
+    `invalid value for '${key}': invalid boolean value (${JSON.stringify(value)}): must be one of "true", "1", "false", or "0" (default "true")`,
+  );
 }
 
 /** Checks a value, and brings it to its plain form. */
@@ -38,7 +49,9 @@ function readValue(key: string, name: string, value: string): string {
     case 'bind-propagation':
       return value.toLowerCase();
     case 'bind-recursive':
-      return RECURSIVE.includes(value) ? value : fail(`invalid value for ${key}: ${value} (must be "enabled", "disabled", "writable", or "readonly")`);
+      return RECURSIVE.includes(value)
+        ? value
+        : fail(`invalid value for ${key}: ${value} (must be "enabled", "disabled", "writable", or "readonly")`);
     case 'tmpfs-size':
       return String(ramInBytes(value) ?? fail(`invalid value for ${key}: ${value}`));
     case 'tmpfs-mode':
@@ -56,7 +69,8 @@ function readField(field: string): { key: string; name: string; value: string } 
   const key = written.toLowerCase();
   if (key === '') fail(`invalid field '${field}' must be a key=value pair`);
   const name = ALIASES[key] ?? key;
-  if (equals < 0) return SWITCHES.includes(name) ? { key, name, value: 'true' } : fail(`invalid field '${field}' must be a key=value pair`);
+  if (equals < 0)
+    return SWITCHES.includes(name) ? { key, name, value: 'true' } : fail(`invalid field '${field}' must be a key=value pair`);
   const value = field.slice(equals + 1);
   if (value.trim() === '') fail(`invalid value for '${written}': value is empty`);
   if (value.trim() !== value) fail(`invalid value for '${written}' in '${field}': value should not have whitespace`);
@@ -122,7 +136,8 @@ export class MountFields {
     }
     const recursive = this.value('bind-recursive');
     if (recursive !== 'writable' && recursive !== 'readonly') return;
-    const needs = (what: string): never => fail(`option 'bind-recursive=${recursive}' requires '${what}' to be specified in conjunction`);
+    const needs = (what: string): never =>
+      fail(`option 'bind-recursive=${recursive}' requires '${what}' to be specified in conjunction`);
     if (!this.isOn('readonly')) needs('readonly');
     if (recursive === 'readonly' && this.value('bind-propagation') !== 'rprivate') needs('bind-propagation=rprivate');
   }

@@ -60,7 +60,8 @@ function toTmpfs(fields: MountFields, base: Base): MountFlagTmpfs {
 
 function toBind(fields: MountFields, base: Base, cwd: string): MountFlagVolume {
   const source = fields.value('source') ?? fail('bind', 'field Source must not be empty');
-  const host = source === '.' || source.startsWith('./') || source === '..' || source.startsWith('../') ? resolve(cwd, source) : source;
+  const host =
+    source === '.' || source.startsWith('./') || source === '..' || source.startsWith('../') ? resolve(cwd, source) : source;
   const propagation = fields.value('bind-propagation');
   if (propagation !== undefined && !isPropagation(propagation)) return fail('bind', `invalid propagation mode: ${propagation}`);
   if (!host.startsWith('/')) fail('bind', `invalid mount path: '${host}' mount path must be absolute`);
@@ -78,7 +79,13 @@ function toVolume(fields: MountFields, base: Base): MountFlagVolume {
   else if (base.readOnly) fail('volume', 'must not set ReadOnly mode when using anonymous volumes');
   const driver = fields.value('volume-driver');
   const more = given({ source, subpath, driver, driverOptions: fields.map('volume-opt'), labels: fields.map('volume-label') });
-  return { kind: source === undefined ? 'anonymous' : 'named', ...base, nocopy: fields.isOn('volume-nocopy'), create: false, ...more };
+  return {
+    kind: source === undefined ? 'anonymous' : 'named',
+    ...base,
+    nocopy: fields.isOn('volume-nocopy'),
+    create: false,
+    ...more,
+  };
 }
 
 /**
@@ -108,7 +115,13 @@ export function parseMount(text: string, cwd: string): VolumeSpec {
   };
   if (flag.kind === 'tmpfs') return refuse(`mount type "tmpfs" is not supported: use "bind" or "volume"`);
   const { recursive, subpath, driver, driverOptions, labels, ...spec } = flag;
-  const asked = { 'bind-recursive': recursive, 'volume-subpath': subpath, 'volume-driver': driver, 'volume-opt': driverOptions, 'volume-label': labels };
+  const asked = {
+    'bind-recursive': recursive,
+    'volume-subpath': subpath,
+    'volume-driver': driver,
+    'volume-opt': driverOptions,
+    'volume-label': labels,
+  };
   const harmless = ['enabled', 'local', undefined] as const;
   for (const [option, value] of Object.entries(asked)) {
     if (!(harmless as readonly unknown[]).includes(value)) refuse(`option '${option}' is not supported: leave it out`);

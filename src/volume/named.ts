@@ -59,7 +59,8 @@ async function withVolumes<T>(root: string, use: (directory: string) => Promise<
   try {
     // Not a blocking wait: whoever has the lock may be another caller in this process.
     for (const start = Date.now(); sys.flock(fd, LOCK_EX_NB) !== 0; await delay(2)) {
-      if (Date.now() - start > LOCK_LIMIT_MS) throw new VolumeError(`${directory}: another process keeps it locked: end that process (\`fuser ${directory}\`)`);
+      if (Date.now() - start > LOCK_LIMIT_MS)
+        throw new VolumeError(`${directory}: another process keeps it locked: end that process (\`fuser ${directory}\`)`);
     }
     return await use(directory);
   } catch (error) {
@@ -147,7 +148,8 @@ export async function removeVolume(root: string, records: VolumeRecords, name: s
     if (!existsSync(home)) return void (await records.remove(name));
     const fd = openSync(home, constants.O_RDONLY | constants.O_DIRECTORY);
     try {
-      if (sys.flock(fd, LOCK_EX_NB) !== 0) throw new VolumeError(`remove ${name}: volume is in use: it is being filled, try again when that is done`);
+      if (sys.flock(fd, LOCK_EX_NB) !== 0)
+        throw new VolumeError(`remove ${name}: volume is in use: it is being filled, try again when that is done`);
       // From here on the volume is gone, also if we are killed: the sweep does the rest.
       renameSync(home, join(directory, REMOVED, name));
       await sweep(directory, records);

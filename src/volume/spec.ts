@@ -90,7 +90,8 @@ export function checkVolumeName(name: string): void {
         'If you intended to pass a host directory, use absolute path',
     );
   }
-  if (name.length > LONGEST_NAME) throw new VolumeSpecError(`create ${name}: file name too long: at most ${LONGEST_NAME} characters`);
+  if (name.length > LONGEST_NAME)
+    throw new VolumeSpecError(`create ${name}: file name too long: at most ${LONGEST_NAME} characters`);
 }
 
 /**
@@ -111,7 +112,8 @@ export function parseVolume(raw: string, cwd: string): VolumeSpec {
   const complaint = checkDestination(isBind ? 'bind' : 'volume', second ?? first);
   if (complaint) throw invalid(raw, complaint);
   if (isBind && mode.copy) throw invalid(raw, 'invalid mount config for type "bind": field VolumeOptions must not be specified');
-  if (!isBind && mode.propagation) throw invalid(raw, 'invalid mount config for type "volume": field BindOptions must not be specified');
+  if (!isBind && mode.propagation)
+    throw invalid(raw, 'invalid mount config for type "volume": field BindOptions must not be specified');
   if (source !== undefined && !isBind) checkVolumeName(source);
 
   const { propagation, label } = mode;

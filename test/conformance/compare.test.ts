@@ -6,10 +6,18 @@ import type { Kind } from '../support/mounts.js';
 import { compare } from './compare.js';
 import type { Case, Result } from './run.js';
 
-const item: Case = { name: 'x', stack: { lower: [{}] }, ops: [put('a', 'A'), fails('ENOENT', lstat('b')), gives(true, { op: 'exists', path: 'a' }), any(lstat('c'))] };
+const item: Case = {
+  name: 'x',
+  stack: { lower: [{}] },
+  ops: [put('a', 'A'), fails('ENOENT', lstat('b')), gives(true, { op: 'exists', path: 'a' }), any(lstat('c'))],
+};
 const good: Result = { outcomes: [{ v: 1 }, { e: 'ENOENT' }, { v: true }, { e: 'EIO' }], tree: { a: 'file' } };
 const results = (lamina: Partial<Result>, plain: Partial<Result> = {}): Map<Kind, Result> =>
-  new Map<Kind, Result>([['plain', { ...good, ...plain }], ['overlay', good], ['lamina', { ...good, ...lamina }]]);
+  new Map<Kind, Result>([
+    ['plain', { ...good, ...plain }],
+    ['overlay', good],
+    ['lamina', { ...good, ...lamina }],
+  ]);
 
 void t.test('results that agree show no difference', (sub) => {
   sub.same(compare(item, results({})), []);
@@ -17,9 +25,17 @@ void t.test('results that agree show no difference', (sub) => {
 });
 
 void t.test('a difference is told with its operation', (sub) => {
-  sub.match(compare(item, results({ outcomes: [{ v: 1 }, { e: 'ENOENT' }, { v: true }, { v: 3 }] })), [/^op 3 lstat .*plain EIO, lamina 3/]);
-  sub.match(compare(item, results({ outcomes: [{ e: 'EROFS' }, { e: 'ENOENT' }, { v: true }, { e: 'EIO' }] })), [/must succeed, gave EROFS/, /plain 1, lamina EROFS/]);
-  sub.match(compare(item, results({ outcomes: [{ v: 1 }, { v: null }, { v: false }, { e: 'EIO' }] })).join('\n'), /must fail with ENOENT, gave ok[^]*must give true, gave false/);
+  sub.match(compare(item, results({ outcomes: [{ v: 1 }, { e: 'ENOENT' }, { v: true }, { v: 3 }] })), [
+    /^op 3 lstat .*plain EIO, lamina 3/,
+  ]);
+  sub.match(compare(item, results({ outcomes: [{ e: 'EROFS' }, { e: 'ENOENT' }, { v: true }, { e: 'EIO' }] })), [
+    /must succeed, gave EROFS/,
+    /plain 1, lamina EROFS/,
+  ]);
+  sub.match(
+    compare(item, results({ outcomes: [{ v: 1 }, { v: null }, { v: false }, { e: 'EIO' }] })).join('\n'),
+    /must fail with ENOENT, gave ok[^]*must give true, gave false/,
+  );
   sub.match(compare(item, results({ outcomes: [{ v: 1 }] })).join('\n'), /not run/);
   sub.match(compare(item, results({ broken: 'hung' })), [/lamina broke off: hung/]);
   sub.end();

@@ -22,10 +22,12 @@ function tellOp(op: Op): string {
 function against(op: Op, outcome: Outcome | undefined): string | undefined {
   if (outcome === undefined) return 'not run';
   if ('x' in outcome) return tell(outcome);
-  if (op.fails !== undefined) return 'e' in outcome && outcome.e === op.fails ? undefined : `must fail with ${op.fails}, gave ${tell(outcome)}`;
+  if (op.fails !== undefined)
+    return 'e' in outcome && outcome.e === op.fails ? undefined : `must fail with ${op.fails}, gave ${tell(outcome)}`;
   if (op.any === true) return undefined;
   if ('e' in outcome) return `must succeed, gave ${outcome.e}`;
-  if ('gives' in op && !isDeepStrictEqual(outcome.v, op.gives)) return `must give ${JSON.stringify(op.gives)}, gave ${tell(outcome)}`;
+  if ('gives' in op && !isDeepStrictEqual(outcome.v, op.gives))
+    return `must give ${JSON.stringify(op.gives)}, gave ${tell(outcome)}`;
   return undefined;
 }
 
@@ -40,7 +42,10 @@ function treeDifferences(a: Tree, b: Tree, nameA: string, nameB: string): Differ
   const paths = [...new Set([...Object.keys(a), ...Object.keys(b)])].sort();
   return paths
     .filter((path) => a[path] !== b[path])
-    .map((path) => ({ subject: path, text: `'${path}' is ${a[path] ?? 'absent'} on ${nameA}, ${b[path] ?? 'absent'} on ${nameB}` }));
+    .map((path) => ({
+      subject: path,
+      text: `'${path}' is ${a[path] ?? 'absent'} on ${nameA}, ${b[path] ?? 'absent'} on ${nameB}`,
+    }));
 }
 
 function comparePair(item: Case, a: Kind, first: Result, b: Kind, second: Result): Difference[] {

@@ -7,4 +7,6 @@ import { conform } from './run.js';
 // A hang is found by the limits of the single operations; this one is for all of them together.
 t.setTimeout(300_000);
 
-void t.test('contents', (sub) => conform(sub, [...fileDataCases, ...copyUpCases, ...holeCases, ...copyRangeCases, ...tmpfileCases, ...openDirCases]));
+void t.test('contents', (sub) =>
+  conform(sub, [...fileDataCases, ...copyUpCases, ...holeCases, ...copyRangeCases, ...tmpfileCases, ...openDirCases]),
+);

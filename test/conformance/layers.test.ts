@@ -1,7 +1,16 @@
 // What layers mean, names, listings and read-only unions; see cases/layers.ts and cases/read-only.ts.
 
 import t from 'tap';
-import { formatCases, foundCases, manyLayerCases, nameCases, ownCases, readdirCases, rootCases, typeChangeCases } from './cases/layers.js';
+import {
+  formatCases,
+  foundCases,
+  manyLayerCases,
+  nameCases,
+  ownCases,
+  readdirCases,
+  rootCases,
+  typeChangeCases,
+} from './cases/layers.js';
 import { readOnlyCases } from './cases/read-only.js';
 import { conform } from './run.js';
 

@@ -1,8 +1,37 @@
 // Seeded random stacks and operation sequences for oracle.ts. The same seed gives the same case, on any machine.
 
 import {
-  any, append, cat, chmod, chown, close, fallocate, fstat, ftruncate, link, linkfd, listxattr, lstat, mkdir, mknod, open, pread, put, pwrite, readdir, readlink, removexattr,
-  rename, rmdir, setxattr, symlink, truncate, unlink, utimens, getxattr, copyrange,
+  any,
+  append,
+  cat,
+  chmod,
+  chown,
+  close,
+  fallocate,
+  fstat,
+  ftruncate,
+  link,
+  linkfd,
+  listxattr,
+  lstat,
+  mkdir,
+  mknod,
+  open,
+  pread,
+  put,
+  pwrite,
+  readdir,
+  readlink,
+  removexattr,
+  rename,
+  rmdir,
+  setxattr,
+  symlink,
+  truncate,
+  unlink,
+  utimens,
+  getxattr,
+  copyrange,
 } from '../support/ops.js';
 import type { Op } from '../support/ops.js';
 import { dir, file, merge, opaque, socket, symlink as sym, whiteout } from '../support/tree.js';
@@ -42,14 +71,24 @@ function leaf(random: Random, mark: string): Entry {
   if (roll === 0) return sym(random.pick(['a', 'b/c', '../a', 'nowhere']));
   // No fifo: a write through one sets its mtime on a plain directory and not on overlayfs.
   if (roll === 1) return socket({ mode: 0o640 });
-  return file(`${mark}:${random.below(1000)}`, { mode: random.pick(modes), ...(random.chance(0.3) ? { xattrs: { 'user.x': mark } } : {}) });
+  return file(`${mark}:${random.below(1000)}`, {
+    mode: random.pick(modes),
+    ...(random.chance(0.3) ? { xattrs: { 'user.x': mark } } : {}),
+  });
 }
 
 /**
  * One directory of a layer. Whiteouts are put only where a directory of a layer below is merged in: elsewhere the
  * kernel lists them, which is its own affair (see cases/layers.ts).
  */
-function fillDir(random: Random, out: Record<string, Entry>, path: string, depth: number, mark: string, below: Node | undefined): void {
+function fillDir(
+  random: Random,
+  out: Record<string, Entry>,
+  path: string,
+  depth: number,
+  mark: string,
+  below: Node | undefined,
+): void {
   const merged = below?.entry.type === 'dir' ? below : undefined;
   for (const name of names) {
     const at = path === '' ? name : `${path}/${name}`;
@@ -102,13 +141,24 @@ const makers: readonly (readonly [number, (random: Random) => Op])[] = [
   [3, (r) => chmod(path(r), r.pick([0o644, 0o755, 0o700, 0o6755]))],
   [2, (r) => chown(path(r), r.pick([0, 5, -1]), r.pick([0, 7, -1]))],
   [2, (r) => utimens(path(r), time(r), time(r))],
-  [2, (r) => setxattr(path(r), r.pick(['user.x', 'trusted.y']), `v${r.below(9)}`, r.pick(['', '', 'CREATE', 'REPLACE'] as const))],
+  [
+    2,
+    (r) => setxattr(path(r), r.pick(['user.x', 'trusted.y']), `v${r.below(9)}`, r.pick(['', '', 'CREATE', 'REPLACE'] as const)),
+  ],
   [1, (r) => removexattr(path(r), r.pick(['user.x', 'trusted.y']))],
   [1, (r) => listxattr(path(r))],
   [1, (r) => getxattr(path(r), 'user.x')],
   [6, (r) => lstat(path(r))],
   [6, (r) => readdir(path(r))],
-  [3, (r) => open(r.pick(['f', 'g']), path(r), r.pick(['RDWR|NONBLOCK', 'RDWR|CREAT|NONBLOCK', 'RDWR|CREAT|EXCL|NONBLOCK', 'RDWR|TRUNC|NONBLOCK']))],
+  [
+    3,
+    (r) =>
+      open(
+        r.pick(['f', 'g']),
+        path(r),
+        r.pick(['RDWR|NONBLOCK', 'RDWR|CREAT|NONBLOCK', 'RDWR|CREAT|EXCL|NONBLOCK', 'RDWR|TRUNC|NONBLOCK']),
+      ),
+  ],
   [1, (r) => open(r.pick(['f', 'g']), random3(r), 'RDWR|TMPFILE')],
   [2, (r) => linkfd(r.pick(['f', 'g']), path(r))],
   [3, (r) => pwrite(r.pick(['f', 'g']), r.below(30), `w${r.below(100)}`)],

@@ -79,7 +79,11 @@ async function runOnRig(rig: Rig, todo: readonly Case[], results: Map<Case, Resu
 }
 
 async function treesOf(rig: Rig, cases: readonly Case[]): Promise<Tree[]> {
-  const outcomes = await rig.worker.run(rig.point, cases.map((item, i) => tree(part(item, i))), 60_000);
+  const outcomes = await rig.worker.run(
+    rig.point,
+    cases.map((item, i) => tree(part(item, i))),
+    60_000,
+  );
   return outcomes.map((outcome) => ('v' in outcome ? (outcome.v as Tree) : { '': JSON.stringify(outcome) }));
 }
 

@@ -26,7 +26,13 @@ export const hostArchitecture = { x64: 'amd64', arm64: 'arm64' }[process.arch as
 export function configOf(source: Source): Buffer {
   const { layers, architecture = hostArchitecture, created = '2026-01-02T03:04:05Z' } = source;
   const diffIds = layers.map((layer) => `sha256:${sha256(layer)}`);
-  const config = { architecture, os: 'linux', created, config: source.config ?? { Cmd: ['sh'] }, rootfs: { type: 'layers', diff_ids: diffIds } };
+  const config = {
+    architecture,
+    os: 'linux',
+    created,
+    config: source.config ?? { Cmd: ['sh'] },
+    rootfs: { type: 'layers', diff_ids: diffIds },
+  };
   return Buffer.from(JSON.stringify(config));
 }
 
@@ -69,7 +75,9 @@ export const INDEX = 'application/vnd.oci.image.index.v1+json';
 /** Puts config, layers and manifest of an image; the manifest's descriptor. */
 export function putImage(files: Files, source: Source, extra: Partial<Descriptor> = {}): Descriptor {
   const config = putBlob(files, configOf(source), 'application/vnd.oci.image.config.v1+json');
-  const layers = source.layers.map((layer) => putBlob(files, source.compress?.(layer) ?? layer, 'application/vnd.oci.image.layer.v1.tar+gzip'));
+  const layers = source.layers.map((layer) =>
+    putBlob(files, source.compress?.(layer) ?? layer, 'application/vnd.oci.image.layer.v1.tar+gzip'),
+  );
   const manifest = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: MANIFEST, config, layers }));
   return { ...putBlob(files, manifest, MANIFEST), ...extra };
 }

@@ -32,7 +32,10 @@ interface Ran {
 }
 
 function runner(rig: StoreRig) {
-  return async (argv: readonly string[], extra: ImageCommandOptions & { readonly input?: Buffer; readonly tty?: boolean } = {}): Promise<Ran> => {
+  return async (
+    argv: readonly string[],
+    extra: ImageCommandOptions & { readonly input?: Buffer; readonly tty?: boolean } = {},
+  ): Promise<Ran> => {
     let out = '';
     let err = '';
     const stdin = Object.assign(Readable.from(extra.input ? [extra.input] : []), { isTTY: extra.tty ?? false });
@@ -97,7 +100,11 @@ void t.test('load, ls, inspect, rm', async (t) => {
     GraphDriver: { Name: 'lamina', Data: { UpperDir: rig.store.layerDir(sha256(layer)) } },
   });
   t.equal((await run(['inspect', '-f', '{{json .Config.Cmd}} {{.Os}}', short])).out, '["sh"] linux\n');
-  t.same(await run(['inspect', 'busybox:1', 'nope', '--format', '{{.Os}}']), { code: 1, out: 'linux\n', err: 'Error: No such image: nope:latest\n' });
+  t.same(await run(['inspect', 'busybox:1', 'nope', '--format', '{{.Os}}']), {
+    code: 1,
+    out: 'linux\n',
+    err: 'Error: No such image: nope:latest\n',
+  });
 
   t.match(await run(['rm', short]), {
     code: 1,
@@ -148,7 +155,10 @@ void t.test('a terminal sees a bar, a pipe plain lines', async (t) => {
   t.teardown(() => rig.dispose());
   const run = runner(rig);
   const archive = join(rig.dir, 'a.tar');
-  writeFileSync(archive, asTar(legacyArchive({ ...source, layers: [layer, tar([{ name: 'big', data: Buffer.alloc(3 << 20) }])] })));
+  writeFileSync(
+    archive,
+    asTar(legacyArchive({ ...source, layers: [layer, tar([{ name: 'big', data: Buffer.alloc(3 << 20) }])] })),
+  );
   const { out } = await run(['load', archive], { tty: true });
   t.match(out, new RegExp(`\r\x1b\\[K${sha256(layer).slice(0, 12)}: Loading layer \\[=+\\] 14.3kB/14.3kB\n`));
   t.match(out, /: Loading layer \[=+>? *\] [\d.]+MB\/3.15MB/);
@@ -253,7 +263,15 @@ void t.test(
 );
 
 void t.test('sizes, ages and templates', async (t) => {
-  t.same([0, 999, 1000, 12345, 4261550, 83197785, 1.5e9].map(humanSize), ['0B', '999B', '1kB', '12.3kB', '4.26MB', '83.2MB', '1.5GB']);
+  t.same([0, 999, 1000, 12345, 4261550, 83197785, 1.5e9].map(humanSize), [
+    '0B',
+    '999B',
+    '1kB',
+    '12.3kB',
+    '4.26MB',
+    '83.2MB',
+    '1.5GB',
+  ]);
   const now = Date.parse('2026-06-01T00:00:00Z');
   const ago = (seconds: number): string => age(new Date(now - seconds * 1000).toISOString(), now);
   t.same([0, 1, 59, 60, 150, 3600, 7300, 2 * 86400, 20 * 86400, 100 * 86400, 800 * 86400].map(ago), [

@@ -16,7 +16,8 @@ import { tar } from './tar-bytes.js';
 import type { TarEntry } from './tar-bytes.js';
 import { dumpTree } from './tree-dump.js';
 
-const files = (seed: string): TarEntry[] => Array.from({ length: 300 }, (_, i) => ({ name: `d${i % 10}/f${i}`, data: `${seed}${i}`.repeat(1000) }));
+const files = (seed: string): TarEntry[] =>
+  Array.from({ length: 300 }, (_, i) => ({ name: `d${i % 10}/f${i}`, data: `${seed}${i}`.repeat(1000) }));
 const source: Source = { layers: ['a', 'b', 'c', 'd'].map((seed) => tar(files(seed))), tags: ['many:1'] };
 
 interface Child {
@@ -42,7 +43,11 @@ function loader(root: string, archive: string, stage = '', count = 0): Child {
       .then(() => stop('end'), (e) => { console.error(e); process.exitCode = 1; });`;
   const child = spawn(process.execPath, ['-e', script, root, archive], { stdio: ['ignore', 'pipe', 'inherit'] });
   const exit = once(child, 'exit');
-  return { exit, kill: () => child.kill('SIGKILL'), paused: Promise.race([once(child.stdout, 'data').then(() => true), exit.then(() => false)]) };
+  return {
+    exit,
+    kill: () => child.kill('SIGKILL'),
+    paused: Promise.race([once(child.stdout, 'data').then(() => true), exit.then(() => false)]),
+  };
 }
 
 async function whole(rig: StoreRig): Promise<string[]> {
@@ -69,7 +74,8 @@ void t.test('a load killed at any stage leaves all or nothing after the next ope
     const child = loader(rig.root, archive, stage, count);
     t.teardown(child.kill);
     t.ok(await child.paused, `${title}: it got there`);
-    if (stage === 'rename' && count > 0) t.equal(readdirSync(join(rig.root, 'layers')).length, count, `${title}: layers without a record`);
+    if (stage === 'rename' && count > 0)
+      t.equal(readdirSync(join(rig.root, 'layers')).length, count, `${title}: layers without a record`);
     child.kill();
     await child.exit;
     openStore(rig.root);
@@ -100,7 +106,10 @@ void t.test('layers are on disk before they are published', async (t) => {
   t.same(published, [0], 'one sync for the whole load, before the first rename');
   sys.syncfs = () => -errno.EIO;
   const other = asTar(legacyArchive({ layers: [tar(files('z'))] }));
-  await t.rejects(rig.load(other), { name: 'ImageError', message: /cannot write the layers to disk: input\/output error; nothing was loaded/ });
+  await t.rejects(rig.load(other), {
+    name: 'ImageError',
+    message: /cannot write the layers to disk: input\/output error; nothing was loaded/,
+  });
   t.equal(readdirSync(join(rig.root, 'layers')).length, 4);
 });
 

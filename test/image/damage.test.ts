@@ -95,7 +95,10 @@ void t.test('a damaged file of a layout directory is named', async (t) => {
       Buffer.from(whole.map((byte, i) => (i === 40 ? byte ^ 4 : byte))),
     ]) {
       writeFileSync(path, damaged);
-      t.match(await failure(loadImage(rig.store, dir)), new RegExp(`layout: (layer )?blobs/sha256/${name}: .+; the archive is damaged`));
+      t.match(
+        await failure(loadImage(rig.store, dir)),
+        new RegExp(`layout: (layer )?blobs/sha256/${name}: .+; the archive is damaged`),
+      );
       t.same(await rig.residue(), []);
     }
     writeFileSync(path, whole);

@@ -33,7 +33,11 @@ const cases: readonly Case[] = [
     entries: [{ name: 'd', type: '5' }, symlink('d/out', '../x/../..'), { name: 'd/out/evil', data: 'x' }],
     says: /leads out of the layer/,
   },
-  { title: 'a hard link to a name outside', entries: [{ name: 'l', type: '1', linkname: '../../../etc/passwd' }], says: /contains "\.\."/ },
+  {
+    title: 'a hard link to a name outside',
+    entries: [{ name: 'l', type: '1', linkname: '../../../etc/passwd' }],
+    says: /contains "\.\."/,
+  },
   {
     title: 'a hard link to an absolute name',
     entries: [{ name: 'l', type: '1', linkname: '/etc/passwd' }],
@@ -52,7 +56,11 @@ const cases: readonly Case[] = [
     ],
     says: /hard link to the directory d/,
   },
-  { title: 'a hard link to a whiteout', entries: [{ name: '.wh.d' }, { name: 'l', type: '1', linkname: 'd' }], says: /not in the same layer/ },
+  {
+    title: 'a hard link to a whiteout',
+    entries: [{ name: '.wh.d' }, { name: 'l', type: '1', linkname: 'd' }],
+    says: /not in the same layer/,
+  },
   { title: 'a hard link to the root', entries: [{ name: 'l', type: '1', linkname: '/' }], says: /not in the same layer/ },
   {
     title: 'a symlink loop as a parent',
@@ -81,7 +89,11 @@ const cases: readonly Case[] = [
     says: /longer than 4095 bytes|name too long/,
   },
   { title: 'an empty symlink', entries: [symlink('l', '')], says: /cannot create it/ },
-  { title: 'a device number out of range', entries: [{ name: 'dev', type: '3', major: 70000, minor: 1 }], says: /there is no device 70000:1/ },
+  {
+    title: 'a device number out of range',
+    entries: [{ name: 'dev', type: '3', major: 70000, minor: 1 }],
+    says: /there is no device 70000:1/,
+  },
   { title: 'a type nobody knows', entries: [{ name: 'x', type: 'Z' }], says: /type "Z" are not supported/ },
   { title: 'a whiteout of nothing', entries: [{ name: 'd/.wh.' }], says: /whiteout of nothing/ },
   { title: 'a whiteout of ..', entries: [{ name: 'd/.wh...' }], says: /whiteout of nothing/ },
@@ -94,7 +106,11 @@ const cases: readonly Case[] = [
   { title: 'a size of 8 EiB', entries: [{ name: 'big', size: 2 ** 63 }], says: /number in the header is out of range/ },
   { title: 'a size beyond the archive', entries: [{ name: 'big', size: 2 ** 40 }], says: /unexpected end/ },
   { title: 'a negative size', entries: [{ name: 'x', size: -512 }], says: /size is negative/ },
-  { title: 'a PAX size that is no number', entries: [{ name: 'x', pax: [['size', '1e9']] }], says: /PAX record size is not a number/ },
+  {
+    title: 'a PAX size that is no number',
+    entries: [{ name: 'x', pax: [['size', '1e9']] }],
+    says: /PAX record size is not a number/,
+  },
   {
     title: 'a PAX record that lies about its length',
     bytes: Buffer.concat([entryBytes({ name: 'p', type: 'x', data: '99 path=x\n' }), entryBytes({ name: 'x' }), END]),
@@ -102,7 +118,11 @@ const cases: readonly Case[] = [
   },
   {
     title: 'a PAX header of 2 MiB',
-    bytes: Buffer.concat([entryBytes({ name: 'p', type: 'x', data: paxData([['comment', 'x'.repeat(2 << 20)]]) }), entryBytes({ name: 'x' }), END]),
+    bytes: Buffer.concat([
+      entryBytes({ name: 'p', type: 'x', data: paxData([['comment', 'x'.repeat(2 << 20)]]) }),
+      entryBytes({ name: 'x' }),
+      END,
+    ]),
     says: /longer than 1 MiB/,
   },
   {

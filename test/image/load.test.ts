@@ -8,7 +8,18 @@ import t from 'tap';
 import * as tarStream from 'tar-stream';
 import { listImages, loadImage, removeImage, resolveImage } from '../../src/image/index.js';
 import { mustCommand } from '../support/command.js';
-import { asDirectory, asTar, finishLayout, imageId, legacyArchive, modernArchive, ociLayout, putImage, putIndex, sha256 } from './archives.js';
+import {
+  asDirectory,
+  asTar,
+  finishLayout,
+  imageId,
+  legacyArchive,
+  modernArchive,
+  ociLayout,
+  putImage,
+  putIndex,
+  sha256,
+} from './archives.js';
 import type { Files, Source } from './archives.js';
 import { failure, StoreRig } from './store-rig.js';
 import { tar } from './tar-bytes.js';
@@ -29,7 +40,8 @@ const compressions: Readonly<Record<string, (data: Buffer) => Buffer>> = {
   gzip: (data) => gzipSync(data),
   'gzip of two members': (data) => Buffer.concat([gzipSync(data.subarray(0, 700)), gzipSync(data.subarray(700))]),
   zstd: through('zstd', '-c', '-q'),
-  'zstd after a skippable frame': (data) => Buffer.concat([Buffer.from('502a4d180400000000000000', 'hex'), through('zstd', '-c', '-q')(data)]),
+  'zstd after a skippable frame': (data) =>
+    Buffer.concat([Buffer.from('502a4d180400000000000000', 'hex'), through('zstd', '-c', '-q')(data)]),
   xz: through('xz', '-c'),
   bzip2: through('bzip2', '-c'),
 };
@@ -91,7 +103,8 @@ void t.test('a layer whose first file is called BZh', async (t) => {
 
 void t.test('names', async (t) => {
   const made = rig(t);
-  const load = async (files: Files, name?: string) => (await made.load(asTar(files), { name })).images.map((image) => image.names);
+  const load = async (files: Files, name?: string) =>
+    (await made.load(asTar(files), { name })).images.map((image) => image.names);
   t.same(await load(legacyArchive({ ...source, tags: ['a', 'quay.io/x/y:2', 'localhost:5000/z'] })), [
     ['docker.io/library/a:latest', 'quay.io/x/y:2', 'localhost:5000/z:latest'],
   ]);
@@ -110,7 +123,9 @@ void t.test('names', async (t) => {
   const files: Files = new Map();
   const other = { layers: [base], created: '2026-05-05T00:00:00Z' };
   finishLayout(files, [
-    putImage(files, source, { annotations: { 'io.containerd.image.name': 'docker.io/library/one:1', 'org.opencontainers.image.ref.name': '1' } }),
+    putImage(files, source, {
+      annotations: { 'io.containerd.image.name': 'docker.io/library/one:1', 'org.opencontainers.image.ref.name': '1' },
+    }),
     putImage(files, other, { annotations: { 'org.opencontainers.image.ref.name': 'two:2' } }),
   ]);
   t.same(await load(files), [['docker.io/library/one:1'], ['docker.io/library/two:2']], 'two images in one layout');
@@ -138,9 +153,14 @@ void t.test('platforms and nested indexes', async (t) => {
   const attestation = putImage(
     files,
     { layers: [top] },
-    { platform: { os: 'unknown', architecture: 'unknown' }, annotations: { 'vnd.docker.reference.type': 'attestation-manifest' } },
+    {
+      platform: { os: 'unknown', architecture: 'unknown' },
+      annotations: { 'vnd.docker.reference.type': 'attestation-manifest' },
+    },
   );
-  const mine = putImage(files, source, { platform: { os: 'linux', architecture: process.arch === 'x64' ? 'amd64' : process.arch } });
+  const mine = putImage(files, source, {
+    platform: { os: 'linux', architecture: process.arch === 'x64' ? 'amd64' : process.arch },
+  });
   const theirs = putImage(files, foreign, { platform: { os: 'linux', architecture: 'mips64' } });
   const inner = putIndex(files, [attestation, theirs, mine]);
   finishLayout(files, [{ ...putIndex(files, [inner]), annotations: { 'org.opencontainers.image.ref.name': 'multi:1' } }]);
@@ -290,7 +310,10 @@ void t.test('a missing decompressor is named with its package', async (t) => {
   t.teardown(() => (process.env['PATH'] = path));
   const bytes = compressions['zstd']?.(asTar(legacyArchive(source))) ?? Buffer.alloc(0);
   process.env['PATH'] = '/nonexistent';
-  t.match(await failure(made.load(bytes)), /compressed with zstd, and the program zstd is not installed; install the Debian package zstd$/);
+  t.match(
+    await failure(made.load(bytes)),
+    /compressed with zstd, and the program zstd is not installed; install the Debian package zstd$/,
+  );
   process.env['PATH'] = path;
   t.same(await made.residue(), []);
 });
@@ -301,7 +324,9 @@ void t.test('an aborted load leaves nothing', async (t) => {
   const progress = (): void => abort.abort(new Error('stop'));
   t.match(await failure(made.load(asTar(legacyArchive(source)), { progress, signal: abort.signal })), /stop/);
   t.match(
-    await failure(made.load(asTar(legacyArchive({ ...source, compress: (data) => gzipSync(data) })), { progress, signal: abort.signal })),
+    await failure(
+      made.load(asTar(legacyArchive({ ...source, compress: (data) => gzipSync(data) })), { progress, signal: abort.signal }),
+    ),
     /stop/,
   );
   t.same(await made.residue(), []);
@@ -318,13 +343,22 @@ void t.test('a config or a layer that does not match', async (t) => {
   t.match(await failure(made.load(lies((files) => replace(files, top, base)))), /the manifest says/);
   const same = Buffer.from(top);
   same[600] = (same[600] ?? 0) ^ 1;
-  t.match(await failure(made.load(lies((files) => replace(files, top, same)))), /its digest is sha256:|header checksum|uncompressed digest/);
+  t.match(
+    await failure(made.load(lies((files) => replace(files, top, same)))),
+    /its digest is sha256:|header checksum|uncompressed digest/,
+  );
   t.match(
     await failure(made.load(lies((files) => files.delete(`blobs/sha256/${sha256(top)}`)))),
     /layer blobs\/sha256\/\w+: it is missing from the archive/,
   );
-  t.match(await failure(made.load(lies((files) => files.delete(`blobs/sha256/${imageId(source)}`)))), /it is missing from the archive/);
-  t.match(await failure(made.load(lies((files) => files.set(`${imageId(source)}.json`, Buffer.from('{}')), legacyArchive))), /its digest is sha256:/);
+  t.match(
+    await failure(made.load(lies((files) => files.delete(`blobs/sha256/${imageId(source)}`)))),
+    /it is missing from the archive/,
+  );
+  t.match(
+    await failure(made.load(lies((files) => files.set(`${imageId(source)}.json`, Buffer.from('{}')), legacyArchive))),
+    /its digest is sha256:/,
+  );
   const short = legacyArchive(source);
   short.set('manifest.json', Buffer.from((short.get('manifest.json')?.toString() ?? '').replace(/,"[^"]*layer.tar"/, '')));
   t.match(await failure(made.load(asTar(short))), /the config names 2 layers, the manifest 1/);
@@ -345,7 +379,9 @@ void t.test(
       [`oci-archive:${at('o.tar')}:seed:1`, 'o.tar'],
       [`oci:${at('dir')}:seed:1`, 'dir'],
     ] as const) {
-      await mustCommand(['skopeo', '--insecure-policy', 'copy', '-q', `docker-archive:${at('seed.tar')}`, to], { limitMs: 60_000 });
+      await mustCommand(['skopeo', '--insecure-policy', 'copy', '-q', `docker-archive:${at('seed.tar')}`, to], {
+        limitMs: 60_000,
+      });
       await loadImage(made.store, at(path));
       const image = await resolveImage(made.store, 'seed:1');
       t.same(readdirSync(join(image.layers[0] ?? '', 'etc')).sort(), ['conf', 'new'], to);

@@ -26,12 +26,16 @@ async function unpacked(t: { teardown(fn: () => unknown): unknown }, layer: Buff
   return rig.store.layerDir(sha256(layer));
 }
 
-const xattr = (path: string, name: string): string | undefined => xattrsOf(Buffer.from(path).toString('latin1')).get(name)?.toString('latin1');
+const xattr = (path: string, name: string): string | undefined =>
+  xattrsOf(Buffer.from(path).toString('latin1')).get(name)?.toString('latin1');
 
 void t.test('every type and attribute is kept', asRoot, async (t) => {
   // cap_net_raw,cap_setpcap+ep as revision 2: bytes that are no UTF-8.
   const capability = Buffer.from('0100000200a1000000000000000000000000000000'.slice(0, 40), 'hex').toString('latin1');
-  const acl = Buffer.from('0200000001000600ffffffff02000700e803000004000400ffffffff10000700ffffffff20000400ffffffff', 'hex').toString('latin1');
+  const acl = Buffer.from(
+    '0200000001000600ffffffff02000700e803000004000400ffffffff10000700ffffffff20000400ffffffff',
+    'hex',
+  ).toString('latin1');
   const dir = await unpacked(
     t,
     tar([
@@ -90,7 +94,11 @@ void t.test('names are bytes', async (t) => {
   const names = ['caf\xe9', '\xff\xfe', 'a\nb', ' ', 'n'.repeat(255), '\xc3\xa9'];
   const dir = await unpacked(
     t,
-    tar([...names.map((name) => ({ name })), { name: 'pax-\xff', pax: [['path', 'pax-\xfe']] }, { name: 'l', type: '2', linkname: '\xe9\xff' }]),
+    tar([
+      ...names.map((name) => ({ name })),
+      { name: 'pax-\xff', pax: [['path', 'pax-\xfe']] },
+      { name: 'l', type: '2', linkname: '\xe9\xff' },
+    ]),
   );
   const found = readdirSync(dir, { encoding: 'buffer' }).map((name) => name.toString('latin1'));
   t.same(found.sort(), [...names, 'pax-\xfe', 'l'].sort());
@@ -147,7 +155,8 @@ void t.test('whiteouts', asRoot, async (t) => {
   t.ok(isWhiteout('d/gone'));
   t.ok(lstatSync(join(dir, 'd/kept')).isFile(), 'a whiteout after a real entry of the layer hides lower layers only');
   t.ok(lstatSync(join(dir, 'd/back')).isFile(), 'a real entry takes the place of a whiteout');
-  for (const name of ['e', 'f', 'g', 'h', 'i']) t.equal(xattr(join(dir, name), 'trusted.overlay.opaque'), 'y', `${name} is opaque`);
+  for (const name of ['e', 'f', 'g', 'h', 'i'])
+    t.equal(xattr(join(dir, name), 'trusted.overlay.opaque'), 'y', `${name} is opaque`);
   t.equal(xattr(join(dir, 'd'), 'trusted.overlay.opaque'), undefined);
   t.ok(lstatSync(join(dir, 'e/child')).isFile());
   t.ok(lstatSync(join(dir, 'h/implied')).isFile());
@@ -159,7 +168,10 @@ void t.test('whiteouts', asRoot, async (t) => {
 void t.test("overlay's own attributes cannot be forged", asRoot, async (t) => {
   const forged = ['trusted.overlay.opaque', 'trusted.overlay.redirect', 'user.overlay.opaque', 'user.fuseoverlayfs.opaque'];
   const dir = await unpacked(t, tar([{ name: 'd/', type: '5', pax: forged.map((name) => [`SCHILY.xattr.${name}`, 'y']) }]));
-  t.same([...xattrsOf(join(dir, 'd')).keys()], ['trusted.overlay.overlay.opaque', 'trusted.overlay.overlay.redirect', 'user.overlay.overlay.opaque']);
+  t.same(
+    [...xattrsOf(join(dir, 'd')).keys()],
+    ['trusted.overlay.overlay.opaque', 'trusted.overlay.overlay.redirect', 'user.overlay.overlay.opaque'],
+  );
 });
 
 void t.test('a later entry replaces an earlier one', async (t) => {
@@ -194,7 +206,8 @@ void t.test('a later entry replaces an earlier one', async (t) => {
   t.equal(readFileSync(join(dir, 's'), 'latin1'), 'no link');
   t.same(readdirSync(join(dir, 'g')), ['x']);
   t.same(readdirSync(join(dir, 't')), ['z'], 'a directory replaces a symlink');
-  if (process.geteuid?.() === 0) t.equal(xattr(join(dir, 't'), 'trusted.overlay.opaque'), 'y', 'and hides what lower layers have there');
+  if (process.geteuid?.() === 0)
+    t.equal(xattr(join(dir, 't'), 'trusted.overlay.opaque'), 'y', 'and hides what lower layers have there');
 });
 
 void t.test('a deep tree and many directories', async (t) => {
@@ -202,7 +215,11 @@ void t.test('a deep tree and many directories', async (t) => {
   const wide = Array.from({ length: 600 }, (_, i): TarEntry => ({ name: `w${i}/f`, data: 'x' }));
   const dir = await unpacked(
     t,
-    tar([{ name: `${deep}/f`, data: 'x' }, ...wide, ...wide.map(({ name }) => ({ name: `${name}2`, type: '1', linkname: name }))]),
+    tar([
+      { name: `${deep}/f`, data: 'x' },
+      ...wide,
+      ...wide.map(({ name }) => ({ name: `${name}2`, type: '1', linkname: name })),
+    ]),
   );
   t.equal(readFileSync(join(dir, deep, 'f'), 'latin1'), 'x');
   t.equal(lstatSync(join(dir, 'w599/f2')).nlink, 2);
@@ -282,12 +299,19 @@ async function realLayers(dir: string): Promise<Buffer[]> {
   ].join(' && ');
   await mustCommand(['sh', '-c', script], { cwd: tree });
   const make = async (names: string): Promise<Buffer> => {
-    await mustCommand(['sh', '-c', `tar -c --format=posix --xattrs --xattrs-include='*' --numeric-owner -f ../layer.tar ${names}`], { cwd: tree });
+    await mustCommand(
+      ['sh', '-c', `tar -c --format=posix --xattrs --xattrs-include='*' --numeric-owner -f ../layer.tar ${names}`],
+      { cwd: tree },
+    );
     return readFileSync(join(dir, 'layer.tar'));
   };
   const first = await make('.');
   await mustCommand(
-    ['sh', '-c', "touch etc/.wh.group; printf new > etc/new; mkdir -p tmp/sub; printf y > tmp/sub/f; touch 'sp ace/.wh..wh..opq'; chmod 700 etc"],
+    [
+      'sh',
+      '-c',
+      "touch etc/.wh.group; printf new > etc/new; mkdir -p tmp/sub; printf y > tmp/sub/f; touch 'sp ace/.wh..wh..opq'; chmod 700 etc",
+    ],
     { cwd: tree },
   );
   const second = await make('./etc ./tmp "./sp ace"');

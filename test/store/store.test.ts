@@ -6,7 +6,16 @@ import { once } from 'node:events';
 import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { createVolume, dataRoot, getVolume, listVolumes, openStore, removeTree, removeVolume, withStore } from '../../src/store/index.js';
+import {
+  createVolume,
+  dataRoot,
+  getVolume,
+  listVolumes,
+  openStore,
+  removeTree,
+  removeVolume,
+  withStore,
+} from '../../src/store/index.js';
 import type { Change, LayerRecord, Store } from '../../src/store/index.js';
 import { scratchDir } from '../support/paths.js';
 
@@ -17,7 +26,8 @@ function scratch(t: { teardown(fn: () => unknown): unknown }): string {
 }
 
 const layer = (key: string): LayerRecord => ({ key, size: 1, images: 1, dependent: false });
-const layers = (store: Store): Promise<string[]> => store.transaction(async (records) => (await records.list('layer')).map(({ key }) => key));
+const layers = (store: Store): Promise<string[]> =>
+  store.transaction(async (records) => (await records.list('layer')).map(({ key }) => key));
 
 /** A process that has the database of `root` open until its standard input ends. */
 async function holder(root: string): Promise<ChildProcess> {
@@ -102,7 +112,10 @@ void t.test('a database that another process has open', async (t) => {
   const child = await holder(root);
   t.teardown(() => child.kill('SIGKILL'));
   const impatient = openStore(root, { waitMs: 100 });
-  await t.rejects(layers(impatient), { name: 'StoreError', message: /db: another process has kept the database open for 0.1 s; try again/ });
+  await t.rejects(layers(impatient), {
+    name: 'StoreError',
+    message: /db: another process has kept the database open for 0.1 s; try again/,
+  });
   const patient = layers(openStore(root));
   child.stdin?.end();
   t.same(await patient, [], 'is waited for');
@@ -114,9 +127,9 @@ void t.test('what dead processes left is swept, what living ones work on is not'
   const mine = store.makeStaging();
   const child = await holder(root);
   t.teardown(() => child.kill('SIGKILL'));
-  const [boot = '', namespace = '', pid = '', started = ''] = (readdirSync(store.tmp).find((name) => name.includes(`.${process.pid}.`)) ?? '').split(
-    '.',
-  );
+  const [boot = '', namespace = '', pid = '', started = ''] = (
+    readdirSync(store.tmp).find((name) => name.includes(`.${process.pid}.`)) ?? ''
+  ).split('.');
   const make = (...parts: readonly string[]): string => {
     mkdirSync(join(store.tmp, parts.join('.'), 'deep'), { recursive: true });
     return parts.join('.');
@@ -159,7 +172,10 @@ void t.test('a layer without a record is removed, one with a record is not', asy
 void t.test('a root that cannot be used, a database of another time, a damaged one', async (t) => {
   const dir = scratch(t);
   writeFileSync(join(dir, 'file'), '');
-  t.throws(() => openStore(join(dir, 'file', 'x')), { name: 'StoreError', message: /cannot use this as the data root: ENOTDIR; set LAMINA_ROOT/ });
+  t.throws(() => openStore(join(dir, 'file', 'x')), {
+    name: 'StoreError',
+    message: /cannot use this as the data root: ENOTDIR; set LAMINA_ROOT/,
+  });
   const { Level } = await import('level');
   mkdirSync(join(dir, 'new'), { recursive: true });
   const level = new Level<string, unknown>(join(dir, 'new', 'db'), { valueEncoding: 'json' });
@@ -170,7 +186,10 @@ void t.test('a root that cannot be used, a database of another time, a damaged o
   await layers(damaged);
   renameSync(join(dir, 'damaged', 'db', 'CURRENT'), join(dir, 'damaged', 'db', 'GONE'));
   writeFileSync(join(dir, 'damaged', 'db', 'CURRENT'), 'rubbish');
-  await t.rejects(layers(damaged), { name: 'StoreError', message: /damaged.*db: (cannot open the database|the database is damaged)/ });
+  await t.rejects(layers(damaged), {
+    name: 'StoreError',
+    message: /damaged.*db: (cannot open the database|the database is damaged)/,
+  });
 });
 
 void t.test('volumes', async (t) => {
@@ -178,7 +197,9 @@ void t.test('volumes', async (t) => {
   const made = await createVolume(store, { name: 'data', path: '/v/data', labels: { a: 'b' }, anonymous: false });
   t.ok(Math.abs(made.created - Date.now()) < 60_000);
   t.same(await getVolume(store, 'data'), made);
-  await t.rejects(createVolume(store, { name: 'data', path: '/w', labels: {}, anonymous: true }), { message: /volume data: the name is taken/ });
+  await t.rejects(createVolume(store, { name: 'data', path: '/w', labels: {}, anonymous: true }), {
+    message: /volume data: the name is taken/,
+  });
   await createVolume(store, { name: 'an', path: '/v/an', labels: {}, anonymous: true });
   t.same(
     (await listVolumes(store)).map(({ name }) => name),

@@ -50,7 +50,12 @@ export class Rig {
   static async build(kind: Kind, parts: Parts, extraOptions: readonly string[] = []): Promise<Rig> {
     const stacks = [...parts.values()];
     const layers = Math.max(1, ...stacks.map((stack) => stack.lower.length));
-    const rig = new Rig(kind, layers, stacks.every((stack) => stack.upper !== null), extraOptions);
+    const rig = new Rig(
+      kind,
+      layers,
+      stacks.every((stack) => stack.upper !== null),
+      extraOptions,
+    );
     try {
       for (const [part, stack] of parts) await rig.fill(part, stack);
       return rig;
@@ -98,7 +103,12 @@ export class Rig {
   /** Removes the mount, the server and the directories, by force where needed. Never throws for a broken mount. */
   async dispose(): Promise<void> {
     await this.endWorker();
-    const clean = !this.aborted && (await this.down().then(() => true, () => false));
+    const clean =
+      !this.aborted &&
+      (await this.down().then(
+        () => true,
+        () => false,
+      ));
     if (!clean) {
       this.abort();
       for (let tries = 0; tries < 10 && this.mounted(); tries++) await command(['umount', '-l', this.point]);
@@ -153,7 +163,12 @@ export async function mountOverlay(dirs: Dirs, point: string, extra: readonly st
 }
 
 /** Starts mount.lamina (which goes to the background) on `dirs`; `env` lets the server be found again. */
-export async function mountLamina(dirs: Dirs, point: string, env: Readonly<Record<string, string>>, extra: readonly string[] = []): Promise<void> {
+export async function mountLamina(
+  dirs: Dirs,
+  point: string,
+  env: Readonly<Record<string, string>>,
+  extra: readonly string[] = [],
+): Promise<void> {
   await mustCommand([mountProgram, '-o', [...layerOptions(dirs), ...extra].join(','), point], { env });
   await waitFor(`${point} to be mounted`, () => mountTable().some((entry) => entry.point === point));
 }
@@ -182,7 +197,9 @@ async function probe(kind: Kind): Promise<string | undefined> {
       return `no ${mountProgram}`;
     }
   }
-  return withMount(kind, { lower: [{}] }, () => Promise.resolve(undefined)).catch((cause: Error) => `cannot mount ${kind}: ${cause.message}`);
+  return withMount(kind, { lower: [{}] }, () => Promise.resolve(undefined)).catch(
+    (cause: Error) => `cannot mount ${kind}: ${cause.message}`,
+  );
 }
 
 /** Why mounts of this kind cannot be tested here; undefined when they can. */
@@ -195,7 +212,10 @@ export function unavailable(kind: Kind): Promise<string | undefined> {
 /** Set where every test must run (CI): a reason to skip is then a failure. */
 export const privilegedRequired = process.env['LAMINA_REQUIRE_PRIVILEGED'] === '1';
 
-const ownMounts = (): string[] => mountTable().map((entry) => entry.point).filter((point) => point.includes(`/${testTag}-`));
+const ownMounts = (): string[] =>
+  mountTable()
+    .map((entry) => entry.point)
+    .filter((point) => point.includes(`/${testTag}-`));
 const ownDirs = (): string[] => readdirSync(scratchRoot).filter((name) => name.startsWith(`${testTag}-`));
 const ownServers = (): number[] => processesWith(`LAMINA_TEST_RIG=${join(scratchRoot, testTag)}-`);
 

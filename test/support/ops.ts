@@ -33,7 +33,12 @@ export const read = (fd: string, len?: number): Op => ({ op: 'read', fd, len });
 export const pread = (fd: string, off: number, len: number): Op => ({ op: 'pread', fd, off, len });
 export const write = (fd: string, data: string, times = 1): Op => ({ op: 'write', fd, data, times });
 export const pwrite = (fd: string, off: number, data: string, times = 1): Op => ({ op: 'pwrite', fd, off, data, times });
-export const lseek = (fd: string, off: number, whence: 'SET' | 'CUR' | 'END' | 'DATA' | 'HOLE'): Op => ({ op: 'lseek', fd, off, whence });
+export const lseek = (fd: string, off: number, whence: 'SET' | 'CUR' | 'END' | 'DATA' | 'HOLE'): Op => ({
+  op: 'lseek',
+  fd,
+  off,
+  whence,
+});
 /** Reads a whole file; contents above 200 bytes come back as length and digest. */
 export const cat = (path: string): Op => ({ op: 'cat', path });
 /** open(O_WRONLY|O_CREAT|O_TRUNC), write, close. */
@@ -61,7 +66,13 @@ export const link = (path: string, to: string): Op => ({ op: 'link', path, to })
 export const linkfd = (fd: string, to: string): Op => ({ op: 'linkfd', fd, to });
 export const symlink = (target: string, path: string): Op => ({ op: 'symlink', target, path });
 export const readlink = (path: string): Op => ({ op: 'readlink', path });
-export const mknod = (path: string, type: NodeType, mode = 0o644, rdev?: readonly [number, number]): Op => ({ op: 'mknod', path, type, mode, rdev });
+export const mknod = (path: string, type: NodeType, mode = 0o644, rdev?: readonly [number, number]): Op => ({
+  op: 'mknod',
+  path,
+  type,
+  mode,
+  rdev,
+});
 export const chmod = (path: string, mode: number): Op => ({ op: 'chmod', path, mode });
 export const fchmod = (fd: string, mode: number): Op => ({ op: 'chmod', fd, mode });
 /** lchown; -1 leaves an id. */
@@ -71,7 +82,13 @@ export const fchown = (fd: string, uid: number, gid: number): Op => ({ op: 'chow
 export const utimens = (path: string, atime: string, mtime: string): Op => ({ op: 'utimens', path, atime, mtime });
 export const futimens = (fd: string, atime: string, mtime: string): Op => ({ op: 'utimens', fd, atime, mtime });
 export const getxattr = (path: string, name: string): Op => ({ op: 'getxattr', path, name });
-export const setxattr = (path: string, name: string, value: string, flags: '' | 'CREATE' | 'REPLACE' = ''): Op => ({ op: 'setxattr', path, name, value, flags });
+export const setxattr = (path: string, name: string, value: string, flags: '' | 'CREATE' | 'REPLACE' = ''): Op => ({
+  op: 'setxattr',
+  path,
+  name,
+  value,
+  flags,
+});
 export const fsetxattr = (fd: string, name: string, value: string): Op => ({ op: 'setxattr', fd, name, value });
 export const fgetxattr = (fd: string, name: string): Op => ({ op: 'getxattr', fd, name });
 export const removexattr = (path: string, name: string): Op => ({ op: 'removexattr', path, name });
@@ -87,11 +104,25 @@ export const seekdirs = (path: string): Op => ({ op: 'seekdirs', path });
 export const drain = (path: string, bytes = 256): Op => ({ op: 'drain', path, bytes });
 /** `flags`: KEEP_SIZE, PUNCH_HOLE, ZERO, COLLAPSE, INSERT, joined by "|". */
 export const fallocate = (fd: string, flags: string, off: number, len: number): Op => ({ op: 'fallocate', fd, flags, off, len });
-export const copyrange = (fd: string, off: number, to: string, tooff: number, len: number): Op => ({ op: 'copyrange', fd, off, to, tooff, len });
+export const copyrange = (fd: string, off: number, to: string, tooff: number, len: number): Op => ({
+  op: 'copyrange',
+  fd,
+  off,
+  to,
+  tooff,
+  len,
+});
 export const fsync = (fd: string): Op => ({ op: 'fsync', fd });
 export const fdatasync = (fd: string): Op => ({ op: 'fsync', fd, data: true });
 export const statfs = (path: string): Op => ({ op: 'statfs', path });
-export const mmap = (as: string, fd: string, len: number, prot: 'r' | 'rw', shared: boolean): Op => ({ op: 'mmap', as, fd, len, prot, shared });
+export const mmap = (as: string, fd: string, len: number, prot: 'r' | 'rw', shared: boolean): Op => ({
+  op: 'mmap',
+  as,
+  fd,
+  len,
+  prot,
+  shared,
+});
 export const mread = (map: string, off: number, len: number): Op => ({ op: 'mread', map, off, len });
 export const mwrite = (map: string, off: number, data: string): Op => ({ op: 'mwrite', map, off, data });
 export const msync = (map: string): Op => ({ op: 'msync', map });

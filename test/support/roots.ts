@@ -30,7 +30,17 @@ export class Root {
 
   /** Mounts `lower` with upper and work; further arguments come before the target. Throws with its complaint. */
   async mount(...args: string[]): Promise<void> {
-    const done = await this.lamina('mount', '--lower', this.path('lower'), '--upper', this.upper, '--work', this.path('work'), ...args, this.target);
+    const done = await this.lamina(
+      'mount',
+      '--lower',
+      this.path('lower'),
+      '--upper',
+      this.upper,
+      '--work',
+      this.path('work'),
+      ...args,
+      this.target,
+    );
     if (done.code !== 0) throw new Error(`mount: exit ${done.code}: ${done.stderr}`);
   }
 
@@ -46,7 +56,9 @@ export class Root {
   }
 
   mounts(): string[] {
-    return mountTable().map((entry) => entry.point).filter((point) => point.startsWith(this.dir));
+    return mountTable()
+      .map((entry) => entry.point)
+      .filter((point) => point.startsWith(this.dir));
   }
 
   servers(): number[] {

@@ -41,7 +41,13 @@ export interface Stack {
 
 export const file = (data = '', meta: Meta = {}): Entry => ({ type: 'file', data, ...meta });
 /** A file of `times` repetitions of data, extended to `size` by a hole. */
-export const bigFile = (data: string, times: number, size?: number, meta: Meta = {}): Entry => ({ type: 'file', data, times, size, ...meta });
+export const bigFile = (data: string, times: number, size?: number, meta: Meta = {}): Entry => ({
+  type: 'file',
+  data,
+  times,
+  size,
+  ...meta,
+});
 export const dir = (meta: Meta = {}): Entry => ({ type: 'dir', ...meta });
 export const opaque = (format: OpaqueFormat = 'trusted', meta: Meta = {}): Entry => ({ type: 'dir', opaque: format, ...meta });
 export const symlink = (target: string, meta: Meta = {}): Entry => ({ type: 'symlink', target, ...meta });
@@ -113,7 +119,11 @@ export function merge(stack: Stack): Node {
 const join = (parent: string, name: string): string => (parent === '.' ? name : `${parent}/${name}`);
 
 function overlayName(format: OpaqueFormat): string {
-  return format === 'user' ? 'user.overlay.opaque' : format === 'fuseoverlayfs' ? 'user.fuseoverlayfs.opaque' : 'trusted.overlay.opaque';
+  return format === 'user'
+    ? 'user.overlay.opaque'
+    : format === 'fuseoverlayfs'
+      ? 'user.fuseoverlayfs.opaque'
+      : 'trusted.overlay.opaque';
 }
 
 function makeWhiteout(format: WhiteoutFormat, parent: string, name: string): Op[] {

@@ -26,26 +26,121 @@ const REFUSALS: readonly Refusal[] = [
   { title: 'an unknown flag', args: (r) => ['--nope', r.target], says: /unknown flag: --nope/, code: 125 },
   { title: 'an unknown image', args: (r) => ['nosuch', r.target], says: /No such image: nosuch/ },
   { title: 'a missing target', args: (r) => [...layers(r), r.path('nowhere')], says: /mount target \S+nowhere does not exist/ },
-  { title: 'a file as target', prepare: (r) => writeFileSync(r.path('file'), ''), args: (r) => [...layers(r), r.path('file')], says: /file is not a directory/ },
-  { title: 'a missing lower', args: (r) => ['--lower', r.path('nowhere'), r.target], says: /lower directory \S+nowhere does not exist: create it/ },
-  { title: 'a file as lower', prepare: (r) => writeFileSync(r.path('file'), ''), args: (r) => ['--lower', r.path('file'), r.target], says: /file is not a directory/ },
-  { title: 'upper without work', args: (r) => ['--lower', r.path('lower'), '--upper', r.upper, r.target], says: /needs a work directory on the same filesystem/ },
-  { title: 'work without upper', args: (r) => ['--lower', r.path('lower'), '--work', r.path('work'), r.target], says: /needs an upper directory/ },
-  { title: 'work on another filesystem', args: (r) => ['--lower', r.path('lower'), '--upper', r.upper, '--work', '/dev/shm', r.target], says: /on different filesystems/ },
-  { title: 'upper as a lower', args: (r) => ['--lower', r.upper, '--upper', r.upper, '--work', r.path('work'), r.target], says: /overlap/ },
-  { title: 'upper inside a lower', prepare: (r) => mkdirSync(r.path('lower/u')), args: (r) => ['--lower', r.path('lower'), '--upper', r.path('lower/u'), '--work', r.path('work'), r.target], says: /overlap/ },
-  { title: 'work inside upper', prepare: (r) => mkdirSync(r.path('upper/w')), args: (r) => ['--lower', r.path('lower'), '--upper', r.upper, '--work', r.path('upper/w'), r.target], says: /overlap/ },
-  { title: 'a target inside a layer', prepare: (r) => mkdirSync(r.path('lower/t')), args: (r) => [...layers(r), r.path('lower/t')], says: /mount target \S+ and layer \S+ overlap/ },
-  { title: 'a relative destination', args: (r) => [...layers(r), '-v', '/tmp:tmp', r.target], says: /invalid volume specification: '\/tmp:tmp'.*mount path must be absolute/s, code: 125 },
-  { title: 'the root as destination', args: (r) => [...layers(r), '-v', '/tmp:/', r.target], says: /invalid specification: destination can't be '\/'/, code: 125 },
-  { title: 'a destination twice', args: (r) => [...layers(r), '-v', '/tmp:/a', '-v', '/var:/a', r.target], says: /Duplicate mount point: \/a/, code: 125 },
+  {
+    title: 'a file as target',
+    prepare: (r) => writeFileSync(r.path('file'), ''),
+    args: (r) => [...layers(r), r.path('file')],
+    says: /file is not a directory/,
+  },
+  {
+    title: 'a missing lower',
+    args: (r) => ['--lower', r.path('nowhere'), r.target],
+    says: /lower directory \S+nowhere does not exist: create it/,
+  },
+  {
+    title: 'a file as lower',
+    prepare: (r) => writeFileSync(r.path('file'), ''),
+    args: (r) => ['--lower', r.path('file'), r.target],
+    says: /file is not a directory/,
+  },
+  {
+    title: 'upper without work',
+    args: (r) => ['--lower', r.path('lower'), '--upper', r.upper, r.target],
+    says: /needs a work directory on the same filesystem/,
+  },
+  {
+    title: 'work without upper',
+    args: (r) => ['--lower', r.path('lower'), '--work', r.path('work'), r.target],
+    says: /needs an upper directory/,
+  },
+  {
+    title: 'work on another filesystem',
+    args: (r) => ['--lower', r.path('lower'), '--upper', r.upper, '--work', '/dev/shm', r.target],
+    says: /on different filesystems/,
+  },
+  {
+    title: 'upper as a lower',
+    args: (r) => ['--lower', r.upper, '--upper', r.upper, '--work', r.path('work'), r.target],
+    says: /overlap/,
+  },
+  {
+    title: 'upper inside a lower',
+    prepare: (r) => mkdirSync(r.path('lower/u')),
+    args: (r) => ['--lower', r.path('lower'), '--upper', r.path('lower/u'), '--work', r.path('work'), r.target],
+    says: /overlap/,
+  },
+  {
+    title: 'work inside upper',
+    prepare: (r) => mkdirSync(r.path('upper/w')),
+    args: (r) => ['--lower', r.path('lower'), '--upper', r.upper, '--work', r.path('upper/w'), r.target],
+    says: /overlap/,
+  },
+  {
+    title: 'a target inside a layer',
+    prepare: (r) => mkdirSync(r.path('lower/t')),
+    args: (r) => [...layers(r), r.path('lower/t')],
+    says: /mount target \S+ and layer \S+ overlap/,
+  },
+  {
+    title: 'a relative destination',
+    args: (r) => [...layers(r), '-v', '/tmp:tmp', r.target],
+    says: /invalid volume specification: '\/tmp:tmp'.*mount path must be absolute/s,
+    code: 125,
+  },
+  {
+    title: 'the root as destination',
+    args: (r) => [...layers(r), '-v', '/tmp:/', r.target],
+    says: /invalid specification: destination can't be '\/'/,
+    code: 125,
+  },
+  {
+    title: 'a destination twice',
+    args: (r) => [...layers(r), '-v', '/tmp:/a', '-v', '/var:/a', r.target],
+    says: /Duplicate mount point: \/a/,
+    code: 125,
+  },
   { title: 'a bad mode', args: (r) => [...layers(r), '-v', '/tmp:/a:wo', r.target], says: /invalid mode: wo/, code: 125 },
-  { title: 'too many colons', args: (r) => [...layers(r), '-v', '/a:/b:ro:x', r.target], says: /too many colons|invalid volume specification/, code: 125 },
-  { title: 'a file on a directory', prepare: (r) => { writeFileSync(r.path('f'), ''); mkdirSync(r.path('lower/d')); }, args: (r) => [...layers(r), '-v', `${r.path('f')}:/d`, r.target], says: /Are you trying to mount a directory onto a file \(or vice-versa\)\?/ },
-  { title: 'a directory on a file', prepare: (r) => { mkdirSync(r.path('v')); writeFileSync(r.path('lower/f'), ''); }, args: (r) => [...layers(r), '-v', `${r.path('v')}:/f`, r.target], says: /Are you trying to mount a directory onto a file \(or vice-versa\)\?/ },
-  { title: 'a destination in a symlink loop', prepare: (r) => symlinkSync('loop', r.path('lower/loop')), args: (r) => [...layers(r), '-v', '/tmp:/loop/x', r.target], says: /too many levels of symbolic links/ },
-  { title: 'an unknown tier', args: (r) => [...layers(r), '--bypass', 'magic', r.target], says: /invalid value "magic" for --bypass/, code: 125 },
-  { title: '501 layers', args: (r) => ['--lower', Array<string>(501).fill(r.path('lower')).join(':'), r.target], says: /501 lower directories: at most 500/ },
+  {
+    title: 'too many colons',
+    args: (r) => [...layers(r), '-v', '/a:/b:ro:x', r.target],
+    says: /too many colons|invalid volume specification/,
+    code: 125,
+  },
+  {
+    title: 'a file on a directory',
+    prepare: (r) => {
+      writeFileSync(r.path('f'), '');
+      mkdirSync(r.path('lower/d'));
+    },
+    args: (r) => [...layers(r), '-v', `${r.path('f')}:/d`, r.target],
+    says: /Are you trying to mount a directory onto a file \(or vice-versa\)\?/,
+  },
+  {
+    title: 'a directory on a file',
+    prepare: (r) => {
+      mkdirSync(r.path('v'));
+      writeFileSync(r.path('lower/f'), '');
+    },
+    args: (r) => [...layers(r), '-v', `${r.path('v')}:/f`, r.target],
+    says: /Are you trying to mount a directory onto a file \(or vice-versa\)\?/,
+  },
+  {
+    title: 'a destination in a symlink loop',
+    prepare: (r) => symlinkSync('loop', r.path('lower/loop')),
+    args: (r) => [...layers(r), '-v', '/tmp:/loop/x', r.target],
+    says: /too many levels of symbolic links/,
+  },
+  {
+    title: 'an unknown tier',
+    args: (r) => [...layers(r), '--bypass', 'magic', r.target],
+    says: /invalid value "magic" for --bypass/,
+    code: 125,
+  },
+  {
+    title: '501 layers',
+    args: (r) => ['--lower', Array<string>(501).fill(r.path('lower')).join(':'), r.target],
+    says: /501 lower directories: at most 500/,
+  },
 ];
 
 async function testRefusals(t: Test): Promise<void> {
@@ -59,7 +154,10 @@ async function testRefusals(t: Test): Promise<void> {
       t.equal(done.code, refusal.code ?? 1);
       t.strictSame(root.mounts(), [], 'nothing is mounted');
       t.strictSame(root.servers(), [], 'nothing runs');
-      t.strictSame(readdirSync(root.path('work')).filter((name) => name !== 'work' && name !== 'links'), []);
+      t.strictSame(
+        readdirSync(root.path('work')).filter((name) => name !== 'work' && name !== 'links'),
+        [],
+      );
     });
   }
 }
@@ -90,7 +188,16 @@ async function testMounts(t: Test): Promise<void> {
         writeFileSync(root.path(`l${i}/top`), String(i));
         return root.path(`l${i}`);
       });
-      const done = await root.lamina('mount', '--lower', lowers.join(':'), '--upper', root.upper, '--work', root.path('work'), root.target);
+      const done = await root.lamina(
+        'mount',
+        '--lower',
+        lowers.join(':'),
+        '--upper',
+        root.upper,
+        '--work',
+        root.path('work'),
+        root.target,
+      );
       t.equal(done.code, 0, done.stderr);
       const [top, last, names] = await root.results(op.cat('top'), op.cat(`d/f${count - 1}`), op.readdir('d'));
       t.strictSame([top, last, (names as unknown[]).length], ['0', String(count - 1), count]);
@@ -104,10 +211,20 @@ async function testMounts(t: Test): Promise<void> {
     for (const name of ['a:b', 'c,d', 'e\\f g', 'u:p', 'w,k', 't:t']) mkdirSync(root.path(name));
     for (const [i, name] of ['a:b', 'c,d', 'e\\f g'].entries()) writeFileSync(root.path(name, `f${i}`), name);
     const escaped = (name: string): string => root.path(name).replace(/[:\\]/g, '\\$&');
-    const flags = ['--lower', ['a:b', 'c,d', 'e\\f g'].map(escaped).join(':'), '--upper', root.path('u:p'), '--work', root.path('w,k')];
+    const flags = [
+      '--lower',
+      ['a:b', 'c,d', 'e\\f g'].map(escaped).join(':'),
+      '--upper',
+      root.path('u:p'),
+      '--work',
+      root.path('w,k'),
+    ];
     const done = await root.lamina('mount', ...flags, root.path('t:t'));
     t.equal(done.code, 0, done.stderr);
-    t.equal((await command(['cat', root.path('t:t', 'f0'), root.path('t:t', 'f1'), root.path('t:t', 'f2')])).stdout, 'a:bc,de\\f g');
+    t.equal(
+      (await command(['cat', root.path('t:t', 'f0'), root.path('t:t', 'f1'), root.path('t:t', 'f2')])).stdout,
+      'a:bc,de\\f g',
+    );
     t.equal((await root.lamina('umount', root.path('t:t'))).code, 0);
     const option = (name: string): string => root.path(name).replace(/[:,\\]/g, '\\$&');
     const options = `lowerdir=${option('a:b')}:${option('c,d')},upperdir=${option('u:p')},workdir=${option('w,k')}`;
@@ -121,7 +238,20 @@ async function testMounts(t: Test): Promise<void> {
     const root = new Root();
     t.teardown(() => root.dispose());
     chmodSync(root.path('lower'), 0o000);
-    const done = await command(['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', join(checkout, 'bin', 'lamina'), 'mount', '--lower', root.path('lower'), root.target], { env: root.env });
+    const done = await command(
+      [
+        'setpriv',
+        '--reuid=65534',
+        '--regid=65534',
+        '--clear-groups',
+        join(checkout, 'bin', 'lamina'),
+        'mount',
+        '--lower',
+        root.path('lower'),
+        root.target,
+      ],
+      { env: root.env },
+    );
     t.match(done.stderr, /not readable: permission denied|does not exist|permission denied/i);
     t.not(done.code, 0);
   });
@@ -133,12 +263,18 @@ async function testLooking(t: Test): Promise<void> {
     t.teardown(() => root.dispose());
     mkdirSync(root.path('vol'));
     await root.mount('-v', `${root.path('vol')}:/data:ro`);
-    const listed = JSON.parse((await root.lamina('ls', '--json')).stdout) as { target: string; routes: { destination: string; readOnly: boolean; tier: string }[] }[];
+    const listed = JSON.parse((await root.lamina('ls', '--json')).stdout) as {
+      target: string;
+      routes: { destination: string; readOnly: boolean; tier: string }[];
+    }[];
     t.equal(listed.length, 1);
     t.equal(listed[0]?.target, root.target);
     t.match(listed[0]?.routes, [{ destination: '/data', readOnly: true, tier: 'passthrough' }]);
     await root.run(op.put('f', 'x'), op.mkdir('d'));
-    const stats = JSON.parse((await root.lamina('stats', '--json', root.target)).stdout) as { requests: Record<string, number>; nodes: number };
+    const stats = JSON.parse((await root.lamina('stats', '--json', root.target)).stdout) as {
+      requests: Record<string, number>;
+      nodes: number;
+    };
     t.ok((stats.requests['CREATE'] ?? 0) >= 1 && (stats.requests['MKDIR'] ?? 0) >= 1);
     await root.umount();
     t.strictSame(JSON.parse((await root.lamina('ls', '--json')).stdout), []);

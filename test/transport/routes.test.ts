@@ -31,8 +31,16 @@ async function testTier(t: Test, tier: string): Promise<void> {
     const root = await mounted(tier, (r) => [`${volume(r, 'vol')}:/data`]);
     t.teardown(() => root.dispose());
     const results = await root.results(
-      op.put('data/f', 'hello'), op.cat('data/f'), op.mkdir('data/d'), op.rename('data/f', 'data/d/g'), op.link('data/d/g', 'data/h'),
-      op.nlink('data/h'), op.symlink('h', 'data/s'), op.readlink('data/s'), op.truncate('data/h', 2), op.cat('data/s'),
+      op.put('data/f', 'hello'),
+      op.cat('data/f'),
+      op.mkdir('data/d'),
+      op.rename('data/f', 'data/d/g'),
+      op.link('data/d/g', 'data/h'),
+      op.nlink('data/h'),
+      op.symlink('h', 'data/s'),
+      op.readlink('data/s'),
+      op.truncate('data/h', 2),
+      op.cat('data/s'),
     );
     t.strictSame(results.slice(1, 2).concat(results.slice(5, 6), results.slice(7, 8), results.slice(9)), ['hello', 2, 'h', 'he']);
     t.equal(readFileSync(root.path('vol/d/g'), 'utf8'), 'he', 'on the host');
@@ -41,15 +49,32 @@ async function testTier(t: Test, tier: string): Promise<void> {
   });
 
   await t.test(`${tier}: every write op below a ro mountpoint is EROFS and changes nothing`, async (t) => {
-    const root = await mounted(tier, (r) => [`${volume(r, 'vol', { 'f': 'F', 'd/g': 'G' })}:/data:ro`]);
+    const root = await mounted(tier, (r) => [`${volume(r, 'vol', { f: 'F', 'd/g': 'G' })}:/data:ro`]);
     t.teardown(() => root.dispose());
     const writes = [
-      op.open('w', 'data/f', 'WRONLY'), op.open('t', 'data/f', 'RDONLY|TRUNC'), op.put('data/new', 'x'), op.append('data/f', 'x'), op.truncate('data/f', 0),
-      op.mkdir('data/x'), op.mknod('data/x', 'fifo'), op.symlink('a', 'data/x'), op.link('data/f', 'data/x'), op.unlink('data/f'), op.rmdir('data/d'),
-      op.rename('data/f', 'data/x'), op.rename('data/f', 'data/d/x'), op.chmod('data/f', 0o600), op.chown('data/f', 1, 1), op.utimens('data/f', '1', '1'),
-      op.setxattr('data/f', 'user.a', 'b'), op.removexattr('data/f', 'user.a'),
+      op.open('w', 'data/f', 'WRONLY'),
+      op.open('t', 'data/f', 'RDONLY|TRUNC'),
+      op.put('data/new', 'x'),
+      op.append('data/f', 'x'),
+      op.truncate('data/f', 0),
+      op.mkdir('data/x'),
+      op.mknod('data/x', 'fifo'),
+      op.symlink('a', 'data/x'),
+      op.link('data/f', 'data/x'),
+      op.unlink('data/f'),
+      op.rmdir('data/d'),
+      op.rename('data/f', 'data/x'),
+      op.rename('data/f', 'data/d/x'),
+      op.chmod('data/f', 0o600),
+      op.chown('data/f', 1, 1),
+      op.utimens('data/f', '1', '1'),
+      op.setxattr('data/f', 'user.a', 'b'),
+      op.removexattr('data/f', 'user.a'),
     ];
-    t.strictSame(await root.results(...writes), writes.map(() => 'EROFS'));
+    t.strictSame(
+      await root.results(...writes),
+      writes.map(() => 'EROFS'),
+    );
     t.strictSame(await root.results(op.cat('data/f'), op.readdir('data/d')), ['F', [['g', 'file']]], 'reading works');
     await root.umount();
     t.equal(readFileSync(root.path('vol/f'), 'utf8'), 'F');
@@ -59,8 +84,18 @@ async function testTier(t: Test, tier: string): Promise<void> {
     const root = await mounted(tier, (r) => [`${volume(r, 'vol', { f: 'F', 'd/g': 'G' })}:/data`, `${volume(r, 'two')}:/two`]);
     t.teardown(() => root.dispose());
     const results = await root.results(
-      op.rmdir('data'), op.rename('data', 'other'), op.put('u', 'U'), op.rename('u', 'data/u'), op.rename('data/f', 'f'), op.link('u', 'data/u'),
-      op.link('data/f', 'f'), op.rename('data/f', 'two/f'), op.rename('data/d', 'd'), op.mkdir('empty'), op.rename('empty', 'two'), op.rename('two', 'data', 'EXCHANGE'),
+      op.rmdir('data'),
+      op.rename('data', 'other'),
+      op.put('u', 'U'),
+      op.rename('u', 'data/u'),
+      op.rename('data/f', 'f'),
+      op.link('u', 'data/u'),
+      op.link('data/f', 'f'),
+      op.rename('data/f', 'two/f'),
+      op.rename('data/d', 'd'),
+      op.mkdir('empty'),
+      op.rename('empty', 'two'),
+      op.rename('two', 'data', 'EXCHANGE'),
     );
     t.strictSame([results[0], results[1]], ['EBUSY', 'EBUSY']);
     t.strictSame(results.slice(3, 9), ['EXDEV', 'EXDEV', 'EXDEV', 'EXDEV', 'EXDEV', 'EXDEV']);
@@ -76,19 +111,36 @@ async function testTier(t: Test, tier: string): Promise<void> {
     writeFileSync(root.path('vol/new'), 'new');
     rmSync(root.path('vol/gone'));
     const results = await root.results(op.cat('data/f'), op.cat('data/new'), op.exists('data/gone'), op.readdir('data'));
-    t.strictSame(results, ['longer than one', 'new', false, [['f', 'file'], ['new', 'file']]]);
+    t.strictSame(results, [
+      'longer than one',
+      'new',
+      false,
+      [
+        ['f', 'file'],
+        ['new', 'file'],
+      ],
+    ]);
     await root.umount();
   });
 
   await t.test(`${tier}: a file, a nested volume and a missing mountpoint`, async (t) => {
     const root = await mounted(tier, (r) => {
       writeFileSync(r.path('conf'), 'conf');
-      return [`${volume(r, 'vol')}:/data/deep`, `${volume(r, 'in', { f: 'inner' })}:/data/deep/in/ner:ro`, `${r.path('conf')}:/etc/app.conf`];
+      return [
+        `${volume(r, 'vol')}:/data/deep`,
+        `${volume(r, 'in', { f: 'inner' })}:/data/deep/in/ner:ro`,
+        `${r.path('conf')}:/etc/app.conf`,
+      ];
     });
     t.teardown(() => root.dispose());
     const results = await root.results(
-      op.cat('etc/app.conf'), op.put('etc/app.conf', 'changed'), op.cat('data/deep/in/ner/f'), op.put('data/deep/in/ner/f', 'no'),
-      op.put('data/deep/in/other', 'yes'), op.rename('etc/app.conf', 'etc/x'), op.unlink('etc/app.conf'),
+      op.cat('etc/app.conf'),
+      op.put('etc/app.conf', 'changed'),
+      op.cat('data/deep/in/ner/f'),
+      op.put('data/deep/in/ner/f', 'no'),
+      op.put('data/deep/in/other', 'yes'),
+      op.rename('etc/app.conf', 'etc/x'),
+      op.unlink('etc/app.conf'),
     );
     t.strictSame([results[0], results[2], results[3]], ['conf', 'inner', 'EROFS']);
     t.strictSame(results.slice(5), ['EBUSY', 'EBUSY']);

@@ -24,7 +24,18 @@ const chain: Dir = { end: {} };
 for (let i = 0; i < 300; i++) chain[`l${i}`] = i === 0 ? 'end' : `l${i - 1}`;
 
 const root: Dir = {
-  a: { b: { c: {} }, up: '../a/b', out: '../../../a/b', abs: '/a/b', gone: '/nowhere/x', back: 'nowhere/../../home', file: 1, self: 'self', ping: 'pong', pong: '/a/ping' },
+  a: {
+    b: { c: {} },
+    up: '../a/b',
+    out: '../../../a/b',
+    abs: '/a/b',
+    gone: '/nowhere/x',
+    back: 'nowhere/../../home',
+    file: 1,
+    self: 'self',
+    ping: 'pong',
+    pong: '/a/ping',
+  },
   home: { foo: {} },
   bar: 'home',
   rootlink: '/',

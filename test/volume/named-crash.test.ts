@@ -88,7 +88,10 @@ for (const [call, count, state] of removals) {
     test.ok(await child.paused, 'it got there');
     await child.kill();
     const listed = await listVolumes(rig.root, rig.records);
-    test.same(listed.map((each) => each.name), state === 'kept' ? ['data'] : []);
+    test.same(
+      listed.map((each) => each.name),
+      state === 'kept' ? ['data'] : [],
+    );
     test.same(leftovers(rig), []);
     const volume = await openVolume(rig.root, rig.records, 'data');
     test.same(readdirSync(volume.path), state === 'kept' ? ['one', 'two'] : []);
@@ -102,7 +105,10 @@ t.test('a volume that is being filled is not removed', async (test) => {
   const exit = once(holder, 'exit');
   test.teardown(() => holder.kill('SIGKILL'));
   await once(holder.stdout, 'data');
-  await test.rejects(removeVolume(rig.root, rig.records, 'data'), { name: 'VolumeError', message: /^remove data: volume is in use/ });
+  await test.rejects(removeVolume(rig.root, rig.records, 'data'), {
+    name: 'VolumeError',
+    message: /^remove data: volume is in use/,
+  });
   holder.stdin.end();
   await exit;
   await removeVolume(rig.root, rig.records, 'data');

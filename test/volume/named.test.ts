@@ -59,7 +59,11 @@ t.test('many callers at once get one volume', async (test) => {
 t.test('names that are no directory names of ours are refused and make nothing', async (test) => {
   const rig = rigFor(test);
   for (const name of ['', 'x', '..', '../up', 'a/b', '.new', '-v', 'é é', 'n'.repeat(256)]) {
-    test.match(await messageOf(() => openVolume(rig.root, rig.records, name)), /^VolumeSpecError: create /, JSON.stringify(name.slice(0, 9)));
+    test.match(
+      await messageOf(() => openVolume(rig.root, rig.records, name)),
+      /^VolumeSpecError: create /,
+      JSON.stringify(name.slice(0, 9)),
+    );
     test.match(await messageOf(() => removeVolume(rig.root, rig.records, name)), /^VolumeSpecError: create /);
   }
   test.same(await rig.records.list(), []);
@@ -85,7 +89,10 @@ t.test('what a killed maker or remover left is cleared by the next use', async (
   mkdirSync(join(volumes, '.removed', 'gone', '_data'), { recursive: true });
   rmSync(join(gone.path, '..'), { recursive: true });
   writeFileSync(join(volumes, '.removed', 'gone', '_data', 'file'), 'x');
-  test.same((await listVolumes(rig.root, rig.records)).map((each) => each.name), []);
+  test.same(
+    (await listVolumes(rig.root, rig.records)).map((each) => each.name),
+    [],
+  );
   test.same(volumesOf(rig), []);
 });
 
@@ -106,7 +113,10 @@ t.test('a recorded volume whose directory vanished is named, not replaced', asyn
   const rig = rigFor(test);
   const { path } = await openVolume(rig.root, rig.records, 'data');
   rmSync(join(path, '..'), { recursive: true });
-  test.match(await messageOf(() => openVolume(rig.root, rig.records, 'data')), /^VolumeError: volume data: its directory .* is missing: .*volume rm data/);
+  test.match(
+    await messageOf(() => openVolume(rig.root, rig.records, 'data')),
+    /^VolumeError: volume data: its directory .* is missing: .*volume rm data/,
+  );
   await removeVolume(rig.root, rig.records, 'data');
   test.equal(await rig.records.get('data'), undefined);
 });
@@ -114,5 +124,8 @@ t.test('a recorded volume whose directory vanished is named, not replaced', asyn
 t.test('volumes are listed by name', async (test) => {
   const rig = rigFor(test);
   for (const name of ['bb', 'aa', 'cc']) await openVolume(rig.root, rig.records, name);
-  test.same((await listVolumes(rig.root, rig.records)).map((each) => each.name), ['aa', 'bb', 'cc']);
+  test.same(
+    (await listVolumes(rig.root, rig.records)).map((each) => each.name),
+    ['aa', 'bb', 'cc'],
+  );
 });

@@ -25,7 +25,11 @@ interface Stop {
   readonly count: number;
 }
 
-function filler(path: string, layer: string, { call, count }: Stop): { pid: number; paused: Promise<boolean>; kill: () => Promise<unknown> } {
+function filler(
+  path: string,
+  layer: string,
+  { call, count }: Stop,
+): { pid: number; paused: Promise<boolean>; kill: () => Promise<unknown> } {
   const at = (name: string): string => JSON.stringify(join(__dirname, '../../src', name));
   const script = `const { sys } = require(${at('native/load.js')}); const fs = require('node:fs'); let left = ${count};
     const stop = () => { fs.writeSync(1, 'paused'); Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0); };
@@ -38,7 +42,11 @@ function filler(path: string, layer: string, { call, count }: Stop): { pid: numb
     child.kill('SIGKILL');
     return exit;
   };
-  return { pid: child.pid ?? -1, paused: Promise.race([once(child.stdout, 'data').then(() => true), exit.then(() => false)]), kill };
+  return {
+    pid: child.pid ?? -1,
+    paused: Promise.race([once(child.stdout, 'data').then(() => true), exit.then(() => false)]),
+    kill,
+  };
 }
 
 const stops: readonly (readonly [call: Stop['call'], counts: readonly number[], state: 'empty' | 'full'])[] = [
@@ -108,7 +116,9 @@ t.test('what is made while the copy is built keeps the copy out', async (test) =
   writeFileSync(join(path, 'mine'), '');
   const waiting = filler(path, layer, { call: 'none', count: 0 });
   test.teardown(waiting.kill);
-  await waitFor('a lock that is waited for', () => new RegExp(`-> FLOCK .* ${waiting.pid} `).test(readFileSync('/proc/locks', 'latin1')));
+  await waitFor('a lock that is waited for', () =>
+    new RegExp(`-> FLOCK .* ${waiting.pid} `).test(readFileSync('/proc/locks', 'latin1')),
+  );
   await child.kill();
   test.ok(await waiting.paused, 'a second filler waits for the lock of the first');
   test.same(readdirSync(path), ['mine']);
@@ -138,7 +148,10 @@ t.test('a full disk is named and leaves the volume empty', { skip }, async (test
   const path = join(small, 'vol', '_data');
   mkdirSync(path, { recursive: true });
   const message = await messageOf(() => populate(path, [layer], '/data', 'trusted'));
-  test.equal(message, 'VolumeError: volume vol: cannot copy /big from the image: no space left on device: free some space and try again; the volume is still empty');
+  test.equal(
+    message,
+    'VolumeError: volume vol: cannot copy /big from the image: no space left on device: free some space and try again; the volume is still empty',
+  );
   test.same(readdirSync(join(small, 'vol')), ['_data']);
   test.same(readdirSync(path), []);
 });

@@ -43,7 +43,9 @@ print(found)`;
 
 t.test('every kind of file arrives with owner, mode, times, attributes and links', privileged, async (test) => {
   const rig = rigFor(test);
-  const image = rig.layer('image', `
+  const image = rig.layer(
+    'image',
+    `
     mkdir -p var/data/sub/deep var/data/empty && cd var/data
     echo one > one; ln one two; ln one sub/three; echo other > sub/other
     ln -s 'no where/../x' dangling; ln -s one link; ln link linked-link
@@ -56,7 +58,8 @@ t.test('every kind of file arrives with owner, mode, times, attributes and links
     setfattr -n security.capability -v 0x0100000200040000000000000000000000000000 sub/deep/../../two
     chown 1001:1002 .; chmod 2750 .; setfattr -n user.root -v yes .; setfacl -m u:77:rx .
     touch -hd '2001-02-03 04:05:06.123456789' one link fifo null suid sub/other
-    touch -d '1999-01-02 03:04:05.000000001' sub/deep sub empty .`);
+    touch -d '1999-01-02 03:04:05.000000001' sub/deep sub empty .`,
+  );
   const server = createServer().listen(join(image, 'var/data/sock'));
   await new Promise((resolve) => server.once('listening', resolve));
   await mustCommand(['touch', '-d', '1999-01-02 03:04:05.000000001', join(image, 'var/data')]);
@@ -74,9 +77,12 @@ t.test('every kind of file arrives with owner, mode, times, attributes and links
 
 t.test('holes stay holes', async (test) => {
   const rig = rigFor(test);
-  const image = rig.layer('image', `mkdir d && cd d
+  const image = rig.layer(
+    'image',
+    `mkdir d && cd d
     truncate -s 64M empty
-    truncate -s 32M mixed; for at in 0 9 20; do printf data | dd of=mixed bs=1M seek=$at conv=notrunc status=none; done`);
+    truncate -s 32M mixed; for at in 0 9 20; do printf data | dd of=mixed bs=1M seek=$at conv=notrunc status=none; done`,
+  );
   const volume = rig.volume();
   fill(volume, [image], '/d');
   for (const name of ['empty', 'mixed']) {
@@ -91,21 +97,33 @@ t.test('holes stay holes', async (test) => {
 
 t.test('three layers show as their union, in every format of whiteout', privileged, async (test) => {
   const rig = rigFor(test);
-  const bottom = rig.layer('bottom', `mkdir -p d/{merged/low,opaque-x,opaque-f,replaced,gone,between} d/x; echo low > d/between/low
+  const bottom = rig.layer(
+    'bottom',
+    `mkdir -p d/{merged/low,opaque-x,opaque-f,replaced,gone,between} d/x; echo low > d/between/low
     for f in d/keep d/char d/wh d/x/attr d/x/stay d/over d/merged/low/a d/opaque-x/b d/opaque-f/c d/replaced/e d/gone/g; do echo bottom > $f; done
-    chown 5:5 d/merged; echo back > d/again; touch -d 2000-01-01 d d/* d/*/* d/*/*/*`);
-  const middle = rig.layer('middle', `mkdir -p d/{merged/mid,opaque-x,opaque-f,x} && cd d
+    chown 5:5 d/merged; echo back > d/again; touch -d 2000-01-01 d d/* d/*/* d/*/*/*`,
+  );
+  const middle = rig.layer(
+    'middle',
+    `mkdir -p d/{merged/mid,opaque-x,opaque-f,x} && cd d
     mknod char c 0 0; touch .wh.wh .wh.gone; setfattr -n trusted.overlay.opaque -v x x; touch x/attr; setfattr -n trusted.overlay.whiteout -v y x/attr
     echo file > between; setfattr -n trusted.overlay.opaque -v y opaque-x; touch opaque-f/.wh..wh..opq; echo m > opaque-x/m; echo m > opaque-f/m
-    echo middle > over; echo file > replaced; mknod again c 0 0; touch -d 2010-01-01 over merged . x opaque-x opaque-f merged/mid replaced opaque-x/m opaque-f/m`);
-  const top = rig.layer('top', `mkdir -p d/merged d/gone d/between && cd d; echo top > over; echo new > again; echo t > gone/t; chmod 700 merged; chown 9:9 merged
+    echo middle > over; echo file > replaced; mknod again c 0 0; touch -d 2010-01-01 over merged . x opaque-x opaque-f merged/mid replaced opaque-x/m opaque-f/m`,
+  );
+  const top = rig.layer(
+    'top',
+    `mkdir -p d/merged d/gone d/between && cd d; echo top > over; echo new > again; echo t > gone/t; chmod 700 merged; chown 9:9 merged
     setfattr -n user.kept -v 1 merged; setfattr -n trusted.overlay.origin -v 1 merged; setfattr -n trusted.overlay.impure -v y .
-    touch -d 2020-01-01 over again gone/t gone between merged .`);
-  const control = rig.layer('control', `mkdir -p merged/{low,mid} opaque-x opaque-f gone between x
+    touch -d 2020-01-01 over again gone/t gone between merged .`,
+  );
+  const control = rig.layer(
+    'control',
+    `mkdir -p merged/{low,mid} opaque-x opaque-f gone between x
     echo bottom > keep; echo bottom > x/stay; echo top > over; echo bottom > merged/low/a; echo m > opaque-x/m; echo m > opaque-f/m
     echo file > replaced; echo t > gone/t; echo new > again; chmod 700 merged; chown 9:9 merged; setfattr -n user.kept -v 1 merged
     touch -d 2000-01-01 keep x/stay merged/low/a merged/low; touch -d 2010-01-01 replaced opaque-x/m opaque-f/m merged/mid x opaque-x opaque-f
-    touch -d 2020-01-01 over again gone/t gone between merged .`);
+    touch -d 2020-01-01 over again gone/t gone between merged .`,
+  );
   const volume = rig.volume();
   test.equal(fill(volume, [top, middle, bottom], '/d'), 'filled');
   test.same(dumpTree(volume), dumpTree(control));
@@ -118,8 +136,11 @@ t.test('a directory that was renamed in a layer brings its content along', privi
   const rig = rigFor(test);
   const bottom = rig.layer('bottom', 'mkdir -p d/old a/far; echo 1 > d/old/file; echo 2 > a/far/bottom');
   const middle = rig.layer('middle', 'mkdir -p a/far; echo 3 > a/far/middle; setfattr -n trusted.overlay.opaque -v y a');
-  const top = rig.layer('top', `mkdir -p d/new d/abs; mknod d/old c 0 0
-    setfattr -n trusted.overlay.redirect -v old d/new; setfattr -n trusted.overlay.redirect -v /a/far d/abs`);
+  const top = rig.layer(
+    'top',
+    `mkdir -p d/new d/abs; mknod d/old c 0 0
+    setfattr -n trusted.overlay.redirect -v old d/new; setfattr -n trusted.overlay.redirect -v /a/far d/abs`,
+  );
   const volume = rig.volume();
   fill(volume, [top, bottom], '/d');
   test.same(readdirSync(volume).sort(), ['abs', 'new']);
@@ -180,21 +201,30 @@ t.test('a file at the destination is refused in the words of Docker', async (tes
   const image = rig.layer('image', 'mkdir etc; touch etc/passwd; ln -s /etc/passwd link');
   const volume = rig.volume();
   for (const path of ['/etc/passwd', '/link']) {
-    test.equal(await messageOf(() => fill(volume, [image], path)), 'VolumeError: cannot mount volume over existing file, file exists /etc/passwd');
+    test.equal(
+      await messageOf(() => fill(volume, [image], path)),
+      'VolumeError: cannot mount volume over existing file, file exists /etc/passwd',
+    );
   }
   test.same(readdirSync(volume), []);
 });
 
 t.test('a full disk is named, and nothing is left', privileged, async (test) => {
   const rig = rigFor(test);
-  const image = rig.layer('image', 'mkdir d; head -c 100000 /dev/urandom > d/a; head -c 3000000 /dev/urandom > d/b; mkdir d/sub; echo x > d/sub/x');
+  const image = rig.layer(
+    'image',
+    'mkdir d; head -c 100000 /dev/urandom > d/a; head -c 3000000 /dev/urandom > d/b; mkdir d/sub; echo x > d/sub/x',
+  );
   const volume = rig.volume('small/vol');
   const small = dirname(dirname(volume));
   await mustCommand(['mount', '-t', 'tmpfs', '-o', 'size=1m,mode=755', 'lamina-test', small]);
   test.teardown(() => mustCommand(['umount', '-l', small]));
   await mustCommand(['mkdir', '-p', volume]);
   const descriptors = openDescriptors();
-  test.match(await messageOf(() => fill(volume, [image], '/d')), /^VolumeError: volume vol: cannot copy \/b from the image: no space left on device: free some space/);
+  test.match(
+    await messageOf(() => fill(volume, [image], '/d')),
+    /^VolumeError: volume vol: cannot copy \/b from the image: no space left on device: free some space/,
+  );
   test.same(readdirSync(volume), []);
   test.same(besides(volume), []);
   test.equal(openDescriptors(), descriptors);
@@ -205,12 +235,16 @@ t.test('a full disk is named, and nothing is left', privileged, async (test) => 
 
 t.test('a deep tree of long names is copied, and no descriptor stays open', async (test) => {
   const rig = rigFor(test);
-  const image = rig.layer('image', `mkdir d; cd d; n=$(printf 'n%.0s' {1..200}); for i in {1..40}; do mkdir $n; cd ./$n; echo $i > file; done`);
+  const image = rig.layer(
+    'image',
+    `mkdir d; cd d; n=$(printf 'n%.0s' {1..200}); for i in {1..40}; do mkdir $n; cd ./$n; echo $i > file; done`,
+  );
   const volume = rig.volume();
   const descriptors = openDescriptors();
   test.equal(fill(volume, [image], '/d'), 'filled');
   test.equal(openDescriptors(), descriptors);
-  const count = async (dir: string): Promise<string> => mustCommand(['bash', '-c', 'cd "$1" && find . -type f | wc -l', '-', dir]);
+  const count = async (dir: string): Promise<string> =>
+    mustCommand(['bash', '-c', 'cd "$1" && find . -type f | wc -l', '-', dir]);
   test.equal((await count(volume)).trim(), '40');
 });
 
@@ -218,7 +252,10 @@ t.test('a missing layer is named', async (test) => {
   const rig = rigFor(test);
   const descriptors = openDescriptors();
   const missing = join(rig.dir, 'nothing');
-  test.match(await messageOf(() => fill(rig.volume(), [rig.layer('image', 'mkdir d'), missing], '/d')), new RegExp(`^VolumeError: layer ${missing}: no such file`));
+  test.match(
+    await messageOf(() => fill(rig.volume(), [rig.layer('image', 'mkdir d'), missing], '/d')),
+    new RegExp(`^VolumeError: layer ${missing}: no such file`),
+  );
   test.equal(openDescriptors(), descriptors);
 });
 

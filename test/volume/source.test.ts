@@ -42,7 +42,10 @@ t.test('of a layer the marks do not show, and what a user named so is unescaped'
   test.equal(populate(volume, [layer], '/data', 'trusted'), 'filled');
   test.same(readdirSync(volume).sort(), ['opaque', 'there']);
   test.same([...xattrsOf(join(volume, 'opaque')).keys()], []);
-  test.same([...xattrsOf(join(volume, 'there'))].map(([name, value]) => `${name}=${value.toString()}`), ['trusted.overlay.redirect=mine', 'user.plain=p']);
+  test.same(
+    [...xattrsOf(join(volume, 'there'))].map(([name, value]) => `${name}=${value.toString()}`),
+    ['trusted.overlay.redirect=mine', 'user.plain=p'],
+  );
 });
 
 t.test('hard links that are shown from one layer stay links, others are files of their own', async (test) => {
@@ -51,7 +54,9 @@ t.test('hard links that are shown from one layer stay links, others are files of
   const low = rig.layer('low', 'mkdir -p d; echo 2 > d/a; ln d/a d/c; ln d/a d/e; ln d/a outside');
   const volume = rig.volume();
   test.equal(populate(volume, [top, low], '/d', 'user'), 'filled');
-  const links = dumpTree(volume).slice(1).map((line) => `${line.split(' | ')[0]} ${line.split(' | ').at(-1)}`);
+  const links = dumpTree(volume)
+    .slice(1)
+    .map((line) => `${line.split(' | ')[0]} ${line.split(' | ').at(-1)}`);
   test.same(links, ['/a ', '/b same as /a', '/c ', '/e same as /c']);
 });
 
@@ -75,7 +80,9 @@ t.test('a directory that cannot be listed is an error of the tree, and nothing s
 
 t.test('a union of many layers closes what it opened', async (test) => {
   const rig = rigFor(test);
-  const layers = Array.from({ length: 60 }, (_, i) => rig.layer(`l${i}`, `mkdir -p a/b/c; echo ${i} > a/b/c/f${i}; echo ${i} > a/b/same`));
+  const layers = Array.from({ length: 60 }, (_, i) =>
+    rig.layer(`l${i}`, `mkdir -p a/b/c; echo ${i} > a/b/c/f${i}; echo ${i} > a/b/same`),
+  );
   const before = openDescriptors();
   const volume = rig.volume();
   test.equal(populate(volume, layers, '/a/b', 'user'), 'filled');

@@ -55,9 +55,14 @@ for (const [text, shown] of understood) {
   });
 }
 
-const invalid = (text: string, why?: string): readonly [string, string] => [text, `invalid volume specification: '${text}'${why === undefined ? '' : `: ${why}`}`];
-const notAbsolute = (type: string, path: string): string => `invalid mount config for type "${type}": invalid mount path: '${path}' mount path must be absolute`;
-const isRoot = (type: string): string => `invalid mount config for type "${type}": invalid specification: destination can't be '/'`;
+const invalid = (text: string, why?: string): readonly [string, string] => [
+  text,
+  `invalid volume specification: '${text}'${why === undefined ? '' : `: ${why}`}`,
+];
+const notAbsolute = (type: string, path: string): string =>
+  `invalid mount config for type "${type}": invalid mount path: '${path}' mount path must be absolute`;
+const isRoot = (type: string): string =>
+  `invalid mount config for type "${type}": invalid specification: destination can't be '/'`;
 const badName = (name: string): string =>
   `create ${name}: "${name}" includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path`;
 
@@ -102,7 +107,10 @@ const refused: readonly (readonly [text: string, message: string])[] = [
 ];
 for (const [text, message] of refused) {
   t.test(`-v ${text.slice(0, 40) || '(empty)'} is refused`, (test) => {
-    test.equal(messageOf(() => parseVolume(text, CWD)), message);
+    test.equal(
+      messageOf(() => parseVolume(text, CWD)),
+      message,
+    );
     test.end();
   });
 }
@@ -127,14 +135,20 @@ for (const [text, shown] of mounts) {
   });
 }
 
-const flag = (text: string, why: string): readonly [string, string] => [text, `invalid argument "${text}" for "--mount" flag: ${why}`];
+const flag = (text: string, why: string): readonly [string, string] => [
+  text,
+  `invalid argument "${text}" for "--mount" flag: ${why}`,
+];
 const refusedMounts: readonly (readonly [text: string, message: string])[] = [
   flag('', 'value is empty'),
   flag('type', `invalid field 'type' must be a key=value pair`),
   flag('type=', `invalid value for 'type': value is empty`),
   flag('=x', `invalid field '=x' must be a key=value pair`),
   flag('type=bind,foo=1', `unknown option 'foo' in 'foo=1'`),
-  flag('ro=x,dst=/c', `invalid value for 'ro': invalid boolean value ("x"): must be one of "true", "1", "false", or "0" (default "true")`),
+  flag(
+    'ro=x,dst=/c',
+    `invalid value for 'ro': invalid boolean value ("x"): must be one of "true", "1", "false", or "0" (default "true")`,
+  ),
   flag('type=volume,src=name,dst=/c,bind-propagation=shared', `cannot mix 'bind-*' options with mount type 'volume'`),
   flag('type=bind,src=/a,dst=/c,volume-nocopy', `cannot mix 'volume-*' options with mount type 'bind'`),
   flag('type=tmpfs,dst=/c', 'mount type "tmpfs" is not supported: use "bind" or "volume"'),
@@ -152,14 +166,20 @@ const refusedMounts: readonly (readonly [text: string, message: string])[] = [
 ];
 for (const [text, message] of refusedMounts) {
   t.test(`--mount ${text || '(empty)'} is refused`, (test) => {
-    test.equal(messageOf(() => parseMount(text, CWD)), message);
+    test.equal(
+      messageOf(() => parseMount(text, CWD)),
+      message,
+    );
     test.end();
   });
 }
 
 t.test('volumes are mounted shallow first, else as given', (test) => {
   const all = parseVolumes(['one:/a/b/c', 'two:/z', 'two:/a/b', '/y', '/a/b/d'], CWD);
-  test.same(all.map((spec) => spec.destination), ['/z', '/y', '/a/b', '/a/b/c', '/a/b/d']);
+  test.same(
+    all.map((spec) => spec.destination),
+    ['/z', '/y', '/a/b', '/a/b/c', '/a/b/d'],
+  );
   test.end();
 });
 
@@ -169,7 +189,10 @@ t.test('the same argument twice is one volume', (test) => {
 });
 
 t.test('an anonymous volume gives way to one with a source, in either order', (test) => {
-  for (const texts of [['/a', 'one:/a/'], ['one:/a/', '/a']]) {
+  for (const texts of [
+    ['/a', 'one:/a/'],
+    ['one:/a/', '/a'],
+  ]) {
     test.same(parseVolumes(texts, CWD).map(show), ['named one /a']);
   }
   test.end();
@@ -177,9 +200,18 @@ t.test('an anonymous volume gives way to one with a source, in either order', (t
 
 t.test('two volumes on one destination are refused', (test) => {
   const message = 'Duplicate mount point: /a';
-  test.equal(messageOf(() => parseVolumes(['one:/a', 'two:/a'], CWD)), message);
-  test.equal(messageOf(() => parseVolumes(['one:/a', 'one:/x/../a/:ro'], CWD)), message);
-  test.equal(messageOf(() => combineVolumes([parseVolume('one:/a', CWD), parseMount('src=one,dst=/a', CWD)])), message);
+  test.equal(
+    messageOf(() => parseVolumes(['one:/a', 'two:/a'], CWD)),
+    message,
+  );
+  test.equal(
+    messageOf(() => parseVolumes(['one:/a', 'one:/x/../a/:ro'], CWD)),
+    message,
+  );
+  test.equal(
+    messageOf(() => combineVolumes([parseVolume('one:/a', CWD), parseMount('src=one,dst=/a', CWD)])),
+    message,
+  );
   test.end();
 });
 
@@ -187,7 +219,10 @@ t.test('a missing bind source is made for -v and named for --mount', (test) => {
   const dir = scratchDir();
   test.teardown(() => rmSync(dir, { recursive: true }));
   const missing = join(dir, 'a', 'b');
-  test.equal(messageOf(() => openSource(missing, false)), `invalid mount config for type "bind": bind source path does not exist: ${missing}`);
+  test.equal(
+    messageOf(() => openSource(missing, false)),
+    `invalid mount config for type "bind": bind source path does not exist: ${missing}`,
+  );
   test.same(readdirSync(dir), []);
   test.equal(openSource(missing, true), missing);
   test.equal(statSync(missing).isDirectory(), true);
