@@ -19,6 +19,7 @@
         "native/loop_object.cc",
         "native/mount.cc",
         "native/mount_object.cc",
+        "native/mount_object_nodes.cc",
         "native/node.cc",
         "native/place.cc",
         "native/syscalls.cc",

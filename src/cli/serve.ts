@@ -47,24 +47,36 @@ function leaveTerminal(): void {
   closeSync(nowhere);
 }
 
-/** Unmounts on a signal; a busy mount is detached, and this process serves it until its last user leaves. */
-function unmountOnSignals(mount: ServedMount): void {
+/**
+ * Unmounts on a signal; a busy mount is detached, and this process serves it until its last user leaves. The set
+ * returned fills with the signals that came.
+ */
+function unmountOnSignals(mount: ServedMount): ReadonlySet<string> {
+  const came = new Set<string>();
   const end = (): void => {
-    mount.unmount(false).catch(() => mount.unmount(true)).catch(() => process.exit(1));
+    mount
+      .unmount(false)
+      .catch(() => mount.unmount(true))
+      .catch(() => process.exit(1));
   };
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, end);
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      came.add(signal);
+      end();
+    });
+  }
+  return came;
 }
 
 /** Mounts, serves until the mount ends, and exits. Errors of the request: a message, exit 1. */
 export async function serve(request: MountRequest, options: ServeOptions): Promise<void> {
-  let signalled = false;
+  let signalled: ReadonlySet<string> = new Set();
   let logTo = (message: string): void => void process.stderr.write(`lamina: ${message}\n`);
   try {
     // The worker takes as long to start as the checks take; they run side by side.
     const server = new MountServer((message) => logTo(message));
     const mount = await server.mount(planMount(request));
-    unmountOnSignals(mount);
-    process.on('SIGTERM', () => (signalled = true));
+    signalled = unmountOnSignals(mount);
     const { record, path } = writeRecord(mount, options.image);
     options.announce?.(mount);
     if (!options.foreground) {
@@ -78,8 +90,8 @@ export async function serve(request: MountRequest, options: ServeOptions): Promi
     options.ended?.();
   } catch (error) {
     options.ended?.();
-    await options.failed?.().catch((cause: Error) => logTo(cause.message));
+    await options.failed?.().catch((cause: unknown) => logTo(String(cause)));
     fail((error as Error).message, 1);
   }
-  process.exit(signalled && options.foreground ? 1 : 0);
+  process.exit(signalled.has('SIGTERM') && options.foreground ? 1 : 0);
 }

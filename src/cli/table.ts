@@ -3,7 +3,7 @@
 
 /** Control characters would move the cursor or end the line: names of files may hold any. */
 function printable(cell: string): string {
-  // eslint-disable-next-line no-control-regex
+   
   return cell.replace(/[\u0000-\u001f\u007f-\u009f]/g, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }
 

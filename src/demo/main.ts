@@ -89,7 +89,7 @@ async function main(): Promise<void> {
   process.stdout.write(`\n${((Date.now() - started) / 1000).toFixed(1)} s. Next: bin/lamina --help, README.md\n`);
 }
 
-main().catch((error: Error) => {
-  process.stderr.write(`\nnpm start: ${error.message}\n`);
+main().catch((error: unknown) => {
+  process.stderr.write(`\nnpm start: ${(error as Error).message}\n`);
   process.exitCode = 1;
 });

@@ -59,7 +59,7 @@ async function checkSchema(level: Level<string, unknown>): Promise<void> {
   if (found === SCHEMA) return;
   await level.close();
   throw new StoreError(
-    `${level.location}: the database has schema ${String(found)}, this lamina knows ${SCHEMA}; use the version that wrote it`,
+    `${level.location}: the database has schema ${JSON.stringify(found)}, this lamina knows ${SCHEMA}; use the version that wrote it`,
   );
 }
 

@@ -7,7 +7,7 @@ import type { MountStats } from '../native/mount.js';
 import type { ServedMount } from './server.js';
 
 export interface ControlRequest {
-  op: 'stats';
+  op: string;
 }
 
 /** Milliseconds a client waits for an answer. */
@@ -38,7 +38,7 @@ async function answer(text: string, mount: ServedMount): Promise<unknown> {
   try {
     const request = JSON.parse(text) as ControlRequest;
     if (request.op === 'stats') return { stats: await mount.stats() };
-    return { error: `unknown request: ${String(request.op)}` };
+    return { error: `unknown request: ${request.op}` };
   } catch (cause) {
     return { error: `not a request: ${(cause as Error).message}` };
   }
@@ -60,7 +60,7 @@ export function askStats(socket: string): Promise<MountStats> {
         if (reply.stats) resolve(reply.stats);
         else reject(new Error(reply.error ?? 'the mount has ended'));
       } catch (cause) {
-        reject(cause);
+        reject(cause instanceof Error ? cause : new Error(String(cause)));
       }
     });
   });

@@ -145,7 +145,10 @@ export async function removeVolume(root: string, records: VolumeRecords, name: s
   await withVolumes(root, async (directory) => {
     await sweep(directory, records);
     const home = join(directory, name);
-    if (!existsSync(home)) return void (await records.remove(name));
+    if (!existsSync(home)) {
+      await records.remove(name);
+      return;
+    }
     const fd = openSync(home, constants.O_RDONLY | constants.O_DIRECTORY);
     try {
       if (sys.flock(fd, LOCK_EX_NB) !== 0)

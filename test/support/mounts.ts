@@ -198,7 +198,7 @@ async function probe(kind: Kind): Promise<string | undefined> {
     }
   }
   return withMount(kind, { lower: [{}] }, () => Promise.resolve(undefined)).catch(
-    (cause: Error) => `cannot mount ${kind}: ${cause.message}`,
+    (cause: unknown) => `cannot mount ${kind}: ${String(cause)}`,
   );
 }
 
