@@ -2,7 +2,6 @@
 // kernel that caches nothing, and every node handed out is counted so that it can be forgotten.
 
 import { Opcode } from '../../src/abi/protocol.js';
-import type { MountPlan } from '../../src/transport/plan.js';
 import { WireClient } from './wire-client.js';
 
 const ROOT = 1;
@@ -68,10 +67,6 @@ function dirents(bytes: Buffer, plus: boolean): (Dirent & { nodeid: number })[] 
 export class Client extends WireClient {
   /** Lookups owed to each node. */
   readonly counts = new Map<number, number>();
-
-  constructor(plan: MountPlan, fdLimit?: number) {
-    super(plan, fdLimit);
-  }
 
   #count(nodeid: number): void {
     if (nodeid !== 0) this.counts.set(nodeid, (this.counts.get(nodeid) ?? 0) + 1);

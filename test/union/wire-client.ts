@@ -4,7 +4,7 @@
 import { readSync, writeSync } from 'node:fs';
 import { IN_HEADER, OUT_HEADER, Opcode } from '../../src/abi/protocol.js';
 import { Loop, Mount, sys } from '../../src/native/load.js';
-import type { NativeMount, NodeId } from '../../src/native/mount.js';
+import type { NativeMount } from '../../src/native/mount.js';
 import { Session } from '../../src/session/session.js';
 import { openLayers } from '../../src/transport/layers.js';
 import type { MountPlan } from '../../src/transport/plan.js';
@@ -62,7 +62,7 @@ export class WireClient {
     if (this.#loop.add(0, this.native) !== 0) throw new Error('the loop does not take the mount');
   }
 
-  #send(opcode: number, node: number, body: Buffer): void {
+  #send(opcode: number, node: number, body: Uint8Array): void {
     const header = Buffer.alloc(IN_HEADER);
     header.writeUInt32LE(IN_HEADER + body.length, 0);
     header.writeUInt32LE(opcode, 4);
@@ -80,7 +80,7 @@ export class WireClient {
   }
 
   /** The payload of the reply, or -errno. */
-  ask(opcode: number, node: number, body = Buffer.alloc(0)): Buffer | number {
+  ask(opcode: number, node: number, body: Uint8Array = Buffer.alloc(0)): Buffer | number {
     this.#send(opcode, node, body);
     const got = readSync(this.#socket, this.#reply, 0, ROOM, null);
     const length = this.#reply.readUInt32LE(0);
@@ -103,5 +103,3 @@ export class WireClient {
     sys.close(this.#wake);
   }
 }
-
-export type { NodeId };
