@@ -1,6 +1,6 @@
 // Layers on disk from a short description, made in this process: names are bytes as latin1 strings.
 
-import { Buffer } from 'node:buffer';
+import { basename, dirname } from 'node:path';
 import { errnoName } from '../../src/abi/errno.js';
 import { sys } from '../../src/native/load.js';
 import { AT_FDCWD, Mode, Open, STAT_WORDS, Stat } from '../../src/native/syscalls.js';
@@ -101,6 +101,8 @@ export function describe(
 
 /** Value of an extended attribute; undefined when absent. */
 export function xattr(path: string, name: string): string | undefined {
-  const value = sys.getxattr(AT_FDCWD, path, name);
+  const fd = openDir(dirname(path));
+  const value = sys.getxattr(fd, basename(path), name);
+  sys.close(fd);
   return typeof value === 'number' ? undefined : value.toString('latin1');
 }
