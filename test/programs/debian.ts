@@ -1,0 +1,47 @@
+// A Debian root for tests of real programs: made by debootstrap, then given packages by apt-get inside a lamina mount,
+// whose upper becomes the second layer. Kept in a cache directory between runs.
+
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { command, mustCommand } from '../support/command.js';
+import type { Root } from '../support/roots.js';
+
+export const CACHE = process.env['LAMINA_TEST_CACHE'] ?? '/var/cache/lamina-test';
+const RELEASE = 'bookworm';
+const MIRROR = process.env['LAMINA_TEST_MIRROR'] ?? 'http://deb.debian.org/debian';
+const LONG = { limitMs: 280_000 };
+
+/** The packages layer is made with these. */
+export const PACKAGES = ['gcc', 'libc6-dev', 'git', 'python3', 'sqlite3', 'postgresql', 'rsync', 'procps'];
+
+/** The minbase tree, made now if it is not in the cache. Throws with debootstrap's complaint. */
+export async function baseLayer(): Promise<string> {
+  const base = join(CACHE, `${RELEASE}-minbase`);
+  if (existsSync(base)) return base;
+  mkdirSync(CACHE, { recursive: true });
+  const making = `${base}.${process.pid}`;
+  try {
+    await mustCommand(['debootstrap', '--variant=minbase', RELEASE, making, MIRROR], LONG);
+    renameSync(making, base);
+  } catch (error) {
+    rmSync(making, { recursive: true, force: true });
+    throw error;
+  }
+  return base;
+}
+
+/** A shell script in the mounted root, with /proc and /dev; its output. Throws when it fails. */
+export async function inRoot(root: Root, script: string): Promise<string> {
+  const steps = `
+    mount -t proc proc ${root.target}/proc; mount --rbind /dev ${root.target}/dev; mount --make-rprivate ${root.target}/dev
+    exec chroot ${root.target} env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root DEBIAN_FRONTEND=noninteractive LC_ALL=C bash -euc "$SCRIPT"`;
+  // A mount namespace of its own: what it mounts goes with it.
+  const done = await command(['unshare', '-m', 'sh', '-euc', steps], { ...LONG, env: { SCRIPT: script } });
+  if (done.code !== 0) throw new Error(`exit ${done.code}: ${done.stderr.slice(-2000)}${done.stdout.slice(-2000)}`);
+  return done.stdout;
+}
+
+/** A shell script that installs packages in a root whose upper is writable. */
+export const install = (...packages: string[]): string =>
+  `apt-get update -qq && apt-get install -y -qq --no-install-recommends ${packages.join(' ')} </dev/null >/tmp/apt.log 2>&1 || { cat /tmp/apt.log >&2; exit 1; }
+   apt-get clean; dpkg --audit`;
