@@ -7,7 +7,7 @@ import { table } from '../cli/table.js';
 
 /** Runs in a child: prints random-write MB/s, sequential-read MB/s, small files per second. */
 const LOAD = `
-const fs = require('fs'), dir = process.argv[1], block = Buffer.alloc(4096, 7), size = 64 << 20;
+const fs = require('node:fs'), dir = process.argv[1], block = Buffer.alloc(4096, 7), size = 64 << 20;
 const file = dir + '/io', fd = fs.openSync(file, 'w+'), seconds = (from) => Number(process.hrtime.bigint() - from) / 1e9;
 fs.ftruncateSync(fd, size);
 for (let at = 0; at < size; at += 1 << 20) fs.writeSync(fd, Buffer.alloc(1 << 20, 1), 0, 1 << 20, at);

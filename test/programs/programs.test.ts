@@ -50,7 +50,7 @@ const LONG_TEST = { timeout: 290_000 } as const;
 
 const GIT = `
   cd /root; git init -q r; cd r; git config user.email a@b; git config user.name n
-  cp -r /usr/share/doc/. . ; git add . ; git commit -qm one; git mv \$(git ls-files | head -1) moved; git commit -qam two
+  cp -r /usr/share/doc/. . ; git add . ; git commit -qm one; git mv $(git ls-files | head -1) moved; git commit -qam two
   cd ..; git clone -q r r2; cd r2; test -z "$(git status --porcelain)"; git fsck --strict 2>&1 | grep -v dangling || true
   git gc -q; git checkout -q HEAD~1; git status --porcelain`;
 
