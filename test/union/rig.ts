@@ -1,13 +1,14 @@
 // A union over directories that a test describes: upper, work and lowers in a scratch directory of their own.
 
-import { mkdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { sys } from '../../src/native/load.js';
 import { MNT_DETACH } from '../../src/native/syscalls.js';
 import type { MountPlan } from '../../src/transport/plan.js';
+import { removeTree } from '../../src/union/work.js';
 import { scratchDir } from '../support/paths.js';
 import { Client } from './client.js';
-import { type Spec, build, must, namesIn } from './disk.js';
+import { type Spec, build, must, namesIn, openDir } from './disk.js';
 
 interface Test {
   teardown(fn: () => void): unknown;
@@ -39,7 +40,9 @@ export class Rig {
     t.teardown(() => {
       for (const client of this.#clients) client.close();
       if (options.tmpfs !== undefined) sys.umount2(top, MNT_DETACH);
-      rmSync(this.dir, { recursive: true, force: true });
+      const above = openDir(dirname(this.dir));
+      removeTree(above, basename(this.dir)); // by fds: a test may make paths that are too long for a name
+      sys.close(above);
     });
     if (options.tmpfs !== undefined) must(sys.mount('tmpfs', top, 'tmpfs', 0, options.tmpfs), 'tmpfs');
     mkdirSync(this.upper);

@@ -1,0 +1,116 @@
+// What the kernel forgets is given back: nodes, views of directories, fds. And what it still holds goes on working.
+
+import { readdirSync } from 'node:fs';
+import t from 'tap';
+import { errno } from '../../src/abi/errno.js';
+import type { Client } from './client.js';
+import type { Spec } from './disk.js';
+import { Rig } from './rig.js';
+
+const layers: Spec[] = [
+  { 'a/b/c/f': 'top', 'a/only': '' },
+  { 'a/b/c/g': 'low', 'a/b/h': '', 'z/y/x': 'x' },
+];
+
+const openFds = (): number => readdirSync('/proc/self/fd').length;
+
+/** Touches every kind of node. */
+function visit(client: Client): void {
+  client.tree();
+  for (const path of ['a', 'a/b', 'a/b/c', 'z/y']) client.entries(client.id(path), 65536, true);
+  client.write('a/b/c/g', 'new');
+  client.mkdir('made');
+  client.create('made/file');
+  client.rename('a/b', 'moved');
+  client.unlink('moved/h');
+  client.rename('moved', 'a/b');
+  client.rmdir('z/nothing');
+  client.unlink('made/file');
+  client.rmdir('made');
+}
+
+void t.test('all is given back when all is forgotten', async (t) => {
+  const client = new Rig(t, layers).open();
+  visit(client);
+  t.ok(client.native.stats().nodes > 5);
+  client.forgetAll();
+  t.equal(client.native.stats().nodes, 1, 'the root');
+  t.equal(client.union.size, 1);
+  t.equal(client.native.stats().handles, 0);
+  const before = openFds();
+  visit(client);
+  client.forgetAll();
+  t.ok(openFds() <= before, 'no fd is left open');
+});
+
+void t.test('a node is kept until its last lookup is forgotten', async (t) => {
+  const client = new Rig(t, layers).open();
+  const node = client.id('z');
+  client.lookup('z');
+  client.forget(node, 1);
+  t.match(client.getattr(node), { nodeid: node });
+  client.forget(node, 1);
+  t.equal(client.getattr(node), -errno.ESTALE);
+  t.not(client.id('z'), node, 'a number is never used again');
+});
+
+void t.test('a parent stays while a child is known', async (t) => {
+  const client = new Rig(t, layers).open();
+  const parent = client.id('a/b/c');
+  const child = client.id('a/b/c/f');
+  for (const [node, count] of client.counts) if (node !== child) client.forget(node, count);
+  client.counts.clear();
+  t.match(client.getattr(parent), { nodeid: parent });
+  t.equal(client.open(child, 1) !== -errno.ESTALE, true, 'copied up below directories that the kernel forgot');
+  client.forget(child, 1);
+});
+
+void t.test('READDIRPLUS counts each entry once', async (t) => {
+  const client = new Rig(t, layers).open();
+  client.entries(client.id('a/b/c'), 65536, true);
+  t.ok([...client.counts.values()].every((count) => count < 10));
+  client.forgetAll();
+  t.equal(client.native.stats().nodes, 1);
+});
+
+void t.test('a file that is removed while open goes on', async (t) => {
+  for (const path of ['a/b/c/f', 'a/only']) {
+    const client = new Rig(t, layers).open();
+    const node = client.id(path);
+    const content = client.read(path);
+    const fh = client.open(node, 0);
+    if (typeof fh === 'number') return t.fail(`errno ${-fh}`);
+    t.equal(client.unlink(path), 0);
+    t.equal(client.lookup(path), -errno.ENOENT);
+    t.equal(client.readHandle(node, fh), content);
+    t.match(client.getattr(node), { nlink: 0 });
+    client.release(node, fh);
+    client.forgetAll();
+    t.equal(client.native.stats().nodes, 1);
+  }
+});
+
+void t.test('a directory that is removed while known is empty and takes nothing new', async (t) => {
+  const client = new Rig(t, [{ 'd/sub/': '' }, { 'd/sub/': '' }]).open();
+  const node = client.id('d/sub');
+  t.equal(client.rmdir('d/sub'), 0);
+  t.same(client.entries(node), []);
+  const mkdir = client.ask(9, node, Buffer.from('\xed\x01\0\0\0\0\0\0x\0', 'latin1'));
+  t.equal(mkdir, -errno.ENOENT);
+});
+
+void t.test('the number that stat shows survives copy-up, forgetting and a new mount', async (t) => {
+  const rig = new Rig(t, layers);
+  const client = rig.open();
+  const numbers = (from: Client): unknown[] =>
+    ['a', 'a/b/c', 'a/b/c/g', 'z/y/x'].map((path) => {
+      const found = from.lookup(path);
+      return typeof found === 'number' ? found : found.ino;
+    });
+  const before = numbers(client);
+  for (const path of ['a/b/c/g', 'z/y/x']) client.chmod(path, 0o600);
+  t.same(numbers(client), before, 'copied up');
+  client.forgetAll();
+  t.same(numbers(client), before, 'forgotten');
+  t.same(numbers(rig.open()), before, 'mounted again');
+});
