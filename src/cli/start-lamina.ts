@@ -1,5 +1,5 @@
 // Entry point of bin/lamina.
 
-import { main } from './main.js';
+import { start } from './start.js';
 
-void main(process.argv.slice(2));
+start(async () => (await import('./main.js')).main(process.argv.slice(2)));

@@ -1,5 +1,5 @@
 // Entry point of bin/mount.lamina.
 
-import { main } from './mount-lamina.js';
+import { start } from './start.js';
 
-main(process.argv.slice(2));
+start(async () => (await import('./mount-lamina.js')).main(process.argv.slice(2)));
