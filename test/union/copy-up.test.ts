@@ -135,12 +135,12 @@ void t.test('a reader of the lower file goes on reading what it opened', async (
   client.release(node, fh);
 });
 
-void t.test('a hard link of a lower file stays one file', async (t) => {
-  const twice: Maker = (dirfd, name) => {
+void t.test('the names of a lower file stay one file', async (t) => {
+  const thrice: Maker = (dirfd, name) => {
     file('shared')(dirfd, name);
-    must(sys.linkat(dirfd, name, dirfd, 'second'), 'second');
+    for (const other of ['second', 'third']) must(sys.linkat(dirfd, name, dirfd, other), other);
   };
-  const rig = new Rig(t, [{ 'd/first': twice }]);
+  const rig = new Rig(t, [{ 'd/first': thrice }]);
   for (let mounts = 0; mounts < 2; mounts++) {
     const client = rig.open();
     t.equal(client.write('d/first', 'SHARED'), 6);
@@ -148,9 +148,17 @@ void t.test('a hard link of a lower file stays one file', async (t) => {
     const [first, second] = [client.lookup('d/first'), client.lookup('d/second')];
     if (typeof first === 'number' || typeof second === 'number') return t.fail('absent');
     t.equal(first.nodeid, second.nodeid);
-    t.equal(first.nlink, 2);
+    t.equal(first.nlink, 3);
     client.close();
   }
+  const client = rig.open();
+  t.equal(client.unlink('d/third'), 0);
+  t.match(client.lookup('d/second'), { nlink: 2 });
+  t.equal(client.unlink('d/first'), 0);
+  t.match(client.lookup('d/second'), { nlink: 1 });
+  t.equal(client.read('d/second'), 'SHARED');
+  t.equal(client.unlink('d/second'), 0);
+  t.same(namesIn(join(rig.work, 'links')), [], 'the copy goes with the last name');
 });
 
 /** Upper and work with room for `nodes` inodes and about 1 MB. */

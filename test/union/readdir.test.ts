@@ -33,20 +33,21 @@ for (const plus of [false, true]) {
 
   void t.test(`${op}: names removed between two pages neither shift nor repeat the rest`, async (t) => {
     const client = new Rig(t, onTwo).open();
+    for (const name of numbered('u', 20)) client.create(`d/${name}`); // on upper alone: no whiteout when they go
     const gone: string[] = [];
     const seen = listed(
       client,
       'd',
       () => {
-        // One that was listed and one that was not, from either layer.
-        for (const name of [`a${gone.length}`, `b${39 - gone.length}`]) {
+        // Some that were listed and some that were not, from every layer.
+        for (const name of [`a${gone.length}`, `b${39 - gone.length}`, `u${gone.length}`]) {
           if (client.unlink(`d/${name}`) === 0) gone.push(name);
         }
       },
       plus,
     );
     t.equal(new Set(seen).size, seen.length, 'none twice');
-    const stayed = [...numbered('a', 40), ...numbered('b', 40)].filter((name) => !gone.includes(name));
+    const stayed = [...numbered('a', 40), ...numbered('b', 40), ...numbered('u', 20)].filter((name) => !gone.includes(name));
     t.same(
       stayed.filter((name) => !seen.includes(name)),
       [],
@@ -160,6 +161,13 @@ void t.test('a name that comes back is listed again, once', async (t) => {
     client.create('d/a7');
   }
   t.equal(client.entries(client.id('d')).filter(({ name }) => name === 'a7').length, 1);
+  t.equal(client.names('d').length, 80);
+});
+
+void t.test('a name that is copied up is listed once', async (t) => {
+  const client = new Rig(t, onTwo).open();
+  t.equal(client.names('d').length, 80);
+  for (const name of ['a3', 'b3']) t.equal(client.chmod(`d/${name}`, 0o600), 0);
   t.equal(client.names('d').length, 80);
 });
 

@@ -30,6 +30,7 @@ export class WireClient {
   readonly #socket: number;
   readonly #reply = Buffer.alloc(ROOM);
   #unique = 0n;
+  #closed = false;
 
   constructor(plan: MountPlan, fdLimit = 4096) {
     const pair = sys.socketpair();
@@ -96,7 +97,10 @@ export class WireClient {
     this.#session.tidy();
   }
 
+  /** Safe to call twice. */
   close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
     this.#loop.remove(0);
     this.native.detach();
     sys.close(this.#socket);
