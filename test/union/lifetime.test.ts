@@ -74,8 +74,10 @@ void t.test('READDIRPLUS counts each entry once', async (t) => {
 });
 
 void t.test('a file that is removed while open goes on', async (t) => {
-  for (const path of ['a/b/c/f', 'a/only']) {
+  for (const path of ['a/b/c/f', 'a/only', 'a/b/c/g', 'fresh']) {
     const client = new Rig(t, layers).open();
+    if (path === 'fresh') client.create(path);
+    if (path === 'a/b/c/g' || path === 'fresh') client.write(path, 'on upper');
     const node = client.id(path);
     const content = client.read(path);
     const fh = client.open(node, 0);
@@ -87,6 +89,21 @@ void t.test('a file that is removed while open goes on', async (t) => {
     client.release(node, fh);
     client.forgetAll();
     t.equal(client.native.stats().nodes, 1);
+  }
+});
+
+void t.test('a file that is replaced while open has no name left', async (t) => {
+  for (const path of ['a/b/c/f', 'a/only', 'fresh']) {
+    const client = new Rig(t, layers).open();
+    if (path === 'fresh') client.create(path);
+    client.create('new');
+    const node = client.id(path);
+    const fh = client.open(node, 0);
+    if (typeof fh === 'number') return t.fail(`errno ${-fh}`);
+    t.equal(client.rename('new', path), 0);
+    t.match(client.getattr(node), { nlink: 0 }, path);
+    t.not(client.id(path), node);
+    client.release(node, fh);
   }
 });
 

@@ -38,7 +38,7 @@ class Model {
       at = next;
     }
     if (content !== undefined) at.set(last, content);
-    else if (!at.has(last)) at.set(last, new Map());
+    else if (!(at.get(last) instanceof Map)) at.set(last, new Map());
   }
 
   find(path: string): Node | undefined {
@@ -154,18 +154,20 @@ class Run {
   }
 }
 
-/** Three layers of directories and files that overlap without whiteouts, and the model of their union. */
+/** Three layers of directories and files that overlap, without whiteouts, and the model of their union. */
 function layers(random: (below: number) => number): { specs: Spec[]; model: Model } {
-  const model = new Model();
   const specs = [0, 1, 2].map((layer) => {
-    const spec: Record<string, string> = {};
-    for (let i = 0; i < 8; i++) {
-      const folder = Array.from({ length: random(3) }, () => NAMES[random(3)]);
-      spec[[...folder, `f${random(3)}`].join('/')] = `layer ${layer}`;
-      spec[`${[...folder, NAMES[random(3)]].join('/')}/`] = '';
+    const own = new Model();
+    for (let i = 0; i < 16; i++) {
+      const path = Array.from({ length: 1 + random(3) }, () => NAMES[random(NAMES.length)]).join('/');
+      // One layer has one object at a path, and none below a file.
+      const above = path.split('/').map((_, depth, names) => own.find(names.slice(0, depth).join('/')));
+      if (own.find(path) !== undefined || above.slice(1).some((node) => typeof node === 'string')) continue;
+      own.add(path, random(2) === 0 ? `layer ${layer}` : undefined);
     }
-    return spec;
+    return own.tree();
   });
+  const model = new Model();
   for (const spec of [...specs].reverse()) {
     for (const [path, content] of Object.entries(spec))
       model.add(path.replace(/\/$/, ''), path.endsWith('/') ? undefined : content);
