@@ -14,6 +14,14 @@ const layers: Spec[] = [
 
 const openFds = (): number => readdirSync('/proc/self/fd').length;
 
+/** Opens more places than there are fds for. */
+function driveOut(client: Client): void {
+  for (let i = 0; i < 100; i++) {
+    client.mkdir(`other${i}`);
+    client.names(`other${i}`);
+  }
+}
+
 /** Touches every kind of node. */
 function visit(client: Client): void {
   client.tree();
@@ -75,7 +83,7 @@ void t.test('READDIRPLUS counts each entry once', async (t) => {
 
 void t.test('a file that is removed while open goes on', async (t) => {
   for (const path of ['a/b/c/f', 'a/only', 'a/b/c/g', 'fresh']) {
-    const client = new Rig(t, layers).open();
+    const client = new Rig(t, layers, { fdLimit: 64 }).open();
     if (path === 'fresh') client.create(path);
     if (path === 'a/b/c/g' || path === 'fresh') client.write(path, 'on upper');
     const node = client.id(path);
@@ -85,6 +93,8 @@ void t.test('a file that is removed while open goes on', async (t) => {
     t.equal(client.unlink(path), 0);
     t.equal(client.lookup(path), -errno.ENOENT);
     t.equal(client.readHandle(node, fh), content);
+    // Its fd must not be one of those that others can drive out.
+    driveOut(client);
     t.match(client.getattr(node), { nlink: 0 });
     client.release(node, fh);
     client.forgetAll();
@@ -94,13 +104,14 @@ void t.test('a file that is removed while open goes on', async (t) => {
 
 void t.test('a file that is replaced while open has no name left', async (t) => {
   for (const path of ['a/b/c/f', 'a/only', 'fresh']) {
-    const client = new Rig(t, layers).open();
+    const client = new Rig(t, layers, { fdLimit: 64 }).open();
     if (path === 'fresh') client.create(path);
     client.create('new');
     const node = client.id(path);
     const fh = client.open(node, 0);
     if (typeof fh === 'number') return t.fail(`errno ${-fh}`);
     t.equal(client.rename('new', path), 0);
+    driveOut(client);
     t.match(client.getattr(node), { nlink: 0 }, path);
     t.not(client.id(path), node);
     client.release(node, fh);

@@ -244,6 +244,22 @@ void t.test('inside a directory that was moved below another', async (t) => {
   shows(t, rig, client, { ...wanted, 'other/o/below/': '', 'other/o/below/x': 'x', 'other/o/below/y': 'y' });
 });
 
+void t.test('into a new directory, which then changes on', async (t) => {
+  const rig = new Rig(t, merged);
+  const client = rig.open();
+  client.mkdir('new');
+  client.create('new/early');
+  t.equal(client.rename('m', 'new/m'), 0);
+  client.create('new/f');
+  t.equal(client.rename('new/f', 'new/g'), 0);
+  t.equal(client.unlink('new/early'), 0);
+  t.equal(client.rename('other/z', 'new/z'), 0);
+  client.create('new/h');
+  t.equal(client.rename('new/h', 'other/h'), 0, 'what was made after it came');
+  const { 'other/z': _, ...wanted } = at('new/m');
+  shows(t, rig, client, { ...wanted, 'new/g': '', 'new/z': 'z', 'other/h': '' });
+});
+
 void t.test('open children follow a moved directory', async (t) => {
   const rig = new Rig(t, merged);
   const client = rig.open();
