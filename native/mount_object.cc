@@ -15,6 +15,12 @@ namespace lamina {
 MountObject::MountObject(Info info)
     : Napi::ObjectWrap<MountObject>(info), mount_(std::make_unique<Mount>(std::max<uint32_t>(uintArg(info, 0), 64))) {}
 
+MountObject::~MountObject() {
+  for (Place* held : places_) {
+    if (held) mount_->places.drop(held);
+  }
+}
+
 Place* MountObject::place(Info info, size_t i) {
   uint32_t id = uintArg(info, i);
   return id < places_.size() ? places_[id] : nullptr;

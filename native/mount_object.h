@@ -17,6 +17,7 @@ class MountObject : public Napi::ObjectWrap<MountObject> {
  public:
   static Napi::Function define(Napi::Env env);
   explicit MountObject(const Napi::CallbackInfo& info);
+  ~MountObject() override;
 
   Mount& mount() { return *mount_; }
 

@@ -268,13 +268,20 @@ Napi::Value MountObject::direntAdd(Info info) {
   bool dots = name == "." || name == "..";
   int64_t off = static_cast<int64_t>(idArg(info, 2)) | direntTag_;
   uint32_t type = uintArg(info, 3);
+  if (dots) {
+    Node* shown = name == ".." && parent->parent ? parent->parent : parent;
+    dirents_->add(name, shown->ino, off, DT_DIR);
+    return number(info, 1);
+  }
   struct statx st;
   std::string at = info[8].IsString() ? bytesArg(info, 8) : name;
-  int error = statAt(mount_->places.fd(dir), dots ? "" : at.c_str(), &st);
+  int error = statAt(mount_->places.fd(dir), at.c_str(), &st);
   if (error) return number(info, error);
-  bool enters = dirents_->plus() && !dots && info[6].ToBoolean().Value();
-  if (!enters) {
-    dirents_->add(name, mount_->shownIno(st), off, type ? type : IFTODT(st.stx_mode));
+  if (!dirents_->plus() || !info[6].ToBoolean().Value()) {
+    Node* known = mount_->nodes.find(mount_->keyOf(st, 0));
+    uint64_t kept = static_cast<uint64_t>(bigArg(info, 7));
+    uint64_t ino = known ? known->ino : kept ? kept : mount_->shownIno(st);
+    dirents_->add(name, ino, off, type ? type : IFTODT(st.stx_mode));
     return number(info, 1);
   }
   Node* found = mount_->enter(parent, dir, at, st, uintArg(info, 5), static_cast<uint64_t>(bigArg(info, 7)));

@@ -43,12 +43,14 @@ export function makeBusyboxArchive(archive: string): void {
   try {
     const layer = makeLayer(base);
     const diffId = execFileSync('sha256sum', [layer], { encoding: 'utf8' }).slice(0, 64);
+    const created = new Date().toISOString();
     const config = JSON.stringify({
       architecture: process.arch === 'arm64' ? 'arm64' : 'amd64',
       os: 'linux',
-      created: new Date().toISOString(),
+      created,
       config: { Cmd: ['sh'], Env: ['PATH=/bin'] },
       rootfs: { type: 'layers', diff_ids: [`sha256:${diffId}`] },
+      history: [{ created, created_by: "Debian's busybox-static" }],
     });
     const id = createHash('sha256').update(config).digest('hex');
     writeFileSync(join(base, `${id}.json`), config);

@@ -7,6 +7,7 @@ import { sys } from '../native/load.js';
 import { NodeFlag, type NodeId, type PlaceId } from '../native/mount.js';
 import { Mode, Open, STAT_WORDS, Stat, type StatBuffer } from '../native/syscalls.js';
 import { UPPER, type UnionDirectory, entryPlace } from './directory.js';
+import { markImpure, recordIno } from './origin.js';
 import type { Union } from './union.js';
 
 /** An object on a lower layer: the fd of its directory and its name, or the object's own fd and ''. */
@@ -100,8 +101,13 @@ function publish(workFd: number, work: string, upperFd: number, name: string): n
   return error;
 }
 
-/** Copies one object to `name` in the upper directory `upperFd`. 0 or -errno, and then nothing is left. */
-function copyObject(union: Union, source: Source, upperFd: number, name: string, length: bigint): number {
+function noteIno(union: Union, workFd: number, temporary: string, ino: bigint): number {
+  if (ino !== 0n) recordIno(workFd, temporary, union.stack.scheme, ino);
+  return 0;
+}
+
+/** Copies one object to `name` in the upper directory `upperFd`; a file keeps the number `ino`. 0 or -errno, and then nothing is left. */
+function copyObject(union: Union, source: Source, upperFd: number, name: string, length: bigint, ino: bigint): number {
   const work = union.work;
   if (!work) return -errno.EROFS;
   const workFd = work.fd;
@@ -109,6 +115,7 @@ function copyObject(union: Union, source: Source, upperFd: number, name: string,
   const link = union.links?.keyFor(source.dirfd, source.name);
   const error =
     build(union, source, workFd, temporary, length) ||
+    noteIno(union, workFd, temporary, ino) ||
     (link && union.links ? union.links.add(workFd, temporary, link) : 0) ||
     publish(workFd, temporary, upperFd, name);
   if (error) work.discard(temporary);
@@ -131,7 +138,7 @@ export function copyUpDirectory(union: Union, dir: UnionDirectory): number {
   if (lowerFd < 0) return lowerFd;
   const source = openSource(lowerFd, '');
   if (typeof source === 'number') return source;
-  const error = copyObject(union, source, parent.fd, name, -1n);
+  const error = copyObject(union, source, parent.fd, name, -1n, 0n);
   if (error) return error;
   const settled = native.settleOnUpper(dir.id, parent.upper, name, NodeFlag.union | NodeFlag.merged | NodeFlag.writable, 0);
   if (settled < 0) return settled;
@@ -182,8 +189,11 @@ export function copyUpNode(union: Union, id: NodeId, length: bigint): number {
   if (typeof parent === 'number') return parent;
   const name = native.nodeName(id);
   if (name === undefined) return -errno.ESTALE;
-  const error = copyObject(union, source, parent.fd, name, length);
+  const place = native.placeOfNode(id);
+  const error = copyObject(union, source, parent.fd, name, length, native.shownIno(place, ''));
+  native.placeDrop(place);
   if (error) return error;
+  markImpure(native, parent.dir, union.stack.scheme);
   parent.index.set(name, UPPER, typeOf(source) >> 12);
   const settled = native.settleOnUpper(id, parent.upper, name, NodeFlag.writable, 0);
   if (settled > 0) native.setNlinkDelta(settled as NodeId, union.links?.delta(parent.fd, name) ?? 0);
@@ -207,7 +217,8 @@ export function copyUpEntry(union: Union, dir: UnionDirectory, upperFd: number, 
   }
   const source = openSource(union.native.placeFd(place), name);
   if (typeof source === 'number') return source;
-  const error = copyObject(union, source, upperFd, name, -1n);
+  const error = copyObject(union, source, upperFd, name, -1n, union.native.shownIno(place, name));
   if (!error) dir.index?.set(name, UPPER, typeOf(source) >> 12);
+  if (!error) markImpure(union.native, dir, union.stack.scheme);
   return error;
 }

@@ -7,10 +7,12 @@ import type { Creation } from '../abi/requests.js';
 import { WHITEOUT_PREFIX, isWhiteoutDevice, setOpaque } from '../layer/format.js';
 import { sys } from '../native/load.js';
 import type { NodeId } from '../native/mount.js';
-import { Mode, Open, Rename } from '../native/syscalls.js';
+import { Mode, Open, Rename, STAT_WORDS, Stat } from '../native/syscalls.js';
 import { UPPER, isWhiteout } from './directory.js';
 import type { Answer, Owner } from './stack.js';
 import type { Union } from './union.js';
+
+const stat = new BigInt64Array(STAT_WORDS);
 
 type Writable = Exclude<ReturnType<Union['writableDirectory']>, number>;
 
@@ -128,7 +130,8 @@ export function link(union: Union, node: NodeId, parent: NodeId, name: string): 
   if (typeof at === 'number') return at;
   const fd = union.native.nodeFd(node);
   if (fd < 0) return fd;
-  const linked = place(union, at, name, Mode.REG, (dirfd, target) => sys.linkat(fd, '', dirfd, target));
+  const type = sys.statx(fd, '', stat) === 0 ? Number(stat[Stat.mode]) & Mode.FMT : Mode.REG;
+  const linked = place(union, at, name, type, (dirfd, target) => sys.linkat(fd, '', dirfd, target));
   if (linked < 0) return linked;
   const id = union.native.enter(parent, at.upper, name, 0, 0, 0n);
   return id < 0 ? id : ENTRY_OUT;

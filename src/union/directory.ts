@@ -58,7 +58,7 @@ export class DirectoryIndex {
   }
 
   setWhiteout(name: string, place: PlaceIndex): void {
-    const known = this.entries.get(name);
+    const known = this.get(name);
     if (known !== undefined) this.order[entryPosition(known)] = '';
     this.entries.set(name, packEntry(place, WHITEOUT_TYPE, 0));
   }
@@ -68,6 +68,23 @@ export class DirectoryIndex {
     if (known === undefined) return;
     if (!isWhiteout(known)) this.order[entryPosition(known)] = '';
     this.entries.delete(name);
+  }
+
+  /** Closes the gaps that removed names left in the order; nobody may be between two requests of a listing. */
+  compact(): void {
+    if (this.order.length < 2 * this.entries.size + 64) return;
+    const names = this.order.filter((name, position) => name !== '' && this.#isAt(name, position));
+    this.order.length = 0;
+    for (const name of names) {
+      const entry = this.entries.get(name) as Entry;
+      this.entries.set(name, packEntry(entryPlace(entry), entryType(entry), this.order.push(name) - 1));
+    }
+    this.resume?.clear();
+  }
+
+  #isAt(name: string, position: number): boolean {
+    const entry = this.get(name);
+    return entry !== undefined && entryPosition(entry) === position;
   }
 
   /** The entry of a name that exists. */
@@ -84,6 +101,8 @@ export class UnionDirectory {
   reading = false;
   /** Its name is gone. */
   removed = false;
+  /** Whether it holds copies that keep a number of their own; unknown until asked. */
+  impure: boolean | undefined;
   /** The native side served it before: see DirectoryIndex.resume. */
   takenOver = false;
 

@@ -113,37 +113,47 @@ class Collector {
 
   /** Follows an absolute redirect through all layers below `above`. */
   followFromRoot(path: string, above: number): void {
+    let names = components(path);
     for (let layer = above + 1; layer < this.stack.lowers.length; layer++) {
-      const step = this.#walk(layer, path);
+      const step = this.#walk(layer, names);
       if (step.at) {
-        const marks = this.add(step.at.parent, step.at.name, layer);
+        this.add(step.at.parent, step.at.name, layer);
         this.native.placeDrop(step.at.parent);
-        if (marks.redirect?.startsWith('/')) path = marks.redirect;
-        if (marks.opaque) return;
       }
       if (step.last) return;
+      names = step.next;
     }
   }
 
-  /** Where `path` is in one layer, and whether the layers below count no more (Linux: ovl_lookup_layer). */
-  #walk(layer: number, path: string): { at?: { parent: PlaceId; name: string }; last: boolean } {
-    const names = path.split('/').filter((name) => name !== '');
+  /**
+   * Where a path is in one layer, whether the layers below count no more, and what the path is for them: a redirect of
+   * any directory on the way speaks of the layers below it (Linux: ovl_lookup_layer, ovl_check_redirect).
+   */
+  #walk(layer: number, names: readonly string[]): { at?: { parent: PlaceId; name: string }; last: boolean; next: string[] } {
     let parent = this.native.placeChild(this.stack.lowers[layer] as PlaceId, '.');
+    let below: string[] = [];
     for (let depth = 0, last = false; ; depth++) {
       const name = names[depth] ?? '.';
       const fd = this.native.placeFd(parent);
       const directory = fd < 0 ? undefined : isDirectoryAt(fd, name);
       if (directory !== true) {
         this.native.placeDrop(parent);
-        return { last: last || directory === false };
+        return { last: last || directory === false, next: [...below, ...names.slice(depth)] };
       }
-      if (depth >= names.length - 1) return { at: { parent, name }, last };
-      last ||= readMarks(fd, name, this.stack.scheme).opaque;
+      const marks = readMarks(fd, name, this.stack.scheme);
+      last ||= marks.opaque && marks.redirect === undefined;
+      if (marks.redirect?.startsWith('/')) below = components(marks.redirect);
+      else below.push(marks.redirect ?? name);
+      if (depth >= names.length - 1) return { at: { parent, name }, last, next: below };
       const next = this.native.placeChild(parent, name);
       this.native.placeDrop(parent);
       parent = next;
     }
   }
+}
+
+function components(path: string): string[] {
+  return path.split('/').filter((name) => name !== '');
 }
 
 /**

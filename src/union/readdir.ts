@@ -35,7 +35,16 @@ function addNames(union: Union, dir: UnionDirectory, index: DirectoryIndex, from
       ? union.enterWith(dir, name, entry, (place, flags, ino, at) =>
           native.direntAdd(name, place, off, entryType(entry), dir.id, flags, true, ino, at),
         )
-      : native.direntAdd(name, dir.place(entryPlace(entry)), off, entryType(entry), dir.id, 0, false, 0n);
+      : native.direntAdd(
+          name,
+          dir.place(entryPlace(entry)),
+          off,
+          entryType(entry),
+          dir.id,
+          0,
+          false,
+          union.inoOf(dir, name, entry),
+        );
     if (added === 0) return false;
   }
   return true;
@@ -44,8 +53,10 @@ function addNames(union: Union, dir: UnionDirectory, index: DirectoryIndex, from
 /** Where to go on: 0 and 1 are the dots, then names by position. */
 function startAt(index: DirectoryIndex, offset: bigint): number {
   if (!index.resume || offset === 0n) return Number(offset);
-  if (offset & TAG) return Number(offset ^ TAG);
-  return (index.resume.get(offset) ?? 0) + DOTS;
+  // The backing directory's own first: its hashes may have any bit set.
+  const position = index.resume.get(offset);
+  if (position !== undefined) return position + DOTS;
+  return offset & TAG ? Number(offset ^ TAG) : 0;
 }
 
 export function readdir(union: Union, id: NodeId, offset: bigint, size: number, plus: boolean): Answer {
@@ -57,6 +68,6 @@ export function readdir(union: Union, id: NodeId, offset: bigint, size: number, 
   union.native.direntStart(size, plus, index.resume ? TAG : 0n);
   const from = startAt(index, offset);
   const complete = addDots(union, dir, from) && addNames(union, dir, index, Math.max(from - DOTS, 0), plus);
-  dir.reading = !complete;
+  union.noteReading(dir, complete);
   return union.native.direntLength();
 }

@@ -110,12 +110,12 @@ function removeUpperDirectory(union: Union, at: Writable, name: string, hide: bo
   return error;
 }
 
-/** The union's own view of a child directory ends with it. */
-export function retire(union: Union, place: PlaceId, name: string): void {
+/** The union's own view of a child directory, which ends when the name goes. */
+export function viewOf(union: Union, place: PlaceId, name: string): UnionDirectory | undefined {
   const known = union.native.nodeAt(place, name);
-  if (known <= 0 || !union.isRegistered(known as NodeId)) return;
+  if (known <= 0 || !union.isRegistered(known as NodeId)) return undefined;
   const dir = union.directory(known as NodeId);
-  if (typeof dir !== 'number') dir.removed = true;
+  return typeof dir === 'number' ? undefined : dir;
 }
 
 export function rmdir(union: Union, parent: NodeId, name: string): Answer {
@@ -128,9 +128,11 @@ export function rmdir(union: Union, parent: NodeId, name: string): Answer {
   if (empty !== true) return empty === false ? -errno.ENOTEMPTY : empty;
   const hide = shownByLower(union.native, at.dir, name);
   const inUpper = entryPlace(entry) === UPPER;
-  retire(union, at.dir.place(entryPlace(entry)), name);
+  const view = viewOf(union, at.dir.place(entryPlace(entry)), name);
   const error = inUpper ? removeUpperDirectory(union, at, name, hide) : hideLower(union, at, name, entry);
-  if (!error) noteRemoved(at, name, hide);
+  if (error) return error;
+  if (view) view.removed = true;
+  noteRemoved(at, name, hide);
   return error;
 }
 

@@ -10,7 +10,8 @@ import { Rename } from '../native/syscalls.js';
 import { copyUpDirectory, copyUpEntry } from './copy-up.js';
 import { type Entry, UPPER, type UnionDirectory, entryPlace, entryType, isDirectory } from './directory.js';
 import { dropFound, findDirectory, shownByLower } from './lookup.js';
-import { clearWhiteouts, countLinks, forgetLower, isEmpty, noteRemoved, retire } from './remove.js';
+import { carryImpurity } from './origin.js';
+import { clearWhiteouts, countLinks, forgetLower, isEmpty, noteRemoved, viewOf } from './remove.js';
 import type { Answer } from './stack.js';
 import type { Union } from './union.js';
 
@@ -87,7 +88,6 @@ function prepareTarget(union: Union, target: End): number {
   if (!isDirectory(target.entry)) return 0;
   const empty = isEmpty(union, target.at.dir, target.name, target.entry);
   if (empty !== true) return empty === false ? -errno.ENOTEMPTY : empty;
-  retire(union, target.at.dir.place(entryPlace(target.entry)), target.name);
   if (entryPlace(target.entry) !== UPPER) return 0;
   // Opaque first: between the two steps nothing of a lower may shine through.
   return setOpaque(target.at.fd, target.name, union.stack.scheme) || clearWhiteouts(target.at.fd, target.name);
@@ -140,6 +140,8 @@ function exchange(union: Union, { from, to, target }: Plan): Answer {
   if (done) return done;
   if (a > 0) native.moveNode(a as NodeId, to.at.dir.id, to.at.upper, to.name);
   if (b > 0) native.moveNode(b as NodeId, from.at.dir.id, from.at.upper, from.name);
+  carryImpurity(native, from.at.dir, to.at.dir, union.stack.scheme);
+  carryImpurity(native, to.at.dir, from.at.dir, union.stack.scheme);
   from.at.index.set(from.name, UPPER, entryType(target.entry));
   to.at.index.set(to.name, UPPER, entryType(from.entry));
   return 0;
@@ -185,12 +187,16 @@ function replace(union: Union, made: Plan): Answer {
   const moved = native.nodeAt(from.at.upper, from.name);
   const replaced = target && entryPlace(target.entry) === UPPER ? native.keepBeforeUnlink(to.at.upper, to.name) : 0;
   const indexed = target && entryPlace(target.entry) === UPPER ? union.links?.keyOfUpper(to.at.fd, to.name) : undefined;
+  const view =
+    target && isDirectory(target.entry) ? viewOf(union, to.at.dir.place(entryPlace(target.entry)), to.name) : undefined;
   error = moveOver(union, made, hide, overWhiteout);
   if (error) return error;
+  if (view) view.removed = true;
   if (replaced > 0 && replaced !== moved) native.afterUnlink(replaced as NodeId, to.at.upper, to.name);
   union.links?.settle(indexed);
   if (target && entryPlace(target.entry) !== UPPER) forgetLower(union, to.at.dir.place(entryPlace(target.entry)), to.name);
   if (moved > 0) native.moveNode(moved as NodeId, to.at.dir.id, to.at.upper, to.name);
+  carryImpurity(native, from.at.dir, to.at.dir, union.stack.scheme);
   noteRemoved(from.at, from.name, hide);
   to.at.index.set(to.name, UPPER, entryType(from.entry));
   return 0;

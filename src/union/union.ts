@@ -10,11 +10,16 @@ import { copyUpDirectory, copyUpNode } from './copy-up.js';
 import { type DirectoryIndex, type Entry, UPPER, UnionDirectory, entryPlace, isDirectory } from './directory.js';
 import { buildIndex, dropFound, findDirectory, isPlain, toDirectory } from './lookup.js';
 import { LinkIndex } from './links.js';
+import { inoOf } from './origin.js';
 import type { Answer, LayerStack, Log } from './stack.js';
 import { WorkDirectory } from './work.js';
 
 /** Names kept in the indexes of one mount; past it the least used directories are read again when needed. */
 const INDEX_NAMES = 300_000;
+/** Evicted indexes kept for listings under way. */
+const READERS = 64;
+/** Bytes of a name, as on every filesystem that can be an upper. */
+const NAME_MAX = 255;
 
 /** Enters the node of the object `at` in `place`; `ino` 0n shows its own number. */
 type Enter = (place: PlaceId, flags: number, ino: bigint, at: string) => number;
@@ -25,6 +30,8 @@ export class Union {
   readonly links: LinkIndex | undefined;
   readonly #directories = new Map<NodeId, UnionDirectory>();
   readonly #indexes: LRUCache<NodeId, UnionDirectory>;
+  /** Directories whose index was evicted in the middle of a listing. */
+  readonly #readerHeld = new Set<UnionDirectory>();
 
   constructor(
     readonly native: NativeMount,
@@ -37,8 +44,9 @@ export class Union {
       maxSize: INDEX_NAMES,
       sizeCalculation: (dir) => (dir.index?.entries.size ?? 0) + 1,
       dispose: (dir) => {
-        // A readdir under way counts on the positions of this index.
-        if (!dir.reading) dir.index = undefined;
+        // A readdir under way counts on the positions of this index: it goes when that ends.
+        if (dir.reading) this.#holdForReader(dir);
+        else dir.index = undefined;
       },
     });
   }
@@ -107,6 +115,7 @@ export class Union {
 
   index(dir: UnionDirectory): DirectoryIndex | number {
     if (dir.index) {
+      if (!dir.reading) dir.index.compact();
       this.#indexes.get(dir.id);
       return dir.index;
     }
@@ -123,18 +132,36 @@ export class Union {
     const dir = this.directory(id);
     if (typeof dir === 'number') return dir;
     if (dir.removed) return -errno.ENOENT;
+    // The index first: a reader of the lower directory goes on in it by the lower's offsets.
+    const index = this.index(dir);
+    if (typeof index === 'number') return index;
     if (dir.upper === undefined) {
       const error = copyUpDirectory(this, dir);
       if (error) return error;
     }
-    const index = this.index(dir);
-    if (typeof index === 'number') return index;
     const upper = dir.place(UPPER);
     const fd = this.native.placeFd(upper);
     return fd < 0 ? fd : { dir, upper, fd, index };
   }
 
+  /** A listing came to its end, or stopped for a while: `complete` lets an evicted index go. */
+  noteReading(dir: UnionDirectory, complete: boolean): void {
+    dir.reading = !complete;
+    if (complete && this.#readerHeld.delete(dir)) dir.index = undefined;
+  }
+
+  /** Readers that never come back must not hold indexes for ever. */
+  #holdForReader(dir: UnionDirectory): void {
+    this.#readerHeld.add(dir);
+    const [oldest] = this.#readerHeld;
+    if (this.#readerHeld.size <= READERS || !oldest) return;
+    this.#readerHeld.delete(oldest);
+    oldest.index = undefined;
+    oldest.reading = false;
+  }
+
   lookup(parent: NodeId, name: string): Answer {
+    if (name.length > NAME_MAX) return -errno.ENAMETOOLONG;
     const dir = this.directory(parent);
     if (typeof dir === 'number') return dir;
     const index = this.index(dir);
@@ -155,7 +182,8 @@ export class Union {
     const place = dir.place(entryPlace(entry));
     if (!isDirectory(entry)) {
       const copy = entryPlace(entry) === UPPER ? undefined : this.links?.find(this.native.placeFd(place), name);
-      return copy ? enter(copy.place, 0, this.native.shownIno(place, name), copy.key) : enter(place, 0, 0n, name);
+      if (copy) return enter(copy.place, 0, this.native.shownIno(place, name), copy.key);
+      return enter(place, 0, this.inoOf(dir, name, entry), name);
     }
     const found = findDirectory(this.native, this.stack, dir, name, entry);
     if (isPlain(found)) {
@@ -176,6 +204,11 @@ export class Union {
     this.#directories.set(child.id, child);
     this.native.setNodeFlags(child.id, NodeFlag.union | (merged ? NodeFlag.merged : 0), 0);
     return id;
+  }
+
+  /** The number to show for a file; 0n for its own. */
+  inoOf(dir: UnionDirectory, name: string, entry: Entry): bigint {
+    return entryPlace(entry) === UPPER && !isDirectory(entry) ? inoOf(this.native, dir, name, this.stack.scheme) : 0n;
   }
 
   /** Makes `upper` of a directory the very place of its node, so that a rename moves both. */
