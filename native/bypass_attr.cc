@@ -83,8 +83,8 @@ int setSize(Request& request, Node* node, const SetattrIn& in) {
 int setOwner(Request& request, Node* node, const SetattrIn& in) {
   Location at = locate(request.mount.places, node->place);
   if (at.fd < 0) return at.fd;
-  uid_t uid = in.valid & kFattrUid ? in.uid : static_cast<uid_t>(-1);
-  gid_t gid = in.valid & kFattrGid ? in.gid : static_cast<gid_t>(-1);
+  uid_t uid = in.valid & kFattrUid ? request.mount.diskUid(node, in.uid) : static_cast<uid_t>(-1);
+  gid_t gid = in.valid & kFattrGid ? request.mount.diskGid(node, in.gid) : static_cast<gid_t>(-1);
   return fchownat(at.fd, at.name, uid, gid, AT_SYMLINK_NOFOLLOW | (*at.name ? 0 : AT_EMPTY_PATH)) < 0 ? -errno : 0;
 }
 
@@ -146,8 +146,8 @@ int opStatx(Request& request) {
   to.attributes = st.stx_attributes;
   to.attributesMask = st.stx_attributes_mask;
   to.nlink = node->has(kNodeMerged) ? 1 : st.stx_nlink + node->nlinkDelta;
-  to.uid = st.stx_uid;
-  to.gid = st.stx_gid;
+  to.uid = request.mount.shownUid(node, st.stx_uid);
+  to.gid = request.mount.shownGid(node, st.stx_gid);
   to.mode = st.stx_mode;
   to.ino = node->ino;
   to.size = st.stx_size;

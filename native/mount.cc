@@ -64,8 +64,8 @@ void Mount::fillAttr(const Node* node, const struct statx& st, Attr* out) const 
   out->nlink = node->has(kNodeMerged) ? 1 : st.stx_nlink + node->nlinkDelta;
   // A lower file whose name was whited out: the layer still has it, the union does not.
   if (node->has(kNodeRemoved) && !node->has(kNodeWritable)) out->nlink = 0;
-  out->uid = st.stx_uid;
-  out->gid = st.stx_gid;
+  out->uid = shownUid(node, st.stx_uid);
+  out->gid = shownGid(node, st.stx_gid);
   // The wire carries the kernel's 32-bit new_encode_dev form.
   out->rdev = (st.stx_rdev_minor & 0xff) | (st.stx_rdev_major << 8) | ((st.stx_rdev_minor & ~0xffu) << 12);
   out->blksize = st.stx_blksize;

@@ -13,6 +13,7 @@
 
 #include "dir_stream.h"
 #include "fuse_abi.h"
+#include "id_map.h"
 #include "node.h"
 #include "place.h"
 #include "unique_fd.h"
@@ -30,6 +31,7 @@ struct MountOptions {
   bool userXattr = false;    // overlay attributes live under user.overlay. instead of trusted.overlay.
   bool linkIndex = false;    // some lower hard links are copied up: their other names are TypeScript's to find
   bool cacheDirs = true;     // ENOSYS to OPENDIR: the kernel caches directories (no route may be among them)
+  IdMap uids, gids;
   uint32_t maxWrite = 1 << 20;
   double attrTimeout = 1e9;  // seconds, for the union; routes use 0
   double entryTimeout = 1e9;
@@ -72,6 +74,21 @@ class Mount {
   void fillEntry(const Node* node, const struct statx& st, EntryOut* out) const;
   void fillNegative(EntryOut* out) const;
   void setAttrTimeout(const Node* node, uint64_t* seconds, uint32_t* nanoseconds) const;
+
+  /** The owner to show for an object of the node. */
+  uint32_t shownUid(const Node* node, uint32_t uid) const {
+    return node->has(kNodeRoute) ? uid : options.uids.shown(uid);
+  }
+  uint32_t shownGid(const Node* node, uint32_t gid) const {
+    return node->has(kNodeRoute) ? gid : options.gids.shown(gid);
+  }
+  /** The owner to store for what a caller makes or gives away below the node. */
+  uint32_t diskUid(const Node* node, uint32_t uid) const {
+    return node->has(kNodeRoute) ? uid : options.uids.disk(uid);
+  }
+  uint32_t diskGid(const Node* node, uint32_t gid) const {
+    return node->has(kNodeRoute) ? gid : options.gids.disk(gid);
+  }
 
   /** statx of the object behind `node`, ESTALE when a route's object was replaced behind us. 0 or -errno. */
   int statNode(Node* node, struct statx* st);

@@ -59,6 +59,16 @@ Napi::Value MountObject::setOptions(Info info) {
   flag("userXattr", &options.userXattr);
   flag("linkIndex", &options.linkIndex);
   flag("cacheDirs", &options.cacheDirs);
+  auto ids = [&](const char* name, const char* squash, IdMap* out) {
+    auto flat = given.Get(name);
+    for (uint32_t i = 0; flat.IsArray() && i + 2 < flat.As<Napi::Array>().Length(); i += 3) {
+      auto at = [&](uint32_t j) { return flat.As<Napi::Array>().Get(i + j).ToNumber().Uint32Value(); };
+      out->add({at(0), at(1), at(2)});
+    }
+    if (given.Get(squash).IsNumber()) out->squashTo(given.Get(squash).ToNumber().Uint32Value());
+  };
+  ids("uidMap", "squashUid", &options.uids);
+  ids("gidMap", "squashGid", &options.gids);
   if (given.Has("maxWrite")) options.maxWrite = given.Get("maxWrite").ToNumber().Uint32Value();
   if (given.Has("attrTimeout")) options.attrTimeout = given.Get("attrTimeout").ToNumber().DoubleValue();
   if (given.Has("entryTimeout")) options.entryTimeout = given.Get("entryTimeout").ToNumber().DoubleValue();

@@ -98,11 +98,14 @@ Creation creationArg(Info info, size_t at, std::string* target) {
 Napi::Value MountObject::make(Info info) {
   std::string target;
   Creation what = creationArg(info, 2, &target);
+  what.uid = mount_->options.uids.disk(what.uid);
+  what.gid = mount_->options.gids.disk(what.gid);
   return number(info, makeObject(intArg(info, 0), bytesArg(info, 1).c_str(), what));
 }
 
 Napi::Value MountObject::makeTmpfile(Info info) {
-  ActAs caller(uintArg(info, 3), uintArg(info, 4), uintArg(info, 5));
+  const MountOptions& options = mount_->options;
+  ActAs caller(options.uids.disk(uintArg(info, 3)), options.gids.disk(uintArg(info, 4)), uintArg(info, 5));
   int fd = open(procPath(intArg(info, 0), "").c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC | (uintArg(info, 2) & O_EXCL),
                 uintArg(info, 1) & 07777);
   return number(info, fd < 0 ? -errno : fd);

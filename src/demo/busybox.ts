@@ -1,9 +1,8 @@
-// A docker-save archive of Debian's busybox-static: the binary and its applets as one layer.
+// A docker-save archive of Debian's busybox-static: the binary and its applets as one layer. Called by main.ts.
 
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const BUSYBOX = '/bin/busybox';
@@ -37,9 +36,10 @@ function makeLayer(base: string): string {
   return layer;
 }
 
-/** Writes an image named lamina-demo to `archive`. */
+/** Writes an image named lamina-demo to `archive`; its parts are made beside it and removed. */
 export function makeBusyboxArchive(archive: string): void {
-  const base = mkdtempSync(join(tmpdir(), 'lamina-image-'));
+  const base = `${archive}.parts`;
+  mkdirSync(base);
   try {
     const layer = makeLayer(base);
     const diffId = execFileSync('sha256sum', [layer], { encoding: 'utf8' }).slice(0, 64);

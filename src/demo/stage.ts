@@ -1,128 +1,161 @@
-// Where the demo happens: a temporary directory with its own data and run directories, the commands shown as typed, and
-// a way to leave nothing, also after a failure or Ctrl-C.
+// Where the demo happens: a temporary directory with its own data and run directories, commands shown as typed with what
+// they printed, and a way to leave nothing behind, also after a failure, Ctrl-C or a closed terminal. Called by main.ts.
 
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const CHECKOUT = join(__dirname, '..', '..', '..');
+/** A command that takes longer hangs, ms. */
 const LIMIT = 60_000;
+/** How long what was started may take to end by itself, ms. */
+const END_LIMIT = 5_000;
+const WIDTH = 100;
+
+/** What a command did. `output` is stdout and stderr as they came. */
+export interface Done {
+  readonly code: number;
+  readonly output: string;
+}
+
+/** A command line as one would type it, broken before options where it gets long. */
+function asTyped(words: readonly string[]): string {
+  const quoted = words.map((word) => (/^[\w./:=@,+-]+$/.test(word) ? word : `'${word}'`));
+  const lines = [''];
+  for (const word of quoted) {
+    const line = lines.at(-1) ?? '';
+    if (word.startsWith('-') && line.length > WIDTH - 30) {
+      lines[lines.length - 1] = `${line} \\`;
+      lines.push(`      ${word}`);
+    } else {
+      lines[lines.length - 1] = line === '' ? word : `${line} ${word}`;
+    }
+  }
+  return lines.join('\n');
+}
 
 export class Stage {
-  readonly dir = mkdtempSync(join(tmpdir(), 'lamina-demo-'));
-  readonly #env = { ...process.env, LAMINA_ROOT: join(this.dir, 'data'), LAMINA_RUN: join(this.dir, 'run') };
-  readonly #hasRunc = spawnSync('runc', ['--version']).status === 0;
+  readonly dir = realpathSync(mkdtempSync(join(tmpdir(), 'lamina-demo-')));
+  readonly container = `lamina-demo-${process.pid}`;
+  readonly #env: NodeJS.ProcessEnv = {
+    ...process.env,
+    PATH: `${join(CHECKOUT, 'bin')}:${process.env['PATH'] ?? ''}`,
+    LAMINA_ROOT: this.path('data'),
+    LAMINA_RUN: this.path('run'),
+  };
 
   constructor() {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-      process.on(signal, () => {
-        this.clear();
-        process.exit(130);
-      });
-    }
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(130));
+    // The reader of a pipe may go: `npm start | head`.
+    process.stdout.on('error', () => process.exit(1));
+    process.on('exit', () => this.clear());
   }
 
   path(name: string): string {
     return join(this.dir, name);
   }
 
-  /** What runs commands in the root. */
-  get runner(): string {
-    return this.#hasRunc ? 'runc' : 'chroot';
+  say(text: string): void {
+    process.stdout.write(`${text}\n`);
   }
 
-  /** Runs a lamina command, shown as typed with what it printed. Throws when it fails. */
-  show(command: string, ...args: string[]): string {
-    process.stdout.write(`  $ ${[command, ...args].join(' ').replaceAll(this.dir, '~')}\n`);
-    return this.#run(join(CHECKOUT, 'bin', command), args);
+  /** Shows a command and what it printed. Throws when it fails. */
+  async show(...words: string[]): Promise<string> {
+    this.say(`  $ ${asTyped(words)}`);
+    return this.sayOutput(await this.must(words));
   }
 
-  /** Runs a shell line in the mounted root, shown with what it printed. */
-  inRoot(line: string): string {
-    process.stdout.write(`  / # ${line}\n`);
-    const chroot = (): string => this.#run('chroot', [this.path('target'), '/bin/sh', '-c', line]);
-    return this.#hasRunc ? this.#runc(line) : chroot();
-  }
-
-  /** Runs a program that is not shown; its output. */
-  quiet(command: string, ...args: string[]): string {
-    return this.#output(command === 'lamina' ? join(CHECKOUT, 'bin', command) : command, args);
-  }
-
-  #run(program: string, args: readonly string[]): string {
-    const output = this.#output(program, args);
-    for (const line of output.trimEnd().split('\n'))
-      if (line !== '') process.stdout.write(`    ${line.replaceAll(this.dir, '~')}\n`);
+  sayOutput(output: string): string {
+    if (output !== '') this.say(output.trimEnd().replace(/^/gm, '    '));
     return output;
   }
 
-  #output(program: string, args: readonly string[]): string {
-    const done = spawnSync(program, args, {
-      env: this.#env,
-      encoding: 'utf8',
-      timeout: LIMIT,
-      stdio: ['ignore', 'pipe', 'pipe'],
+  /** Runs a command that is not shown; its output. Throws when it fails. */
+  async must(words: readonly string[]): Promise<string> {
+    const done = await this.run(words);
+    if (done.code !== 0) throw new Error(`exit ${done.code} of: ${words.join(' ')}\n${done.output.trim()}`);
+    return done.output;
+  }
+
+  /** Runs a command in the stage's directory. */
+  run(words: readonly string[]): Promise<Done> {
+    const [program = '', ...args] = words;
+    return new Promise((resolve, reject) => {
+      const child = spawn(program, args, {
+        cwd: this.dir,
+        env: this.#env,
+        timeout: LIMIT,
+        killSignal: 'SIGKILL',
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+      let output = '';
+      const collect = (data: Buffer): void => void (output += data.toString());
+      child.stdout.on('data', collect);
+      child.stderr.on('data', collect);
+      child.on('error', reject);
+      child.on('close', (code, signal) => {
+        if (signal === null) resolve({ code: code ?? 1, output });
+        else reject(new Error(`${words.join(' ')}: ended by ${signal}\n${output}`));
+      });
     });
-    const output = `${done.stdout}${done.stderr}`;
-    if (done.status !== 0) throw new Error(`${[program, ...args].join(' ')}: ${done.error?.message ?? output.trim()}`);
-    return output;
-  }
-
-  /** A bundle with the mounted root, run once. */
-  #runc(line: string): string {
-    const bundle = this.path('bundle');
-    mkdirSync(bundle, { recursive: true });
-    rmSync(join(bundle, 'config.json'), { force: true });
-    this.#output('runc', ['spec', '--bundle', bundle]);
-    const config = JSON.parse(readFileSync(join(bundle, 'config.json'), 'utf8')) as {
-      process: { terminal: boolean; args: string[]; rlimits?: unknown };
-      root: { path: string; readonly: boolean };
-      linux: { namespaces: { type: string }[]; seccomp?: unknown; resources?: unknown };
-    };
-    config.process.terminal = false;
-    config.process.args = ['/bin/sh', '-c', line];
-    delete config.process.rlimits;
-    config.root = { path: this.path('target'), readonly: false };
-    delete config.linux.seccomp;
-    writeFileSync(join(bundle, 'config.json'), JSON.stringify(config));
-    return this.#run('runc', ['--root', this.path('runc'), 'run', '--bundle', bundle, `lamina-demo-${process.pid}`]);
-  }
-
-  isWhiteout(name: string): boolean {
-    const found = statSync(this.path(name));
-    return found.isCharacterDevice() && found.rdev === 0;
   }
 
   #mounts(): string[] {
     return readFileSync('/proc/self/mounts', 'utf8')
       .split('\n')
       .map((line) => line.split(' ')[1] ?? '')
-      .filter((point) => point.startsWith(this.dir));
+      .filter((point) => point.startsWith(`${this.dir}/`));
   }
 
-  #servers(): string[] {
-    return readdirSync('/proc').filter((name) => {
-      if (!/^\d+$/.test(name) || Number(name) === process.pid) return false;
+  /** What the demo started and what that started: all have the stage's run directory in their environment. */
+  #processes(): number[] {
+    const mark = `LAMINA_RUN=${this.path('run')}\0`;
+    return readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+      .filter((name) => {
+        try {
+          return readFileSync(`/proc/${name}/environ`, 'latin1').includes(mark);
+        } catch {
+          return false;
+        }
+      })
+      .map(Number);
+  }
+
+  #signal(name: NodeJS.Signals): void {
+    for (const pid of this.#processes()) {
       try {
-        return readFileSync(`/proc/${name}/environ`, 'latin1').includes(`LAMINA_RUN=${this.dir}`);
+        process.kill(pid, name);
       } catch {
-        return false;
+        // It has ended.
       }
-    });
+    }
   }
 
-  /** Takes everything away. */
+  /** Ends and removes everything. Waits without the event loop: this is the last thing that the process does. */
   clear(): void {
-    for (const point of this.#mounts().reverse()) {
-      if (spawnSync('umount', [point], { timeout: LIMIT }).status !== 0) spawnSync('umount', ['-l', point], { timeout: LIMIT });
+    if (!existsSync(this.dir)) return;
+    if (existsSync(this.path('runc'))) {
+      spawnSync('runc', ['--root', this.path('runc'), 'delete', '--force', this.container], { timeout: LIMIT, stdio: 'ignore' });
     }
-    for (let tries = 0; tries < 100 && this.#servers().length > 0; tries++) spawnSync('sleep', ['0.05']);
-    for (const pid of this.#servers()) process.kill(Number(pid), 'SIGKILL');
+    // A server that gets SIGTERM unmounts and ends; one that was just starting ends before it mounts.
+    this.#signal('SIGTERM');
+    const nap = new Int32Array(new SharedArrayBuffer(4));
+    for (const start = Date.now(); this.#processes().length > 0 && Date.now() - start < END_LIMIT;) Atomics.wait(nap, 0, 0, 20);
+    this.#signal('SIGKILL');
+    for (const point of this.#mounts().reverse()) spawnSync('umount', ['-l', point], { timeout: LIMIT });
     rmSync(this.dir, { recursive: true, force: true });
   }
 
-  isClear(): boolean {
-    return this.#mounts().length === 0 && this.#servers().length === 0 && !existsSync(this.dir);
+  /** What is left of it all; empty when nothing. */
+  left(): string[] {
+    return [
+      ...this.#mounts().map((point) => `mount ${point}`),
+      ...this.#processes().map((pid) => `process ${pid}`),
+      ...readdirSync(tmpdir())
+        .filter((name) => this.dir.endsWith(`/${name}`))
+        .map((name) => `directory ${name}`),
+    ];
   }
 }

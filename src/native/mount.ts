@@ -36,6 +36,12 @@ export interface MountOptions {
   /** The kernel caches directories and sends no OPENDIR; wrong as soon as a route is served through FUSE. */
   cacheDirs?: boolean;
   maxWrite?: number;
+  /** Triples: id on disk, id shown, how many. Ids outside of them are shown as 65534; without any, as they are. */
+  uidMap?: readonly number[];
+  gidMap?: readonly number[];
+  /** Every object is shown with this owner. */
+  squashUid?: number | undefined;
+  squashGid?: number | undefined;
   /** Seconds that the kernel trusts attributes of the union; routes always use 0. */
   attrTimeout?: number;
   /** Seconds that the kernel trusts names of the union, absent ones among them. */

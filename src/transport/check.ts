@@ -2,7 +2,7 @@
 
 import { accessSync, constants, readFileSync, realpathSync, statSync } from 'node:fs';
 import { MountError } from './layers.js';
-import type { Bypass, MountPlan, RoutePlan } from './plan.js';
+import type { Bypass, IdMapping, MountPlan, RoutePlan } from './plan.js';
 
 export interface RouteRequest {
   source: string;
@@ -23,6 +23,7 @@ export interface MountRequest {
   /** Seconds; the union changes only through us, so the default trusts it for ever. */
   timeout?: number;
   posixAcl?: boolean;
+  ids?: IdMapping;
   /** false relays file data of the union too. */
   passthrough?: boolean;
 }
@@ -164,5 +165,6 @@ export function planMount(request: MountRequest): MountPlan {
     passthrough: (request.passthrough ?? true) && root,
     timeout: request.timeout ?? FOREVER,
     posixAcl: request.posixAcl ?? true,
+    ids: request.ids ?? { uidMap: [], gidMap: [] },
   };
 }

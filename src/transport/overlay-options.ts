@@ -2,6 +2,7 @@
 // and double quotes, empty elements tolerated. Used by mount.lamina and by everything that speaks its contract.
 
 import type { MountRequest } from './check.js';
+import type { IdMapping } from './plan.js';
 
 export interface OverlayArguments {
   positional: string[];
@@ -124,6 +125,20 @@ export function parseOverlayOptions(options: readonly string[]): { request: Requ
   return { request, unknown };
 }
 
+function idsOf(request: Request): IdMapping {
+  return (request.ids ??= { uidMap: [], gidMap: [] });
+}
+
+/** `DISK:SHOWN:COUNT[:...]`; containers-storage writes a colon before the first one too. */
+function addMapping(request: Request, which: 'uidMap' | 'gidMap', value: string): string | undefined {
+  const ids = value.split(':').filter((part) => part !== '');
+  if (ids.length === 0 || ids.length % 3 !== 0 || !ids.every((part) => /^\d+$/.test(part))) {
+    return `${which === 'uidMap' ? 'uidmapping' : 'gidmapping'}=${value}: not a list of ID:MAPPED-ID:COUNT`;
+  }
+  idsOf(request)[which].push(...ids.map(Number));
+  return undefined;
+}
+
 function applyOption(request: Request, lowers: string[], key: string, value: string): string | undefined {
   switch (key) {
     case 'lowerdir':
@@ -153,6 +168,18 @@ function applyOption(request: Request, lowers: string[], key: string, value: str
       return undefined;
     case 'ro':
       request.readOnly = true;
+      return undefined;
+    case 'uidmapping':
+    case 'gidmapping':
+      return addMapping(request, key === 'uidmapping' ? 'uidMap' : 'gidMap', value);
+    case 'squash_to_root':
+      idsOf(request).squashUid ??= 0;
+      idsOf(request).squashGid ??= 0;
+      return undefined;
+    case 'squash_to_uid':
+    case 'squash_to_gid':
+      if (!/^\d+$/.test(value)) return `${key}=${value}: not an id`;
+      idsOf(request)[key === 'squash_to_uid' ? 'squashUid' : 'squashGid'] = Number(value);
       return undefined;
     case 'redirect_dir':
       return undefined;

@@ -14,6 +14,14 @@ export interface RoutePlan {
   tier: Exclude<Bypass, 'auto'>;
 }
 
+/** How owners on disk are shown; see the native MountOptions. */
+export interface IdMapping {
+  uidMap: number[];
+  gidMap: number[];
+  squashUid?: number;
+  squashGid?: number;
+}
+
 export interface MountPlan {
   /** Mountpoint, absolute and free of symlinks. */
   target: string;
@@ -32,4 +40,5 @@ export interface MountPlan {
   /** Seconds the kernel may trust names and attributes of the union. */
   timeout: number;
   posixAcl: boolean;
+  ids: IdMapping;
 }

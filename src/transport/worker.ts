@@ -49,7 +49,7 @@ const loop = new Loop({
 function serve(mount: number, fuseFd: number, plan: MountPlan): void {
   const native = new Mount(FD_LIMIT);
   native.attach(fuseFd);
-  native.setOptions({ userXattr: plan.scheme === 'user', attrTimeout: plan.timeout, entryTimeout: plan.timeout });
+  native.setOptions({ userXattr: plan.scheme === 'user', attrTimeout: plan.timeout, entryTimeout: plan.timeout, ...plan.ids });
   try {
     const union = new Union(native, openLayers(native, plan), log);
     union.makeRoot();

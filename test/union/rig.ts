@@ -69,6 +69,7 @@ export class Rig {
       passthrough: false,
       timeout: 1,
       posixAcl: true,
+      ids: { uidMap: [], gidMap: [] },
     };
     const client = new Client(plan, this.options.fdLimit);
     this.#clients.push(client);
