@@ -2,7 +2,7 @@
 
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const BUSYBOX = '/bin/busybox';
@@ -29,7 +29,7 @@ function makeLayer(base: string): string {
   const applets = execFileSync(BUSYBOX, ['--list'], { encoding: 'utf8' })
     .split('\n')
     .filter((name) => name !== '' && name !== 'busybox');
-  for (const name of applets) execFileSync('ln', ['-s', 'busybox', join(root, 'bin', name)]);
+  for (const name of applets) symlinkSync('busybox', join(root, 'bin', name));
   writeFileSync(join(root, 'etc', 'passwd'), 'root:x:0:0:root:/root:/bin/sh\n');
   const layer = join(base, 'layer.tar');
   tar(root, layer, '.');
