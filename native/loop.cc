@@ -177,6 +177,7 @@ bool Loop::serveReady(Decisions& decisions, int timeout, bool* any) {
 
 /** Sleeps until something is ready. False when the wake fd was written. */
 bool Loop::sleep(Decisions& decisions) {
+  for (const Served& each : served_) each.mount->giveBackMemory();
   int rest = wait_.restAfter();
   bool ready = false;
   if (!serveReady(decisions, rest, &ready)) return false;

@@ -2,10 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/xattr.h>
+
+#include <algorithm>
 
 #include "proc_path.h"
 
@@ -293,6 +296,15 @@ bool Mount::evictBackingId(Node* node) {
 void Mount::closeOrphanBackingIds() {
   for (int32_t id : nodes.orphanBackingIds) closeBackingId(id);
   nodes.orphanBackingIds.clear();
+}
+
+void Mount::giveBackMemory() {
+  constexpr size_t kWorthIt = 8192;
+  size_t now = nodes.size();
+  mostNodes_ = std::max(mostNodes_, now);
+  if (mostNodes_ < kWorthIt || now > mostNodes_ / 2) return;
+  malloc_trim(0);
+  mostNodes_ = now;
 }
 
 uint64_t Mount::addHandle(UniqueFd fd, Node* node, uint32_t flags) {

@@ -136,6 +136,9 @@ class Mount {
   bool evictBackingId(Node* node);
   void closeOrphanBackingIds();
 
+  /** Returns freed memory to the system once most of many nodes were forgotten. Called when the loop goes to sleep. */
+  void giveBackMemory();
+
   uint64_t addHandle(UniqueFd fd, Node* node, uint32_t flags);
   Handle* handle(uint64_t fh);
   void closeHandle(uint64_t fh);
@@ -159,6 +162,7 @@ class Mount {
   void moveHandlesToUpper(Node* node);
   std::vector<uint64_t> devices_;  // st_dev of each backing filesystem, in order of appearance
   uint64_t nextHandle_ = 1;
+  size_t mostNodes_ = 0;  // since memory was last given back
 };
 
 /** The fields of statx that every op needs. */
