@@ -8,11 +8,20 @@ import type { Root } from '../support/roots.js';
 
 export const CACHE = process.env['LAMINA_TEST_CACHE'] ?? '/var/cache/lamina-test';
 const RELEASE = 'bookworm';
-const MIRROR = process.env['LAMINA_TEST_MIRROR'] ?? 'http://deb.debian.org/debian';
 const LONG = { limitMs: 280_000 };
 
 /** The packages layer is made with these. */
 export const PACKAGES = ['gcc', 'libc6-dev', 'git', 'python3', 'sqlite3', 'postgresql', 'rsync', 'procps'];
+
+/** Where this machine gets its own packages from; `LAMINA_TEST_MIRROR` names another. */
+async function mirror(): Promise<string> {
+  const chosen = process.env['LAMINA_TEST_MIRROR'];
+  if (chosen !== undefined) return chosen;
+  const known = (await mustCommand(['apt-get', 'indextargets', '--format', '$(REPO_URI)'])).split('\n');
+  const found = known.find((uri) => uri !== '' && !uri.includes('security'));
+  if (found === undefined) throw new Error('apt-get knows no package source: run apt-get update, or set LAMINA_TEST_MIRROR');
+  return found;
+}
 
 /** The minbase tree, made now if it is not in the cache. Throws with debootstrap's complaint. */
 export async function baseLayer(): Promise<string> {
@@ -21,7 +30,7 @@ export async function baseLayer(): Promise<string> {
   mkdirSync(CACHE, { recursive: true });
   const making = `${base}.${process.pid}`;
   try {
-    await mustCommand(['debootstrap', '--variant=minbase', RELEASE, making, MIRROR], LONG);
+    await mustCommand(['debootstrap', '--variant=minbase', RELEASE, making, await mirror()], LONG);
     renameSync(making, base);
   } catch (error) {
     rmSync(making, { recursive: true, force: true });
