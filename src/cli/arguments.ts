@@ -135,7 +135,9 @@ class Parser {
     else if (TRUE.includes(value)) this.#out.add(name, '');
     else {
       const shown = flag.short === undefined ? `--${name}` : `-${flag.short}, --${name}`;
-      this.#fail(`invalid argument ${JSON.stringify(value)} for "${shown}" flag: strconv.ParseBool: parsing ${JSON.stringify(value)}: invalid syntax`);
+      this.#fail(
+        `invalid argument ${JSON.stringify(value)} for "${shown}" flag: strconv.ParseBool: parsing ${JSON.stringify(value)}: invalid syntax`,
+      );
     }
   }
 }

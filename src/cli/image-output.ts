@@ -67,7 +67,9 @@ export function rowsOf(image: Image, truncate: boolean): Row[] {
 export function table(lines: readonly (readonly string[])[]): string {
   const widths: number[] = [];
   for (const line of lines) line.forEach((cell, i) => (widths[i] = Math.max(widths[i] ?? 0, cell.length)));
-  return lines.map((line) => `${line.map((cell, i) => (i === line.length - 1 ? cell : cell.padEnd((widths[i] ?? 0) + 3))).join('')}\n`).join('');
+  return lines
+    .map((line) => `${line.map((cell, i) => (i === line.length - 1 ? cell : cell.padEnd((widths[i] ?? 0) + 3))).join('')}\n`)
+    .join('');
 }
 
 export const COLUMNS: readonly (readonly [keyof Row, string])[] = [
@@ -101,7 +103,11 @@ export function fill(template: string, value: unknown): string {
     const match = /^\s*(json\s+)?(\.[\w.]*)\s*$/.exec(inner);
     if (!match?.[2]) throw new TemplateError(`template: {{${inner}}} is not understood; use {{.Field}} or {{json .Field}}`);
     const found = lookUp(value, match[2]);
-    return match[1] !== undefined || typeof found === 'object' ? JSON.stringify(found) : String(found);
+    return match[1] !== undefined || typeof found === 'object'
+      ? JSON.stringify(found)
+      : typeof found === 'string'
+        ? found
+        : JSON.stringify(found);
   });
 }
 

@@ -57,7 +57,9 @@ function parse(argv: readonly string[], spec: Spec): Arguments {
     }
     const equals = word.indexOf('=');
     const given = equals === -1 ? word : word.slice(0, equals);
-    const name = Object.keys(spec).find((key) => given === `--${key}` || (spec[key]?.short !== undefined && given === `-${spec[key].short}`));
+    const name = Object.keys(spec).find(
+      (key) => given === `--${key}` || (spec[key]?.short !== undefined && given === `-${spec[key].short}`),
+    );
     if (name === undefined) throw new Usage(`unknown flag: ${given}`);
     if (spec[name]?.takes === undefined) {
       if (equals !== -1) throw new Usage(`flag takes no argument: ${given}`);
@@ -168,7 +170,9 @@ async function inspect(argv: readonly string[], io: ImageIo, root: string): Prom
   const { flags, rest } = parse(argv, { format: { takes: 'TEMPLATE', short: 'f' }, json: {} });
   if (rest.length === 0) throw new Usage('"lamina image inspect" requires at least 1 argument');
   const found: Image[] = [];
-  const code = await withStore(root, (store) => forEach(rest, io, async (name) => void found.push(await resolveImage(store, name))));
+  const code = await withStore(root, (store) =>
+    forEach(rest, io, async (name) => void found.push(await resolveImage(store, name))),
+  );
   const format = flags.get('format');
   const shown = found.map(inspection);
   if (format === undefined || format === 'json') io.stdout.write(`${JSON.stringify(shown, null, format === 'json' ? 0 : 4)}\n`);

@@ -41,7 +41,10 @@ async function findLayers(args: Arguments): Promise<Layers & { target: string }>
   const lowers = args.all('lower').flatMap(splitLowers);
   const expected = lowers.length > 0 ? 1 : 2;
   if (args.rest.length !== expected) {
-    throw new UsageError(lowers.length > 0 ? 'give one TARGET after --lower' : 'give an IMAGE (or --lower DIR) and a TARGET', MOUNT.command);
+    throw new UsageError(
+      lowers.length > 0 ? 'give one TARGET after --lower' : 'give an IMAGE (or --lower DIR) and a TARGET',
+      MOUNT.command,
+    );
   }
   const target = args.rest[expected - 1] ?? '';
   if (lowers.length > 0) return { lowers, target };
@@ -70,7 +73,8 @@ async function findRoutes(args: Arguments, request: MountRequest): Promise<Opene
 
 function checkBypass(args: Arguments): Bypass {
   const bypass = args.value('bypass') ?? 'auto';
-  if (!TIERS.includes(bypass)) throw new UsageError(`invalid value "${bypass}" for --bypass: one of ${TIERS.join(', ')}`, MOUNT.command);
+  if (!TIERS.includes(bypass))
+    throw new UsageError(`invalid value "${bypass}" for --bypass: one of ${TIERS.join(', ')}`, MOUNT.command);
   return bypass as Bypass;
 }
 
@@ -83,20 +87,28 @@ export async function mount(argv: readonly string[]): Promise<number | undefined
   const bypass = checkBypass(args);
   const { lowers, image, target } = await findLayers(args);
   const request: MountRequest = {
-    target, lowers, bypass, upper: args.value('upper'), work: args.value('work'),
-    readOnly: args.has('read-only'), volatile: args.has('volatile'),
+    target,
+    lowers,
+    bypass,
+    upper: args.value('upper'),
+    work: args.value('work'),
+    readOnly: args.has('read-only'),
+    volatile: args.has('volatile'),
   };
   const { routes, undo } = await findRoutes(args, request);
   const made = routes.length > 0 && request.upper === undefined ? scratch() : undefined;
   if (made) Object.assign(request, { upper: made.upper, work: made.work, readOnly: true });
-  await serve({ ...request, routes }, {
-    foreground: args.has('foreground'),
-    image,
-    failed: undo,
-    ended: made?.remove,
-    announce: (mounted) => {
-      if (args.has('json')) process.stdout.write(`${JSON.stringify({ ...mounted.plan, image, pid: process.pid })}\n`);
+  await serve(
+    { ...request, routes },
+    {
+      foreground: args.has('foreground'),
+      image,
+      failed: undo,
+      ended: made?.remove,
+      announce: (mounted) => {
+        if (args.has('json')) process.stdout.write(`${JSON.stringify({ ...mounted.plan, image, pid: process.pid })}\n`);
+      },
     },
-  });
+  );
   return undefined;
 }

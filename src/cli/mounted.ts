@@ -15,11 +15,21 @@ import { table } from './table.js';
 const JSON_FLAG = { json: { help: 'Print JSON' } } as const;
 
 const LS: CommandSpec = {
-  command: 'lamina ls', usage: '[OPTIONS]', summary: 'List what is mounted: layers, routes, tiers', flags: { ...JSON_FLAG, quiet: { short: 'q', help: 'Only targets' } },
+  command: 'lamina ls',
+  usage: '[OPTIONS]',
+  summary: 'List what is mounted: layers, routes, tiers',
+  flags: { ...JSON_FLAG, quiet: { short: 'q', help: 'Only targets' } },
 };
-const STATS: CommandSpec = { command: 'lamina stats', usage: '[OPTIONS] TARGET', summary: 'Show the requests a mount has served', flags: JSON_FLAG };
+const STATS: CommandSpec = {
+  command: 'lamina stats',
+  usage: '[OPTIONS] TARGET',
+  summary: 'Show the requests a mount has served',
+  flags: JSON_FLAG,
+};
 const UMOUNT: CommandSpec = {
-  command: 'lamina umount', usage: '[OPTIONS] TARGET [TARGET...]', summary: 'Unmount container roots',
+  command: 'lamina umount',
+  usage: '[OPTIONS] TARGET [TARGET...]',
+  summary: 'Unmount container roots',
   flags: { lazy: { short: 'l', help: 'Detach a busy mount; it ends when its last user leaves' } },
 };
 
@@ -38,12 +48,23 @@ export function ls(argv: readonly string[]): number {
   }
   const records = readRecords();
   if (args.has('json')) {
-    process.stdout.write(`${JSON.stringify(records.map(({ socket: _, started: __, ...shown }) => shown), undefined, 2)}\n`);
+    process.stdout.write(
+      `${JSON.stringify(
+        records.map(({ socket: _, started: __, ...shown }) => shown),
+        undefined,
+        2,
+      )}\n`,
+    );
   } else if (args.has('quiet')) {
     for (const record of records) process.stdout.write(`${record.target}\n`);
   } else {
     const rows = records.map((record) => [
-      record.target, record.image ?? '-', String(record.lowers.length), record.upper ?? '(read-only)', describeRoutes(record), String(record.pid),
+      record.target,
+      record.image ?? '-',
+      String(record.lowers.length),
+      record.upper ?? '(read-only)',
+      describeRoutes(record),
+      String(record.pid),
     ]);
     process.stdout.write(table(['TARGET', 'IMAGE', 'LAYERS', 'UPPER', 'VOLUMES', 'PID'], rows));
   }
@@ -56,7 +77,9 @@ function resolveTarget(target: string): string {
   } catch (cause) {
     // A mount whose server died cannot be walked into, only named.
     if ((cause as NodeJS.ErrnoException).code === 'ENOTCONN') return target.replace(/(.)\/+$/, '$1');
-    throw new Error(`${target}: ${(cause as NodeJS.ErrnoException).code === 'ENOENT' ? 'no such file or directory' : (cause as Error).message}`);
+    throw new Error(
+      `${target}: ${(cause as NodeJS.ErrnoException).code === 'ENOENT' ? 'no such file or directory' : (cause as Error).message}`,
+    );
   }
 }
 
@@ -67,7 +90,8 @@ export async function stats(argv: readonly string[]): Promise<number> {
     return 0;
   }
   const [target] = args.rest;
-  if (target === undefined || args.rest.length > 1) throw new UsageError(`"lamina stats" requires exactly 1 argument.`, 'lamina stats');
+  if (target === undefined || args.rest.length > 1)
+    throw new UsageError(`"lamina stats" requires exactly 1 argument.`, 'lamina stats');
   const resolved = resolveTarget(target);
   const record = readRecords().find((each) => each.target === resolved);
   if (!record) throw new Error(`${target} is not mounted by lamina: \`lamina ls\` shows what is`);
@@ -78,8 +102,18 @@ export async function stats(argv: readonly string[]): Promise<number> {
     return 0;
   }
   const { requests: _, ...sums } = found;
-  process.stdout.write(table(['REQUEST', 'COUNT'], requests.sort((a, b) => b[1] - a[1]).map(([name, count]) => [name, String(count)])));
-  process.stdout.write(`\n${table(['COUNTER', 'VALUE'], Object.entries(sums).map(([name, value]) => [name, String(value)]))}`);
+  process.stdout.write(
+    table(
+      ['REQUEST', 'COUNT'],
+      requests.sort((a, b) => b[1] - a[1]).map(([name, count]) => [name, String(count)]),
+    ),
+  );
+  process.stdout.write(
+    `\n${table(
+      ['COUNTER', 'VALUE'],
+      Object.entries(sums).map(([name, value]) => [name, String(value)]),
+    )}`,
+  );
   return 0;
 }
 
@@ -90,11 +124,13 @@ async function unmountOne(target: string, lazy: boolean): Promise<void> {
   const record = readRecords().find((each) => each.target === resolved);
   if (!lazy) await unbindBelow(resolved);
   const error = await unmountFuse(resolved, lazy);
-  if (error === -errno.EBUSY) throw new Error(`${target} is busy: end what uses it (\`fuser -vm ${target}\`), or unmount with -l`);
+  if (error === -errno.EBUSY)
+    throw new Error(`${target} is busy: end what uses it (\`fuser -vm ${target}\`), or unmount with -l`);
   if (error) throw new Error(`${target}: ${errnoText(error)}`);
   if (!record || lazy) return;
   for (const start = Date.now(); isAlive(record); await delay(2)) {
-    if (Date.now() - start > END_LIMIT) throw new Error(`${target} is unmounted, but its server (pid ${record.pid}) does not end`);
+    if (Date.now() - start > END_LIMIT)
+      throw new Error(`${target} is unmounted, but its server (pid ${record.pid}) does not end`);
   }
 }
 

@@ -3,12 +3,11 @@
 
 /** Control characters would move the cursor or end the line: names of files may hold any. */
 function printable(cell: string): string {
-   
   return cell.replace(/[\u0000-\u001f\u007f-\u009f]/g, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }
 
 function widthOf(cell: string): number {
-  return [...cell].length;
+  return Array.from(cell).length;
 }
 
 /** Renders rows under headers; ends with a newline. */
@@ -41,18 +40,20 @@ function fieldOf(value: unknown, path: string): unknown {
 
 /** Replaces each `{{.Field}}` and `{{json .Field}}` by what `show` gives for it; `\t` and `\n` are understood, as in Docker. */
 function eachAction(template: string, show: (path: string, json: boolean) => string): string {
-  return template.replace(/\\([tn])/g, (_, letter: string) => (letter === 't' ? '\t' : '\n')).replace(ACTION, (action, inner: string) => {
-    const match = /^\s*(json\s+)?(\.[\w.]*)\s*$/.exec(inner);
-    if (!match?.[2]) throw new TemplateError(`template: ${action} is not understood: use {{.Field}} or {{json .Field}}`);
-    return show(match[2], match[1] !== undefined);
-  });
+  return template
+    .replace(/\\([tn])/g, (_, letter: string) => (letter === 't' ? '\t' : '\n'))
+    .replace(ACTION, (action, inner: string) => {
+      const match = /^\s*(json\s+)?(\.[\w.]*)\s*$/.exec(inner);
+      if (!match?.[2]) throw new TemplateError(`template: ${action} is not understood: use {{.Field}} or {{json .Field}}`);
+      return show(match[2], match[1] !== undefined);
+    });
 }
 
 /** Fills a template from `value`: `{{.Field.Inner}}`, `{{json .}}`. Errors: TemplateError. */
 export function fillTemplate(template: string, value: unknown): string {
   return eachAction(template, (path, json) => {
     const found = fieldOf(value, path);
-    return json || typeof found === 'object' ? JSON.stringify(found) : String(found);
+    return json || typeof found !== 'string' ? JSON.stringify(found) : found;
   });
 }
 
@@ -65,10 +66,20 @@ export type Columns<Row> = readonly (readonly [field: keyof Row & string, header
  */
 export function renderRows<Row extends object>(format: string | undefined, columns: Columns<Row>, rows: readonly Row[]): string {
   const cells = (row: Row): string[] => columns.map(([field]) => String(row[field]));
-  if (format === undefined || format === 'table') return table(columns.map(([, header]) => header), rows.map(cells));
+  if (format === undefined || format === 'table')
+    return table(
+      columns.map(([, header]) => header),
+      rows.map(cells),
+    );
   if (format === 'json') return rows.map((row) => `${JSON.stringify(row)}\n`).join('');
   const template = /^table\s+(.*)$/s.exec(format)?.[1];
   if (template === undefined) return rows.map((row) => `${fillTemplate(format, row)}\n`).join('');
-  const headers = eachAction(template, (path) => columns.find(([field]) => `.${field}` === path)?.[1] ?? path.slice(1).toUpperCase());
-  return table(headers.split('\t'), rows.map((row) => fillTemplate(template, row).split('\t')));
+  const headers = eachAction(
+    template,
+    (path) => columns.find(([field]) => `.${field}` === path)?.[1] ?? path.slice(1).toUpperCase(),
+  );
+  return table(
+    headers.split('\t'),
+    rows.map((row) => fillTemplate(template, row).split('\t')),
+  );
 }

@@ -1,7 +1,15 @@
 // Volumes at the command line: what `-v` and `--mount` ask for becomes routes, with named and anonymous volumes made and
 // filled from the image; `lamina volume ls|rm`.
 
-import { createVolume, dataRoot, getVolume, listVolumes, removeVolume as removeRecord, withStore, type Store } from '../store/index.js';
+import {
+  createVolume,
+  dataRoot,
+  getVolume,
+  listVolumes,
+  removeVolume as removeRecord,
+  withStore,
+  type Store,
+} from '../store/index.js';
 import { openSource } from '../volume/backing.js';
 import { parseMount } from '../volume/mount-flag.js';
 import { openVolume, removeVolume, type VolumeRecords } from '../volume/named.js';
@@ -59,9 +67,16 @@ class RouteOpener {
 }
 
 /** Routes for `-v` and `--mount` arguments over the given layers. Errors: VolumeSpecError, with Docker's words. */
-export async function openRoutes(volumes: readonly string[], mounts: readonly string[], layers: readonly string[]): Promise<OpenedRoutes> {
+export async function openRoutes(
+  volumes: readonly string[],
+  mounts: readonly string[],
+  layers: readonly string[],
+): Promise<OpenedRoutes> {
   const cwd = process.cwd();
-  const specs = combineVolumes([...volumes.map((text) => parseVolume(text, cwd)), ...mounts.map((text) => parseMount(text, cwd))]);
+  const specs = combineVolumes([
+    ...volumes.map((text) => parseVolume(text, cwd)),
+    ...mounts.map((text) => parseMount(text, cwd)),
+  ]);
   const root = dataRoot();
   const opener = new RouteOpener(root, layers);
   const open = async (store: Store | undefined): Promise<void> => {
@@ -79,10 +94,17 @@ export async function openRoutes(volumes: readonly string[], mounts: readonly st
 }
 
 const LS: CommandSpec = {
-  command: 'lamina volume ls', usage: '[OPTIONS]', summary: 'List volumes',
+  command: 'lamina volume ls',
+  usage: '[OPTIONS]',
+  summary: 'List volumes',
   flags: { quiet: { short: 'q', help: 'Only names' }, json: { help: 'Print JSON' } },
 };
-const RM: CommandSpec = { command: 'lamina volume rm', usage: '[OPTIONS] VOLUME [VOLUME...]', summary: 'Remove volumes that no mount uses', flags: {} };
+const RM: CommandSpec = {
+  command: 'lamina volume rm',
+  usage: '[OPTIONS] VOLUME [VOLUME...]',
+  summary: 'Remove volumes that no mount uses',
+  flags: {},
+};
 
 async function ls(argv: readonly string[]): Promise<number> {
   const args = parseArguments(LS, argv);
@@ -93,7 +115,13 @@ async function ls(argv: readonly string[]): Promise<number> {
   const volumes = await withStore(dataRoot(), listVolumes);
   if (args.has('json')) process.stdout.write(`${JSON.stringify(volumes, undefined, 2)}\n`);
   else if (args.has('quiet')) for (const volume of volumes) process.stdout.write(`${volume.name}\n`);
-  else process.stdout.write(table(['DRIVER', 'VOLUME NAME'], volumes.map((volume) => ['local', volume.name])));
+  else
+    process.stdout.write(
+      table(
+        ['DRIVER', 'VOLUME NAME'],
+        volumes.map((volume) => ['local', volume.name]),
+      ),
+    );
   return 0;
 }
 

@@ -53,7 +53,9 @@ export async function spool(
   staging: string,
   signal?: AbortSignal,
 ): Promise<number> {
-  const stream = (typeof source === 'number' ? createReadStream('', { fd: source, highWaterMark: 1 << 20 }) : source) as unknown as Readable;
+  const stream = (typeof source === 'number'
+    ? createReadStream('', { fd: source, highWaterMark: 1 << 20 })
+    : source) as unknown as Readable;
   // A stream that waits for its writer would not see the signal.
   const stop = (): unknown => stream.destroy(signal?.reason as Error);
   signal?.addEventListener('abort', stop);

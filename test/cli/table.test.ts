@@ -18,13 +18,31 @@ const rows: Row[] = [
 ];
 
 t.test('columns stand three spaces apart, and nothing after the last', (test) => {
-  test.equal(table(['A', 'LONG', 'C'], [['1', '2', '3'], ['long cell', '', '']]), 'A           LONG   C\n1           2      3\nlong cell\n');
+  test.equal(
+    table(
+      ['A', 'LONG', 'C'],
+      [
+        ['1', '2', '3'],
+        ['long cell', '', ''],
+      ],
+    ),
+    'A           LONG   C\n1           2      3\nlong cell\n',
+  );
   test.equal(table(['A', 'B'], []), 'A   B\n');
   test.end();
 });
 
 t.test('a character counts as one, however it is encoded', (test) => {
-  test.equal(table(['A', 'B'], [['\u{1f600}', 'x'], ['\u00e9\u00e9', 'y']]), 'A    B\n\u{1f600}    x\n\u00e9\u00e9   y\n');
+  test.equal(
+    table(
+      ['A', 'B'],
+      [
+        ['\u{1f600}', 'x'],
+        ['\u00e9\u00e9', 'y'],
+      ],
+    ),
+    'A    B\n\u{1f600}    x\n\u00e9\u00e9   y\n',
+  );
   test.end();
 });
 

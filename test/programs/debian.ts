@@ -44,8 +44,11 @@ export async function inRoot(root: Root, script: string): Promise<string> {
   const steps = `
     mount -t proc proc ${root.target}/proc; mount --rbind /dev ${root.target}/dev; mount --make-rprivate ${root.target}/dev
     exec chroot ${root.target} env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root DEBIAN_FRONTEND=noninteractive LC_ALL=C bash -euc "$SCRIPT"`;
-  // A mount namespace of its own: what it mounts goes with it.
-  const done = await command(['unshare', '-m', 'sh', '-euc', steps], { ...LONG, env: { SCRIPT: script } });
+  // Namespaces of its own: what it mounts and what it starts goes with it.
+  const done = await command(['unshare', '-m', '-p', '-f', '--kill-child', 'sh', '-euc', steps], {
+    ...LONG,
+    env: { SCRIPT: script },
+  });
   if (done.code !== 0) throw new Error(`exit ${done.code}: ${done.stderr.slice(-2000)}${done.stdout.slice(-2000)}`);
   return done.stdout;
 }

@@ -25,7 +25,7 @@ export class Root {
 
   /** Runs bin/lamina. */
   lamina(...args: string[]): Promise<Done> {
-    return command([join(checkout, 'bin', 'lamina'), ...args], { env: this.env, cwd: this.dir });
+    return command([join(checkout, 'bin', 'lamina'), ...args], { env: this.env, cwd: this.dir, limitMs: 60_000 });
   }
 
   /** Mounts `lower` with upper and work; further arguments come before the target. Throws with its complaint. */
