@@ -80,19 +80,17 @@ export class Stage {
 
   /** Runs a command in the stage's directory. */
   run(words: readonly string[]): Promise<Done> {
-    const [program = '', ...args] = words;
     return new Promise((resolve, reject) => {
-      const child = spawn(program, args, {
+      // One pipe for both keeps what was printed in order.
+      const child = spawn('/bin/sh', ['-c', 'exec "$@" 2>&1', 'sh', ...words], {
         cwd: this.dir,
         env: this.#env,
         timeout: LIMIT,
         killSignal: 'SIGKILL',
-        stdio: ['ignore', 'pipe', 'pipe'],
+        stdio: ['ignore', 'pipe', 'ignore'],
       });
       let output = '';
-      const collect = (data: Buffer): void => void (output += data.toString());
-      child.stdout.on('data', collect);
-      child.stderr.on('data', collect);
+      child.stdout.on('data', (data: Buffer) => void (output += data.toString()));
       child.on('error', reject);
       child.on('close', (code, signal) => {
         if (signal === null) resolve({ code: code ?? 1, output });
