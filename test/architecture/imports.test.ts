@@ -12,10 +12,16 @@ const allowed: Readonly<Record<string, readonly string[] | '*'>> = {
   session: ['abi', 'native'],
   layer: ['native', 'abi'],
   union: ['layer', 'native', 'abi'],
-  volume: ['layer', 'native', 'abi'],
+  volume: ['layer', 'tar', 'native', 'abi'],
   store: ['native', 'abi'],
-  image: ['layer', 'store', 'native', 'abi'],
+  tar: ['native', 'abi'],
+  image: ['layer', 'store', 'tar', 'native', 'abi'],
+  build: ['image', 'store', 'tar', 'native', 'abi'],
   transport: ['session', 'union', 'volume', 'layer', 'native', 'abi'],
+  network: ['native', 'abi'],
+  container: ['network', 'transport', 'image', 'store', 'volume', 'tar', 'layer', 'native', 'abi'],
+  engine: '*',
+  client: [],
   cli: '*',
   demo: '*',
   'index.ts': '*',
@@ -25,6 +31,7 @@ const allowed: Readonly<Record<string, readonly string[] | '*'>> = {
 const packages: Readonly<Record<string, readonly string[]>> = {
   level: ['store'],
   'tar-stream': ['image', 'demo'],
+  'dockerfile-ast': ['build'],
   'lru-cache': ['session', 'union', 'image'],
 };
 
