@@ -24,6 +24,7 @@
         "native/mount_object_nodes.cc",
         "native/node.cc",
         "native/place.cc",
+        "native/processes.cc",
         "native/syscalls.cc",
         "native/syscalls_xattr.cc",
         "native/wait.cc"

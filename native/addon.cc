@@ -5,6 +5,7 @@
 #include "device.h"
 #include "loop_object.h"
 #include "mount_object.h"
+#include "processes.h"
 #include "syscalls.h"
 
 namespace {
@@ -14,6 +15,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   lamina::registerFileCalls(env, sys);
   lamina::registerXattrAndMountCalls(env, sys);
   lamina::registerDeviceCalls(env, sys);
+  lamina::registerProcessCalls(env, sys);
   exports.Set("sys", sys);
   exports.Set("Mount", lamina::MountObject::define(env));
   exports.Set("Loop", lamina::LoopObject::define(env));

@@ -99,6 +99,18 @@ export interface Syscalls {
   /** name_to_handle_at(2) as hex, or -errno (-EOPNOTSUPP where the filesystem has no handles). */
   nameToHandle(dirfd: number, path: string): string | number;
   dup2(from: number, to: number): number;
+  /** pipe2(2), close-on-exec: the reading and the writing end, or -errno. */
+  pipe(): [read: number, write: number] | number;
+  /** prctl(PR_SET_CHILD_SUBREAPER): orphaned descendants become children of this process. */
+  becomeSubreaper(): number;
+  /** Ends the zombie `pid`: its exit code (128 + signal when one killed it), -EAGAIN while it runs, -ECHILD when it is no child. */
+  reapChild(pid: number): number;
+  /** A non-blocking, listening stream socket at `path`, or -errno. */
+  listenUnix(path: string): number;
+  /** A connection that waits at a listening socket, or -EAGAIN. */
+  acceptUnix(socket: number): number;
+  /** TIOCSWINSZ on either end of a terminal. */
+  setWindowSize(fd: number, rows: number, columns: number): number;
   setsid(): number;
   /** umask(2) of the calling process: the old mask. */
   umask(mask: number): number;

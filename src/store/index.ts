@@ -6,5 +6,16 @@ export type { Store, StoreOptions } from './store.js';
 export { StoreError } from './store-error.js';
 export type { Transaction } from './database.js';
 export type { Change, ImageRecord, LayerRecord, ReferenceRecord, Table, Tables, VolumeRecord } from './records.js';
+export type {
+  ContainerConfig,
+  ContainerRecord,
+  ContainerState,
+  EndpointRecord,
+  HostConfig,
+  JournalRecord,
+  MountPoint,
+  MountRequest,
+  PortBinding,
+} from './container-record.js';
 export { createVolume, getVolume, listVolumes, removeVolume } from './volumes.js';
 export { removeTree } from './remove-tree.js';

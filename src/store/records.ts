@@ -1,6 +1,8 @@
 // What the database holds: one table per kind of record, each value JSON. The single place that names the tables;
 // add a field to `Tables` to add a table. Read and written through `Transaction`.
 
+import type { ContainerRecord, JournalRecord } from './container-record.js';
+
 /** An image, by its id: the lower-case hex sha256 of its config. */
 export interface ImageRecord {
   readonly id: string;
@@ -41,6 +43,10 @@ export interface VolumeRecord {
   /** Milliseconds since the epoch. */
   readonly created: number;
   readonly anonymous: boolean;
+  /** Of the local driver: type, device, o. */
+  readonly options?: Readonly<Record<string, string>>;
+  /** When a container that uses it last started or ended, in milliseconds since the epoch. */
+  readonly lastUsed?: number;
 }
 
 export interface Tables {
@@ -48,6 +54,8 @@ export interface Tables {
   reference: ReferenceRecord;
   layer: LayerRecord;
   volume: VolumeRecord;
+  container: ContainerRecord;
+  journal: JournalRecord;
 }
 
 export type Table = keyof Tables;
