@@ -1,10 +1,11 @@
 // What a stack of layers shows at a path, without a mount: whiteouts, opaque directories and redirects are honoured as
 // the union does (layer/format.ts decides what is one). Populate reads the image through it.
 
+import { readFileSync } from 'node:fs';
 import { errnoText } from '../abi/errno.js';
 import { readLayerDirectory, readMarks, shownXattr, type XattrScheme } from '../layer/format.js';
 import { sys } from '../native/load.js';
-import { AT_FDCWD, DirentType, Mode, Open, STAT_WORDS, Stat } from '../native/syscalls.js';
+import { AT_FDCWD, DirentType, Mode, Open, Resolve, STAT_WORDS, Stat } from '../native/syscalls.js';
 import { resolveDestination, type ScopedTree, type Step } from './destination.js';
 import { openBelow } from './open-below.js';
 import type { OpenedDirectory, SourceDirectory, SourceEntry } from './source.js';
@@ -220,5 +221,27 @@ export function mergedSource(layers: readonly string[], path: string, scheme: Xa
   } catch (error) {
     close();
     throw error;
+  }
+}
+
+/** The text of a small file in the union of `layers`, symlinks resolved inside it; undefined when there is none. */
+export function mergedFile(layers: readonly string[], path: string, scheme: XattrScheme): string | undefined {
+  const roots = openRoots(layers);
+  const stack: Stack = { roots, scheme };
+  let listing: MergedListing | number | undefined;
+  let fd = -1;
+  try {
+    const places = roots.map((root, layer) => ({ layer, path: '', xattrWhiteouts: readMarks(root, '', scheme).xattrWhiteouts }));
+    const found = resolveDestination(new MergedTree(new MergedDirectory(stack, places)), Buffer.from(path).toString('latin1'));
+    if (typeof found === 'string' || found.found !== 'file') return undefined;
+    listing = found.parent.open();
+    const entry = typeof listing === 'number' ? undefined : listing.find(found.names[0] ?? '');
+    if (entry?.type !== DirentType.REG) return undefined;
+    fd = sys.openat2(entry.dirfd, entry.name, Open.RDONLY | Open.NOFOLLOW, 0, Resolve.BENEATH);
+    return fd < 0 ? undefined : readFileSync(fd, 'utf8');
+  } finally {
+    if (fd >= 0) sys.close(fd);
+    if (typeof listing === 'object') listing.close();
+    roots.forEach((root) => sys.close(root));
   }
 }

@@ -20,6 +20,15 @@ export interface VolumeRecord {
   /** Milliseconds since the epoch. */
   readonly created: number;
   readonly anonymous: boolean;
+  /** Of the local driver. */
+  readonly options?: Readonly<Record<string, string>>;
+}
+
+/** What a volume that is made now gets. */
+export interface NewVolume {
+  readonly anonymous?: boolean;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly options?: Readonly<Record<string, string>>;
 }
 
 /** The records of volumes, wherever they are kept. Each call is atomic. */
@@ -117,19 +126,30 @@ function checkDirectory(record: VolumeRecord): void {
   );
 }
 
+/** A name for a volume that was given none. */
+export function anonymousName(): string {
+  return randomBytes(32).toString('hex');
+}
+
 /**
  * The volume of that name, made if it does not exist; a new anonymous one without a name. What an interrupted fill left is
  * settled. Errors: VolumeSpecError for a name that is none, VolumeError.
  */
-export async function openVolume(root: string, records: VolumeRecords, given?: string): Promise<VolumeRecord> {
+export async function openVolume(
+  root: string,
+  records: VolumeRecords,
+  given?: string,
+  { anonymous = given === undefined, labels: own = {}, options }: NewVolume = {},
+): Promise<VolumeRecord> {
   if (given !== undefined) checkVolumeName(given);
-  const name = given ?? randomBytes(32).toString('hex');
+  const name = given ?? anonymousName();
   const volume = await withVolumes(root, async (directory) => {
     await sweep(directory, records);
     const known = await records.get(name);
     if (known) return known;
-    const labels: Record<string, string> = given === undefined ? { [ANONYMOUS_LABEL]: '' } : {};
-    return records.create({ name, path: makeDirectory(directory, name), labels, anonymous: given === undefined });
+    const labels = anonymous ? { ...own, [ANONYMOUS_LABEL]: '' } : own;
+    const path = makeDirectory(directory, name);
+    return records.create({ name, path, labels, anonymous, ...(options === undefined ? {} : { options }) });
   });
   checkDirectory(volume);
   finishPopulate(volume.path);

@@ -1,0 +1,53 @@
+// What the parts of the containers' life cycle share: one for each daemon.
+
+import { join } from 'node:path';
+import type { XattrScheme } from '../layer/format.js';
+import { familiarName } from '../image/index.js';
+import type { ContainerRecord, Store } from '../store/index.js';
+import { Events } from './events.js';
+import type { NetworkSeam } from './network-seam.js';
+import type { Registry } from './registry.js';
+import type { SupervisorClient } from './supervisor-client.js';
+
+export class Context {
+  readonly events = new Events();
+  readonly scheme: XattrScheme = process.geteuid?.() === 0 ? 'trusted' : 'user';
+
+  constructor(
+    readonly store: Store,
+    /** Directory of bundles and sockets, gone with a reboot. */
+    readonly run: string,
+    readonly registry: Registry,
+    readonly networks: NetworkSeam,
+    readonly supervisor: () => Promise<SupervisorClient>,
+    readonly log: (message: string) => void,
+  ) {}
+
+  get root(): string {
+    return this.store.root;
+  }
+
+  /** <root>/containers/<id>: upper, work, root (the mountpoint), log, and the engine's files in /etc. */
+  directory(id: string): string {
+    return join(this.root, 'containers', id);
+  }
+
+  /** The OCI bundle. */
+  bundle(id: string): string {
+    return join(this.run, id);
+  }
+
+  logPath(id: string): string {
+    return join(this.directory(id), `${id}-json.log`);
+  }
+
+  publish(action: string, record: ContainerRecord, more: Readonly<Record<string, string>> = {}): void {
+    const { Image: image = '', Labels: labels } = record.config;
+    this.events.publish('container', action, record.id, {
+      ...labels,
+      image: image.startsWith('sha256:') ? image : familiarName(image),
+      name: record.name,
+      ...more,
+    });
+  }
+}

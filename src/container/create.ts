@@ -1,0 +1,195 @@
+// Making a container: what the client asked merged with what the image says, its volumes made and filled, its directories,
+// its record. Journalled: a daemon that dies half way leaves an entry by which the next one takes everything back.
+
+import { randomBytes } from 'node:crypto';
+import { chmodSync, chownSync, mkdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Image, resolveImage } from '../image/index.js';
+import type { ContainerConfig, ContainerRecord, HostConfig, MountPoint } from '../store/index.js';
+import { openSource } from '../volume/backing.js';
+import { openVolume, removeVolume } from '../volume/named.js';
+import { populate } from '../volume/populate.js';
+import { removeTree } from '../store/index.js';
+import { capabilities } from './capabilities.js';
+import type { Context } from './context.js';
+import { badParameter } from './errors.js';
+import { type PlannedMount, planMounts } from './mount-points.js';
+import { randomName } from './names.js';
+import { mergeEnv } from './oci-spec.js';
+import { seccompProfile } from './seccomp.js';
+import { tmpfsOptions } from './tmpfs.js';
+import { volumeRecords } from './volume-records.js';
+
+export interface CreateRequest {
+  readonly name: string | undefined;
+  readonly config: ContainerConfig;
+  readonly hostConfig: HostConfig;
+  readonly networks: ContainerRecord['networks'];
+}
+
+const LOG_DRIVERS: readonly string[] = ['', 'json-file', 'local', 'none'];
+const RESTART: readonly string[] = ['', 'no', 'always', 'unless-stopped', 'on-failure'];
+
+/** The container's config as Docker merges it: what was asked over what the image says. */
+export function mergeConfig(asked: ContainerConfig, image: Image, id: string): ContainerConfig {
+  const own = image.config.config;
+  const hasEntrypoint = (asked.Entrypoint?.length ?? 0) > 0;
+  const imageCmd = hasEntrypoint ? [] : (own.Cmd ?? []);
+  // `--entrypoint ''` arrives as [""] and takes the image's away.
+  const cleared = asked.Entrypoint?.length === 1 && asked.Entrypoint[0] === '';
+  return {
+    ...asked,
+    Hostname: asked.Hostname || id.slice(0, 12),
+    User: asked.User || (own.User ?? ''),
+    Env: mergeEnv(own.Env ?? [], asked.Env ?? []),
+    Cmd: (asked.Cmd?.length ?? 0) > 0 ? (asked.Cmd ?? []) : imageCmd,
+    Entrypoint: cleared ? null : hasEntrypoint ? (asked.Entrypoint ?? null) : (own.Entrypoint ?? null),
+    WorkingDir: asked.WorkingDir || (own.WorkingDir ?? ''),
+    Labels: { ...own.Labels, ...asked.Labels },
+    StopSignal: asked.StopSignal || own.StopSignal,
+    ExposedPorts: { ...Object.fromEntries((own.ExposedPorts ?? []).map((port) => [port, {}])), ...asked.ExposedPorts },
+    Volumes: { ...Object.fromEntries((own.Volumes ?? []).map((path) => [path, {}])), ...asked.Volumes },
+  };
+}
+
+/** What can be known to be wrong before anything is made. Errors: EngineError and those of the parts. */
+function check(record: ContainerRecord): void {
+  const { config, hostConfig } = record;
+  if (record.command.length === 0) throw badParameter('no command specified');
+  capabilities(hostConfig.CapAdd ?? [], hostConfig.CapDrop ?? [], hostConfig.Privileged ?? false);
+  seccompProfile(record, hostConfig.Privileged ?? false);
+  for (const options of Object.values(hostConfig.Tmpfs ?? {})) tmpfsOptions(options);
+  const { WorkingDir: cwd = '' } = config;
+  if (cwd !== '' && !cwd.startsWith('/')) {
+    throw badParameter(`the working directory '${cwd}' is invalid, it needs to be an absolute path`);
+  }
+  const driver = hostConfig.LogConfig?.Type ?? '';
+  if (!LOG_DRIVERS.includes(driver)) throw badParameter(`logger: no log driver named '${driver}' is registered`);
+  const { Name: policy = '', MaximumRetryCount: retries = 0 } = hostConfig.RestartPolicy ?? {};
+  if (!RESTART.includes(policy)) throw badParameter(`invalid restart policy: unknown policy '${policy}'; use one of '${RESTART.slice(1).join("', '")}'`);
+  if (retries > 0 && policy !== 'on-failure') {
+    throw badParameter(`invalid restart policy: maximum retry count can only be used with 'on-failure'`);
+  }
+  if (hostConfig.AutoRemove && policy !== '' && policy !== 'no') {
+    throw badParameter("can't create 'AutoRemove' container with restart policy");
+  }
+  const memory = hostConfig.Memory ?? 0;
+  if (memory > 0 && memory < 6 << 20) throw badParameter('Minimum memory limit allowed is 6MB');
+}
+
+/** Directories of a container; the union's root looks like the topmost layer's. */
+function makeDirectories(directory: string, top: string | undefined): void {
+  mkdirSync(directory, { recursive: true, mode: 0o710 });
+  for (const name of ['upper', 'work', 'root']) mkdirSync(join(directory, name), { mode: 0o755 });
+  const upper = join(directory, 'upper');
+  const like = top === undefined ? { mode: 0o755, uid: 0, gid: 0 } : statSync(top);
+  chownSync(upper, like.uid, like.gid);
+  chmodSync(upper, like.mode & 0o7777);
+}
+
+async function makeVolume(context: Context, planned: PlannedMount, layers: readonly string[]): Promise<MountPoint> {
+  const { point, volume } = planned;
+  if (!volume) return { ...point, Source: point.Source ?? '' };
+  const { anonymous, labels, options, name, nocopy } = volume;
+  const records = volumeRecords(context.store);
+  const made = (await records.get(name)) === undefined;
+  const opened = await openVolume(context.root, records, name, {
+    anonymous,
+    ...(labels ? { labels } : {}),
+    ...(options ? { options } : {}),
+  });
+  if (made) context.events.publish('volume', 'create', name, { driver: 'local' });
+  // What a driver mounts is not filled here: it is mounted at start.
+  if (!nocopy && !opened.options?.['device']) populate(opened.path, layers, point.Destination, context.scheme);
+  return { ...point, Source: opened.path };
+}
+
+class Creation {
+  readonly id = randomBytes(32).toString('hex');
+  readonly #directory: string;
+
+  constructor(
+    private readonly context: Context,
+    private readonly request: CreateRequest,
+  ) {
+    this.#directory = context.directory(this.id);
+  }
+
+  async run(): Promise<ContainerRecord> {
+    const { registry } = this.context;
+    const { config, hostConfig, networks } = this.request;
+    const image = await resolveImage(this.context.store, config.Image ?? '');
+    const merged = mergeConfig(config, image, this.id);
+    const planned = planMounts({
+      hostConfig,
+      volumes: Object.keys(merged.Volumes ?? {}),
+      find: (reference) => registry.find(reference),
+    });
+    const draft: ContainerRecord = {
+      id: this.id,
+      name: '',
+      created: Date.now(),
+      image: image.id,
+      layers: image.layers,
+      config: merged,
+      hostConfig,
+      mounts: [],
+      networks,
+      state: { status: 'created', pid: 0, exitCode: 0, error: '', oomKilled: false, startedAt: 0, finishedAt: 0 },
+      endpoints: [],
+      ports: {},
+      command: [...(merged.Entrypoint ?? []), ...(merged.Cmd ?? [])],
+      restartCount: 0,
+      stopped: false,
+    };
+    check(draft);
+    for (const { point } of planned) {
+      if (point.Type === 'bind' && !point.create) openSource(point.Source ?? '', false);
+    }
+    const name = registry.reserveName(this.request.name ?? randomName((each) => registry.hasName(each)), this.id);
+    registry.reserveVolumes(
+      this.id,
+      planned.flatMap(({ point }) => point.Name ?? []),
+    );
+    try {
+      return await this.#make({ ...draft, name }, planned);
+    } catch (error) {
+      registry.releaseName(name, this.id);
+      throw error;
+    } finally {
+      registry.reserveVolumes(this.id, []);
+    }
+  }
+
+  async #make(draft: ContainerRecord, planned: readonly PlannedMount[]): Promise<ContainerRecord> {
+    const volumes = planned.flatMap(({ volume }) => (volume?.anonymous ? [volume.name] : []));
+    const { store, registry } = this.context;
+    const journal = { table: 'journal' as const, key: this.id };
+    await store.transaction((records) =>
+      records.commit([{ ...journal, value: { id: this.id, op: 'create', volumes } }]),
+    );
+    try {
+      makeDirectories(this.#directory, draft.layers[0]);
+      const mounts: MountPoint[] = [];
+      for (const each of planned) mounts.push(await makeVolume(this.context, each, draft.layers));
+      return await registry.put({ ...draft, mounts }, [journal]);
+    } catch (error) {
+      await undoCreate(this.context, this.id, volumes);
+      throw error;
+    }
+  }
+}
+
+/** Takes back what an unfinished creation has made, and its journal entry. */
+export async function undoCreate(context: Context, id: string, volumes: readonly string[]): Promise<void> {
+  removeTree(context.directory(id));
+  for (const name of volumes) await removeVolume(context.root, volumeRecords(context.store), name);
+  await context.store.transaction((records) => records.commit([{ table: 'journal', key: id }]));
+}
+
+/** Makes a container. Errors: EngineError, NoSuchImage, VolumeSpecError, VolumeError; nothing is left then. */
+export async function createContainer(context: Context, request: CreateRequest): Promise<ContainerRecord> {
+  const record = await new Creation(context, request).run();
+  context.publish('create', record);
+  return record;
+}

@@ -1,0 +1,290 @@
+// The life of containers: every change of state goes through here, one at a time for each container. Called by engine/.
+
+import type { ContainerRecord } from '../store/index.js';
+import type { Context } from './context.js';
+import { type CreateRequest, createContainer, undoCreate } from './create.js';
+import { EngineError, conflict, failure, messageOf } from './errors.js';
+import { wasKilledForMemory } from './memory.js';
+import { finishRemove, removeContainer } from './remove.js';
+import { runc } from './runc.js';
+import { parseSignal } from './signals.js';
+import { startContainer, takeDown } from './start.js';
+import type { SupervisorState, TaskExit } from './supervisor-protocol.js';
+import { touchVolumes } from './volume-use.js';
+
+const SIGKILL = 9;
+const STOP_TIMEOUT_S = 10;
+/** How long a killed container may take to end. */
+const KILL_LIMIT_MS = 30_000;
+/** Docker's pauses between restarts: doubled each time, reset by a run of ten seconds. */
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 60_000;
+const STEADY_MS = 10_000;
+
+export class Lifecycle {
+  readonly #restarts = new Map<string, { timer: NodeJS.Timeout | undefined; pause: number }>();
+
+  constructor(readonly context: Context) {}
+
+  create(request: CreateRequest): Promise<ContainerRecord> {
+    return createContainer(this.context, request);
+  }
+
+  /** Errors: 304 when it runs, 409 when it is paused, and those of `startContainer`. */
+  start(reference: string, size?: readonly [number, number]): Promise<ContainerRecord> {
+    const { id } = this.context.registry.find(reference);
+    return this.context.registry.exclusive(id, async () => {
+      const record = this.context.registry.find(id);
+      if (record.state.status === 'paused') {
+        throw conflict('cannot start a paused container, try unpause instead');
+      }
+      if (record.state.status === 'running') throw new EngineError(304, 'container already started');
+      this.#cancelRestart(id);
+      return this.#startNow(record, size);
+    });
+  }
+
+  /** Sends a signal. Errors: 409 when it does not run. */
+  async kill(reference: string, signal: string): Promise<void> {
+    const record = this.context.registry.find(reference);
+    const number = parseSignal(signal || 'SIGKILL');
+    this.#mustRun(record, `cannot kill container: ${reference}: `);
+    if (number === SIGKILL) await this.context.registry.update(record.id, { stopped: true });
+    await this.#signal(record, number);
+    this.context.publish('kill', record, { signal: String(number) });
+    // A paused container takes no signal; one that is to die must be thawed.
+    if (record.state.status === 'paused' && number === SIGKILL) await this.unpause(record.id);
+    if (number === SIGKILL) await this.#untilExit(record.id, KILL_LIMIT_MS);
+  }
+
+  /** Signal, time to obey, SIGKILL. Errors: 304 when it does not run. */
+  async stop(reference: string, timeout?: number, signal?: string): Promise<void> {
+    const record = this.context.registry.find(reference);
+    const { id } = record;
+    this.#cancelRestart(id);
+    if (!isUp(record)) {
+      await this.context.registry.update(id, { stopped: true });
+      throw new EngineError(304, 'container already stopped');
+    }
+    await this.context.registry.update(id, { stopped: true });
+    const seconds = timeout ?? record.config.StopTimeout ?? STOP_TIMEOUT_S;
+    await this.#signal(record, parseSignal(signal || record.config.StopSignal || 'SIGTERM'));
+    if (record.state.status === 'paused') await this.unpause(id);
+    if (!(await this.#untilExit(id, seconds < 0 ? undefined : seconds * 1000))) {
+      await this.#signal(record, SIGKILL);
+      await this.#untilExit(id, KILL_LIMIT_MS);
+    }
+    this.context.publish('stop', record);
+  }
+
+  async restart(reference: string, timeout?: number, signal?: string): Promise<void> {
+    const record = this.context.registry.find(reference);
+    if (isUp(record)) await this.stop(record.id, timeout, signal);
+    await this.start(record.id);
+    this.context.publish('restart', record);
+  }
+
+  async pause(reference: string): Promise<void> {
+    const { id } = this.context.registry.find(reference);
+    await this.context.registry.exclusive(id, async () => {
+      const record = this.context.registry.find(id);
+      if (record.state.status === 'paused') throw conflict(`container ${id} is already paused`);
+      this.#mustRun(record, '');
+      await runc(this.context.bundle(id), ['pause', id]);
+      await this.context.registry.setState(id, { status: 'paused' });
+      this.context.publish('pause', record);
+    });
+  }
+
+  async unpause(reference: string): Promise<void> {
+    const { id } = this.context.registry.find(reference);
+    await this.context.registry.exclusive(id, async () => {
+      const record = this.context.registry.find(id);
+      if (record.state.status !== 'paused') throw conflict(`Container ${id} is not paused`);
+      await runc(this.context.bundle(id), ['resume', id]);
+      await this.context.registry.setState(id, { status: 'running' });
+      this.context.publish('unpause', record);
+    });
+  }
+
+  async rename(reference: string, name: string): Promise<void> {
+    const { registry } = this.context;
+    const record = registry.find(reference);
+    if (name === '') throw new EngineError(400, 'Neither old nor new names may be empty');
+    if (name.replace(/^\//, '') === record.name) {
+      throw new EngineError(400, 'Renaming a container with the same name as its current name');
+    }
+    const taken = registry.reserveName(name, record.id);
+    await registry.update(record.id, { name: taken });
+    registry.releaseName(record.name, record.id);
+    this.context.publish('rename', { ...record, name: taken }, { oldName: `/${record.name}` });
+  }
+
+  /** Errors: 409 when it runs and `force` is not given. */
+  async remove(reference: string, options: { force: boolean; volumes: boolean }): Promise<void> {
+    const { registry } = this.context;
+    const record = registry.find(reference);
+    if (isUp(record)) {
+      const state = record.state.status === 'paused' ? 'paused' : 'running';
+      const advice = record.state.status === 'paused' ? 'unpause and then stop the container' : 'stop the container';
+      if (!options.force) {
+        throw conflict(`cannot remove container "${record.name}": container is ${state}: ${advice} before removing or force remove`);
+      }
+      await this.kill(record.id, 'SIGKILL').catch((error: unknown) => {
+        if (!(error instanceof EngineError)) throw error;
+      });
+    }
+    this.#cancelRestart(record.id);
+    await registry.exclusive(record.id, async () => {
+      const last = registry.get(record.id);
+      if (last) await removeContainer(this.context, last, options.volumes);
+    });
+  }
+
+  /** The supervisor says that a container's init has ended. */
+  async exited(id: string, exit: TaskExit): Promise<void> {
+    const { registry } = this.context;
+    await registry.exclusive(id, async () => {
+      const record = registry.get(id);
+      if (record && isUp(record)) await this.#settle(record, exit);
+      await (await this.context.supervisor()).call('forget', { task: id });
+    });
+    const record = registry.get(id);
+    if (!record || isUp(record)) return;
+    if (record.hostConfig.AutoRemove) await this.remove(id, { force: false, volumes: true });
+    else this.#restartByPolicy(record, exit);
+  }
+
+  /**
+   * Brings records and the world together at the daemon's start: unfinished work is undone or done, containers that have
+   * ended meanwhile are settled, those that run are taken over.
+   */
+  async recover(state: SupervisorState | undefined): Promise<void> {
+    const { store, registry } = this.context;
+    for (const entry of await store.transaction((records) => records.list('journal'))) {
+      await takeDown(this.context, entry.id);
+      if (entry.op === 'create') await undoCreate(this.context, entry.id, entry.volumes);
+      else await finishRemove(this.context, entry.id, entry.volumes, true);
+    }
+    const tasks = new Map(state?.tasks.map((task) => [task.task, task]) ?? []);
+    for (const record of registry.list()) {
+      const task = tasks.get(record.id);
+      if (isUp(record) && task && !task.exit) continue;
+      if (isUp(record)) await this.exited(record.id, task?.exit ?? { code: 255, at: Date.now() });
+      // A start that was cut short has no record of running.
+      else if (task && !task.exit) await this.#abandon(record.id);
+      else if (state?.mounts.includes(record.id)) await takeDown(this.context, record.id);
+    }
+    for (const record of registry.list()) {
+      const policy = record.hostConfig.RestartPolicy?.Name;
+      if (isUp(record) || record.state.startedAt === 0 || this.#restarts.has(record.id)) continue;
+      if (policy === 'always' || (policy === 'unless-stopped' && !record.stopped)) this.#startLater(record.id, 0);
+    }
+  }
+
+  /** The supervisor has died, and with it the roots of all containers. */
+  async lost(): Promise<void> {
+    for (const record of this.context.registry.list()) {
+      if (isUp(record)) await this.exited(record.id, { code: 137, at: Date.now() });
+    }
+  }
+
+  /** Ends the waiting for restarts. */
+  close(): void {
+    for (const id of this.#restarts.keys()) this.#cancelRestart(id);
+  }
+
+  async #startNow(record: ContainerRecord, size?: readonly [number, number]): Promise<ContainerRecord> {
+    try {
+      return await startContainer(this.context, record, size);
+    } catch (error) {
+      if (!(error instanceof EngineError)) throw failure(messageOf(error), error);
+      throw error;
+    }
+  }
+
+  async #settle(record: ContainerRecord, exit: TaskExit): Promise<void> {
+    const { registry } = this.context;
+    const { id } = record;
+    const state = {
+      status: 'exited' as const,
+      pid: 0,
+      exitCode: exit.code,
+      oomKilled: wasKilledForMemory(id),
+      finishedAt: exit.at,
+    };
+    const ended = (await registry.setState(id, state, { endpoints: [], ports: {} })) ?? record;
+    this.context.publish('die', ended, { exitCode: String(exit.code) });
+    registry.wake(ended, 'exit');
+    await takeDown(this.context, id);
+    await touchVolumes(this.context, ended);
+  }
+
+  async #abandon(id: string): Promise<void> {
+    const supervisor = await this.context.supervisor();
+    await supervisor.call('signal', { task: id, signal: SIGKILL });
+    await takeDown(this.context, id);
+  }
+
+  #restartByPolicy(record: ContainerRecord, exit: TaskExit): void {
+    const { Name: policy = '', MaximumRetryCount: most = 0 } = record.hostConfig.RestartPolicy ?? {};
+    const again =
+      policy === 'always' ||
+      policy === 'unless-stopped' ||
+      (policy === 'on-failure' && exit.code !== 0 && (most === 0 || record.restartCount < most));
+    if (!again || record.stopped) return;
+    const ran = exit.at - record.state.startedAt;
+    const last = ran > STEADY_MS ? 0 : (this.#restarts.get(record.id)?.pause ?? 0);
+    this.#startLater(record.id, Math.min(last === 0 ? FIRST_PAUSE_MS : last * 2, LONGEST_PAUSE_MS));
+  }
+
+  #startLater(id: string, pause: number): void {
+    const timer = setTimeout(() => {
+      const record = this.context.registry.get(id);
+      this.#restarts.set(id, { timer: undefined, pause });
+      if (!record || isUp(record) || record.stopped) return;
+      void this.context.registry
+        .exclusive(id, async () => {
+          await this.context.registry.update(id, { restartCount: record.restartCount + 1 });
+          await this.#startNow(this.context.registry.find(id));
+        })
+        .catch((error: unknown) => this.context.log(`container ${id.slice(0, 12)}: restart: ${messageOf(error)}`));
+    }, pause);
+    this.#restarts.set(id, { timer, pause });
+  }
+
+  #cancelRestart(id: string): void {
+    clearTimeout(this.#restarts.get(id)?.timer);
+    this.#restarts.delete(id);
+  }
+
+  #mustRun(record: ContainerRecord, before: string): void {
+    if (!isUp(record)) throw conflict(`${before}container ${record.id} is not running`);
+  }
+
+  async #signal(record: ContainerRecord, signal: number): Promise<void> {
+    await (await this.context.supervisor()).call('signal', { task: record.id, signal });
+  }
+
+  /** Whether it has ended within the limit. */
+  async #untilExit(id: string, limitMs: number | undefined): Promise<boolean> {
+    const { registry } = this.context;
+    const record = registry.get(id);
+    if (!record || !isUp(record)) return true;
+    const abort = new AbortController();
+    const timer = limitMs === undefined ? undefined : setTimeout(() => abort.abort(), limitMs);
+    try {
+      await registry.wait(id, 'exit', abort.signal);
+      return true;
+    } catch {
+      return false;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+/** Whether it has processes. */
+export function isUp(record: ContainerRecord): boolean {
+  return record.state.status === 'running' || record.state.status === 'paused';
+}

@@ -1,0 +1,182 @@
+// Which volumes a container gets: the image's, `-v`, `--mount`, `--tmpfs` and `--volumes-from` brought together by Docker's
+// precedence (weakest first): image VOLUMEs and anonymous `-v`; `--volumes-from`, the last one; `-v SRC:DST` and `--mount`.
+// Pure: decides, makes nothing. Used by create.ts.
+
+import type { ContainerRecord, HostConfig, MountPoint, MountRequest } from '../store/index.js';
+import { cleanPath, isLocalPath } from '../volume/clean-path.js';
+import { isPropagation, parseMode } from '../volume/mode.js';
+import { anonymousName } from '../volume/named.js';
+import { checkDestination, checkVolumeName, parseVolume, VolumeSpecError } from '../volume/spec.js';
+import { badParameter } from './errors.js';
+
+/** A mount point, and what is to be made for it. */
+export interface PlannedMount {
+  readonly point: Omit<MountPoint, 'Source'> & { readonly Source?: string };
+  /** A volume to open (made when missing) and, unless `nocopy`, to fill from the image. */
+  readonly volume?: {
+    readonly name: string;
+    readonly anonymous: boolean;
+    readonly nocopy: boolean;
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly options?: Readonly<Record<string, string>>;
+  };
+}
+
+export interface MountSources {
+  readonly hostConfig: HostConfig;
+  /** Destinations of anonymous volumes: the config's and the image's. */
+  readonly volumes: readonly string[];
+  readonly find: (container: string) => ContainerRecord;
+}
+
+const LOCAL = 'local';
+
+function fromBind(raw: string): PlannedMount {
+  const spec = parseVolume(raw, '/');
+  const mode = raw.split(':').length > 2 ? (raw.split(':').at(-1) ?? '') : '';
+  const base = { Destination: spec.destination, RW: !spec.readOnly, Mode: mode, named: true };
+  if (spec.kind === 'bind') {
+    const propagation = spec.propagation ?? 'rprivate';
+    return { point: { ...base, Type: 'bind', Source: spec.source ?? '', Propagation: propagation, create: true } };
+  }
+  const name = spec.source ?? '';
+  return {
+    point: { ...base, Type: 'volume', Name: name, Driver: LOCAL, Mode: mode || 'z', Propagation: '' },
+    volume: { name, anonymous: false, nocopy: spec.nocopy },
+  };
+}
+
+function fail(type: string, why: string): never {
+  throw badParameter(`invalid mount config for type "${type}": ${why}`);
+}
+
+function bindMount(mount: MountRequest, destination: string): PlannedMount {
+  const { Source: source = '', BindOptions: options = {}, ReadOnly: readOnly = false } = mount;
+  if (mount.VolumeOptions) fail('bind', 'field VolumeOptions must not be specified');
+  if (source === '') fail('bind', 'field Source must not be empty');
+  if (!source.startsWith('/')) fail('bind', `invalid mount path: '${source}' mount path must be absolute`);
+  const propagation = options.Propagation ?? '';
+  if (propagation !== '' && !isPropagation(propagation)) fail('bind', `invalid propagation mode: ${propagation}`);
+  return {
+    point: {
+      Type: 'bind',
+      Source: cleanPath(source),
+      Destination: destination,
+      Mode: '',
+      RW: !readOnly,
+      Propagation: propagation || 'rprivate',
+      named: true,
+      ...(options.CreateMountpoint ? { create: true } : {}),
+      ...(options.NonRecursive ? { nonRecursive: true } : {}),
+      ...(options.ReadOnlyNonRecursive ? { writableBelow: true } : {}),
+    },
+  };
+}
+
+function volumeMount(mount: MountRequest, destination: string): PlannedMount {
+  const { Source: source = '', VolumeOptions: options = {}, ReadOnly: readOnly = false } = mount;
+  if (mount.BindOptions) fail('volume', 'field BindOptions must not be specified');
+  const anonymous = source === '';
+  const subpath = options.Subpath ?? '';
+  if (subpath !== '' && anonymous) fail('volume', 'must not set Subpath when using anonymous volumes');
+  if (subpath !== '' && !isLocalPath(subpath)) fail('volume', 'subpath must be a relative path within the volume');
+  if (anonymous && readOnly) fail('volume', 'must not set ReadOnly mode when using anonymous volumes');
+  if (!anonymous) checkVolumeName(source);
+  checkDriver(options.DriverConfig?.Name);
+  const name = anonymous ? anonymousName() : source;
+  const driver = options.DriverConfig?.Options;
+  return {
+    point: {
+      Type: 'volume',
+      Name: name,
+      Destination: destination,
+      Driver: LOCAL,
+      Mode: 'z',
+      RW: !readOnly,
+      Propagation: '',
+      named: !anonymous,
+      ...(subpath === '' ? {} : { subpath }),
+    },
+    volume: {
+      name,
+      anonymous,
+      nocopy: (options.NoCopy ?? false) || subpath !== '',
+      ...(options.Labels ? { labels: options.Labels } : {}),
+      ...(driver && Object.keys(driver).length > 0 ? { options: driver } : {}),
+    },
+  };
+}
+
+/** Only the built-in driver exists. Errors: 404, Docker's words. */
+export function checkDriver(name: string | undefined): void {
+  if (name === undefined || name === '' || name === LOCAL) return;
+  throw badParameter(`error looking up volume plugin ${name}: plugin "${name}" not found`);
+}
+
+function fromMount(mount: MountRequest): PlannedMount | undefined {
+  const type = mount.Type ?? 'volume';
+  if (!['bind', 'volume', 'tmpfs'].includes(type)) fail(type, `mount type unknown`);
+  const complaint = checkDestination(type, mount.Target ?? '');
+  if (complaint) throw badParameter(complaint);
+  const destination = cleanPath(mount.Target ?? '');
+  if (type === 'tmpfs') return undefined;
+  return type === 'bind' ? bindMount(mount, destination) : volumeMount(mount, destination);
+}
+
+function anonymousMount(destination: string): PlannedMount {
+  const complaint = checkDestination('volume', destination);
+  if (complaint) throw new VolumeSpecError(`invalid volume specification: '${destination}': ${complaint}`);
+  const name = anonymousName();
+  return {
+    point: {
+      Type: 'volume',
+      Name: name,
+      Destination: cleanPath(destination),
+      Driver: LOCAL,
+      Mode: '',
+      RW: true,
+      Propagation: '',
+      named: false,
+    },
+    volume: { name, anonymous: true, nocopy: false },
+  };
+}
+
+/** The mounts of another container as they are, ro where `:ro` asks for it; `:rw` widens nothing. */
+function inherited(text: string, find: MountSources['find']): PlannedMount[] {
+  if (text === '') throw badParameter('volumes-from specification cannot be an empty string');
+  const [reference = '', word] = text.split(':');
+  const mode = word === undefined ? {} : parseMode(word);
+  if (!mode || mode.copy || mode.propagation) throw badParameter(`invalid mode: ${word ?? ''}`);
+  return find(reference).mounts.map((mount) => ({ point: { ...mount, RW: mount.RW && mode.access !== 'ro' } }));
+}
+
+/** All mount points. Errors: EngineError, VolumeSpecError. */
+export function planMounts({ hostConfig, volumes, find }: MountSources): PlannedMount[] {
+  const taken = new Map<string, PlannedMount>();
+  for (const text of hostConfig.VolumesFrom ?? []) {
+    for (const mount of inherited(text, find)) taken.set(mount.point.Destination, mount);
+  }
+  checkDriver(hostConfig.VolumeDriver);
+  const asked = new Set<string>();
+  const claim = (destination: string): void => {
+    if (asked.has(destination)) throw badParameter(`Duplicate mount point: ${destination}`);
+    asked.add(destination);
+    taken.delete(destination);
+  };
+  const binds = new Set(hostConfig.Binds ?? []);
+  const mounts = (hostConfig.Mounts ?? []).map((mount) => ({ mount, planned: fromMount(mount) }));
+  for (const planned of [...[...binds].map(fromBind), ...mounts.flatMap((each) => each.planned ?? [])]) {
+    claim(planned.point.Destination);
+    taken.set(planned.point.Destination, planned);
+  }
+  const tmpfs = mounts.filter((each) => !each.planned).map(({ mount }) => mount.Target ?? '');
+  for (const destination of [...tmpfs, ...Object.keys(hostConfig.Tmpfs ?? {})]) claim(cleanPath(destination));
+  for (const destination of volumes) {
+    const planned = anonymousMount(destination);
+    if (!taken.has(planned.point.Destination) && !asked.has(planned.point.Destination)) {
+      taken.set(planned.point.Destination, planned);
+    }
+  }
+  return [...taken.values()];
+}

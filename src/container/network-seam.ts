@@ -1,0 +1,20 @@
+// What the containers' life cycle needs of networks.
+
+import type { ContainerRecord, EndpointRecord, PortBinding } from '../store/index.js';
+
+export interface ConnectedNetwork {
+  /** `host`, `none`, or the path of a network namespace. */
+  readonly netns: string;
+  readonly endpoints: readonly EndpointRecord[];
+  readonly ports: Readonly<Record<string, readonly PortBinding[]>>;
+  /** Contents of /etc/hosts and /etc/resolv.conf. */
+  readonly hosts: string;
+  readonly resolvConf: string;
+}
+
+export interface NetworkSeam {
+  /** Errors: EngineError; nothing is left then. */
+  setUp(record: ContainerRecord): Promise<ConnectedNetwork>;
+  /** Idempotent. */
+  tearDown(id: string): Promise<void>;
+}

@@ -1,0 +1,156 @@
+// The OCI runtime bundle of a container: config.json from its record. Pure but for the users, which the caller resolves.
+// The shapes are the OCI runtime spec's (config.md, config-linux.md).
+
+import type { ContainerRecord } from '../store/index.js';
+import { capabilities } from './capabilities.js';
+import type { OciMount } from './oci-mounts.js';
+import { seccompProfile } from './seccomp.js';
+import type { ContainerUser } from './users.js';
+
+const PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+const MASKED: readonly string[] = [
+  '/proc/asound',
+  '/proc/acpi',
+  '/proc/kcore',
+  '/proc/keys',
+  '/proc/latency_stats',
+  '/proc/timer_list',
+  '/proc/timer_stats',
+  '/proc/sched_debug',
+  '/proc/scsi',
+  '/sys/firmware',
+  '/sys/devices/virtual/powercap',
+];
+const READ_ONLY: readonly string[] = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
+
+const CPU_PERIOD = 100_000;
+
+/** What the record does not say. */
+export interface SpecInput {
+  readonly root: string;
+  readonly hostname: string;
+  readonly user: ContainerUser;
+  readonly mounts: readonly OciMount[];
+  /** `host`, `none`, or the path of a network namespace. */
+  readonly netns: string;
+}
+
+/** One process of a container. */
+export interface ProcessInput {
+  readonly args: readonly string[];
+  readonly env: readonly string[];
+  readonly cwd: string;
+  readonly tty: boolean;
+  readonly user: ContainerUser;
+  readonly privileged: boolean;
+}
+
+/** Later assignments of a variable replace earlier ones, in the earlier one's place. */
+export function mergeEnv(...lists: readonly (readonly string[])[]): string[] {
+  const merged = new Map<string, string>();
+  for (const entry of lists.flat()) {
+    const name = entry.split('=', 1)[0] ?? '';
+    // `-e NAME` without a value takes the variable away.
+    if (entry.includes('=')) merged.set(name, entry);
+    else merged.delete(name);
+  }
+  return [...merged.values()];
+}
+
+/** `process` of the spec. */
+export function processSpec(record: ContainerRecord, input: ProcessInput): object {
+  const { hostConfig } = record;
+  const caps = capabilities(hostConfig.CapAdd ?? [], hostConfig.CapDrop ?? [], input.privileged);
+  const isRoot = input.user.uid === 0;
+  const held = isRoot ? caps : [];
+  const rlimits = (hostConfig.Ulimits ?? []).map(({ Name, Soft, Hard }) => ({
+    type: `RLIMIT_${Name.toUpperCase()}`,
+    soft: Soft,
+    hard: Hard,
+  }));
+  return {
+    terminal: input.tty,
+    user: { uid: input.user.uid, gid: input.user.gid, additionalGids: input.user.additionalGids },
+    args: input.args,
+    env: input.env,
+    cwd: input.cwd || '/',
+    capabilities: { bounding: caps, effective: held, permitted: held, inheritable: [] },
+    rlimits,
+    noNewPrivileges: (hostConfig.SecurityOpt ?? []).some((option) => /^no-new-privileges([:=]true)?$/.test(option)),
+    oomScoreAdj: hostConfig.OomScoreAdj ?? 0,
+  };
+}
+
+/** Environment that every process of the container starts with. */
+export function baseEnv(record: ContainerRecord, hostname: string, tty: boolean, user: ContainerUser): string[] {
+  const own = record.config.Env ?? [];
+  const defaults = [PATH, `HOSTNAME=${hostname}`, ...(tty ? ['TERM=xterm'] : [])];
+  const home = own.some((entry) => entry.startsWith('HOME=')) ? [] : [`HOME=${user.home}`];
+  return mergeEnv(defaults, own, home);
+}
+
+function namespaces(record: ContainerRecord, netns: string): object[] {
+  const { PidMode: pid, IpcMode: ipc, UTSMode: uts } = record.hostConfig;
+  return [
+    { type: 'mount' },
+    ...(pid === 'host' ? [] : [{ type: 'pid' }]),
+    ...(ipc === 'host' ? [] : [{ type: 'ipc' }]),
+    ...(uts === 'host' ? [] : [{ type: 'uts' }]),
+    ...(netns === 'host' ? [] : [{ type: 'network', ...(netns === 'none' ? {} : { path: netns }) }]),
+  ];
+}
+
+function resources(record: ContainerRecord): object {
+  const { hostConfig: host } = record;
+  const quota = host.NanoCpus ? Math.round((host.NanoCpus * CPU_PERIOD) / 1e9) : host.CpuQuota;
+  const memory = {
+    ...(host.Memory ? { limit: host.Memory, swap: host.MemorySwap || host.Memory * 2 } : {}),
+    ...(host.MemoryReservation ? { reservation: host.MemoryReservation } : {}),
+    ...(host.OomKillDisable ? { disableOOMKiller: true } : {}),
+  };
+  const cpu = {
+    ...(host.CpuShares ? { shares: host.CpuShares } : {}),
+    ...(quota ? { quota, period: host.CpuPeriod || CPU_PERIOD } : {}),
+    ...(host.CpusetCpus ? { cpus: host.CpusetCpus } : {}),
+    ...(host.CpusetMems ? { mems: host.CpusetMems } : {}),
+  };
+  const deviceRules = (host.Devices ?? []).map(({ CgroupPermissions }) => ({ allow: true, access: CgroupPermissions || 'rwm' }));
+  return {
+    devices: host.Privileged ? [{ allow: true, access: 'rwm' }] : [{ allow: false, access: 'rwm' }, ...deviceRules],
+    memory,
+    cpu,
+    ...(host.PidsLimit && host.PidsLimit > 0 ? { pids: { limit: host.PidsLimit } } : {}),
+  };
+}
+
+/** The whole config.json. */
+export function ociSpec(record: ContainerRecord, input: SpecInput): object {
+  const { config, hostConfig } = record;
+  const tty = config.Tty ?? false;
+  const privileged = hostConfig.Privileged ?? false;
+  const unconfined = privileged || (hostConfig.SecurityOpt ?? []).some((option) => /^systempaths[:=]unconfined$/.test(option));
+  return {
+    ociVersion: '1.0.2',
+    process: processSpec(record, {
+      args: record.command,
+      env: baseEnv(record, input.hostname, tty, input.user),
+      cwd: config.WorkingDir ?? '/',
+      tty,
+      user: input.user,
+      privileged,
+    }),
+    root: { path: input.root, readonly: hostConfig.ReadonlyRootfs ?? false },
+    hostname: hostConfig.UTSMode === 'host' ? undefined : input.hostname,
+    mounts: input.mounts,
+    linux: {
+      cgroupsPath: `/lamina/${record.id}`,
+      namespaces: namespaces(record, input.netns),
+      resources: resources(record),
+      sysctl: hostConfig.Sysctls ?? {},
+      maskedPaths: unconfined ? [] : (hostConfig.MaskedPaths ?? MASKED),
+      readonlyPaths: unconfined ? [] : (hostConfig.ReadonlyPaths ?? READ_ONLY),
+      seccomp: seccompProfile(record, privileged),
+    },
+  };
+}

@@ -1,0 +1,159 @@
+// All containers of one data root: their records in memory and in the store, their names, who uses which volume and image,
+// and one queue for each container, so that its changes never overlap.
+
+import type { Change, ContainerRecord, ContainerState, Store } from '../store/index.js';
+import { badParameter, conflict, noSuchContainer } from './errors.js';
+
+const NAME = /^\/?[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
+
+interface Waiter {
+  readonly condition: 'exit' | 'removed';
+  readonly resolve: (record: ContainerRecord) => void;
+}
+
+export class Registry {
+  readonly #records = new Map<string, ContainerRecord>();
+  readonly #names = new Map<string, string>();
+  /** Volumes of containers that are being made. */
+  readonly #reserved = new Map<string, readonly string[]>();
+  readonly #queues = new Map<string, Promise<unknown>>();
+  readonly #waiters = new Map<string, Set<Waiter>>();
+
+  constructor(private readonly store: Store) {}
+
+  async load(): Promise<void> {
+    for (const record of await this.store.transaction((records) => records.list('container'))) {
+      this.#records.set(record.id, record);
+      this.#names.set(record.name, record.id);
+    }
+  }
+
+  /** Last created first. */
+  list(): ContainerRecord[] {
+    return [...this.#records.values()].sort((a, b) => b.created - a.created || (a.id < b.id ? 1 : -1));
+  }
+
+  get(id: string): ContainerRecord | undefined {
+    return this.#records.get(id);
+  }
+
+  /** By id, name (with or without a slash) or the beginning of an id. Errors: 404, 400 for an ambiguous beginning. */
+  find(reference: string): ContainerRecord {
+    const byId = this.#records.get(reference);
+    if (byId) return byId;
+    const named = this.#records.get(this.#names.get(reference.replace(/^\//, '')) ?? '');
+    if (named) return named;
+    const fitting = /^[0-9a-f]+$/.test(reference) ? [...this.#records.keys()].filter((id) => id.startsWith(reference)) : [];
+    if (fitting.length > 1) throw badParameter(`multiple IDs found with provided prefix: ${reference}`);
+    const found = this.#records.get(fitting[0] ?? '');
+    if (!found) throw noSuchContainer(reference);
+    return found;
+  }
+
+  /** Takes a name before anything is made. Errors: 400 for one that is none, 409 for one that is taken. */
+  reserveName(given: string, id: string): string {
+    if (!NAME.test(given)) {
+      throw badParameter(`Invalid container name (${given}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`);
+    }
+    const name = given.replace(/^\//, '');
+    const owner = this.#names.get(name);
+    if (owner !== undefined && owner !== id) {
+      throw conflict(
+        `Conflict. The container name "/${name}" is already in use by container "${owner}". You have to remove (or rename) that container to be able to reuse that name.`,
+      );
+    }
+    this.#names.set(name, id);
+    return name;
+  }
+
+  hasName(name: string): boolean {
+    return this.#names.has(name);
+  }
+
+  releaseName(name: string, id: string): void {
+    if (this.#names.get(name) === id) this.#names.delete(name);
+  }
+
+  reserveVolumes(id: string, volumes: readonly string[]): void {
+    if (volumes.length > 0) this.#reserved.set(id, volumes);
+    else this.#reserved.delete(id);
+  }
+
+  /** Ids of containers, in any state, that refer to a volume. */
+  volumeUsers(volume: string): string[] {
+    const reserved = [...this.#reserved].filter(([, names]) => names.includes(volume)).map(([id]) => id);
+    const users = this.list().filter(({ mounts }) => mounts.some(({ Name }) => Name === volume));
+    return [...new Set([...reserved, ...users.map(({ id }) => id)])];
+  }
+
+  imageUsers(image: string): ContainerRecord[] {
+    return this.list().filter((record) => record.image === image);
+  }
+
+  /** Records a container, new or changed, in one batch with `more`. */
+  async put(record: ContainerRecord, more: readonly Change[] = []): Promise<ContainerRecord> {
+    await this.store.transaction((records) =>
+      records.commit([{ table: 'container', key: record.id, value: record }, ...more]),
+    );
+    this.#records.set(record.id, record);
+    return record;
+  }
+
+  /** Changes what is given; undefined when the container is gone. */
+  async update(id: string, change: Partial<ContainerRecord>): Promise<ContainerRecord | undefined> {
+    const record = this.#records.get(id);
+    return record && this.put({ ...record, ...change });
+  }
+
+  async setState(id: string, state: Partial<ContainerState>, more: Partial<ContainerRecord> = {}): Promise<ContainerRecord | undefined> {
+    const record = this.#records.get(id);
+    return record && this.put({ ...record, ...more, state: { ...record.state, ...state } });
+  }
+
+  /** Forgets a container, in one batch with `more`. */
+  async delete(id: string, more: readonly Change[]): Promise<void> {
+    await this.store.transaction((records) => records.commit([{ table: 'container', key: id }, ...more]));
+    const record = this.#records.get(id);
+    this.#records.delete(id);
+    if (record) this.releaseName(record.name, id);
+  }
+
+  /** Runs `task` after all other tasks of this container. */
+  exclusive<T>(id: string, task: () => Promise<T>): Promise<T> {
+    const run = (this.#queues.get(id) ?? Promise.resolve()).then(task);
+    const settled = run.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#queues.set(id, settled);
+    void settled.then(() => {
+      if (this.#queues.get(id) === settled) this.#queues.delete(id);
+    });
+    return run;
+  }
+
+  /** Resolves with the record at the container's next exit, or as it was when it is removed. */
+  wait(id: string, condition: Waiter['condition'], signal?: AbortSignal): Promise<ContainerRecord> {
+    return new Promise((resolve, reject) => {
+      const waiters = this.#waiters.get(id) ?? new Set();
+      this.#waiters.set(id, waiters);
+      const waiter = { condition, resolve };
+      waiters.add(waiter);
+      signal?.addEventListener('abort', () => {
+        waiters.delete(waiter);
+        reject(new Error('the client has gone'));
+      });
+    });
+  }
+
+  /** Wakes those who wait. Removal wakes all. */
+  wake(record: ContainerRecord, condition: Waiter['condition']): void {
+    const waiters = this.#waiters.get(record.id);
+    for (const waiter of waiters ?? []) {
+      if (condition !== 'removed' && waiter.condition !== condition) continue;
+      waiters?.delete(waiter);
+      waiter.resolve(record);
+    }
+    if (waiters?.size === 0) this.#waiters.delete(record.id);
+  }
+}

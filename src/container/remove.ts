@@ -1,0 +1,37 @@
+// Removing a container: the record goes first, with a journal entry in the same batch by which a daemon that dies half way
+// finishes what is left: directories, mounts, anonymous volumes that nothing else refers to.
+
+import { removeTree, type ContainerRecord } from '../store/index.js';
+import { removeVolume } from '../volume/named.js';
+import type { Context } from './context.js';
+import { takeDown } from './start.js';
+import { volumeRecords } from './volume-records.js';
+
+/** Anonymous volumes of a container that go with it when nothing else refers to them. */
+function anonymousOf(record: ContainerRecord): string[] {
+  return record.mounts.flatMap(({ Type, Name, named }) => (Type === 'volume' && Name !== undefined && !named ? [Name] : []));
+}
+
+/** Does what a journal entry `remove` says. */
+export async function finishRemove(context: Context, id: string, volumes: readonly string[], dirty: boolean): Promise<void> {
+  if (dirty) await takeDown(context, id);
+  removeTree(context.directory(id));
+  const records = volumeRecords(context.store);
+  for (const name of volumes) {
+    const volume = await records.get(name);
+    if (!volume?.anonymous || context.registry.volumeUsers(name).length > 0) continue;
+    await removeVolume(context.root, records, name);
+    context.events.publish('volume', 'destroy', name, { driver: 'local' });
+  }
+  await context.store.transaction((each) => each.commit([{ table: 'journal', key: id }]));
+}
+
+/** Removes a container that does not run, with its anonymous volumes if `volumes`. */
+export async function removeContainer(context: Context, record: ContainerRecord, volumes: boolean): Promise<void> {
+  const { id } = record;
+  const going = volumes ? anonymousOf(record) : [];
+  await context.registry.delete(id, [{ table: 'journal', key: id, value: { id, op: 'remove', volumes: going } }]);
+  await finishRemove(context, id, going, false);
+  context.publish('destroy', record);
+  context.registry.wake(record, 'removed');
+}

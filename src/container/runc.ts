@@ -1,0 +1,39 @@
+// The OCI runtime's command line: global arguments, and the short calls on a container that exists. Its state is kept
+// beside the bundles of one data root, so that several engines live side by side.
+
+import { execFile } from 'node:child_process';
+import { dirname, join } from 'node:path';
+
+/** Milliseconds for a call that should take a few dozen. */
+const LIMIT = 30_000;
+
+/** Where runc keeps its state; `bundle` is <run>/<container>. */
+export function runcArguments(bundle: string): string[] {
+  return ['--root', join(dirname(bundle), 'runc')];
+}
+
+/** A call of runc that failed; its words. */
+export class RuncError extends Error {
+  override readonly name = 'RuncError';
+}
+
+/** Runs `runc ARGS` for the container of a bundle. Errors: RuncError. */
+export function runc(bundle: string, args: readonly string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    execFile(
+      'runc',
+      [...runcArguments(bundle), ...args],
+      { timeout: LIMIT, killSignal: 'SIGKILL', maxBuffer: 16 << 20, cwd: dirname(bundle) },
+      (error, stdout, stderr) => {
+        if (!error) return resolve(stdout);
+        const text = /msg="?(.*?)"?$/m.exec(stderr.trim())?.[1] ?? (stderr.trim() || error.message);
+        reject(new RuncError(text));
+      },
+    );
+  });
+}
+
+/** Ends whatever runs in the container and takes away its cgroups; one that is unknown is no error. */
+export async function deleteContainer(bundle: string, id: string): Promise<void> {
+  await runc(bundle, ['delete', '--force', id]);
+}

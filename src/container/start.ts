@@ -1,0 +1,182 @@
+// Starting a container: its network, its root mounted by the supervisor, its bundle, runc. What was set up is taken down
+// again when a step fails. Used by lifecycle.ts, inside the container's queue.
+
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { hostname as hostName } from 'node:os';
+import { join } from 'node:path';
+import { familiarName } from '../image/index.js';
+import type { ContainerRecord, MountPoint } from '../store/index.js';
+import { removeTree } from '../store/index.js';
+import type { Bypass } from '../transport/plan.js';
+import { openSource } from '../volume/backing.js';
+import { logRequest } from './log-options.js';
+import type { Context } from './context.js';
+import { EngineError, badParameter, failure, messageOf } from './errors.js';
+import type { ConnectedNetwork } from './network-seam.js';
+import { ociMounts } from './oci-mounts.js';
+import { ociSpec } from './oci-spec.js';
+import { deleteContainer } from './runc.js';
+import { userDatabase } from './users.js';
+import { useVolumes } from './volume-use.js';
+
+/** How volumes reach a container: bound by the runtime, unless `--storage-opt lamina.bypass=` asks for a route. */
+function bypassOf(record: ContainerRecord): Bypass | undefined {
+  const asked = record.hostConfig.StorageOpt?.['lamina.bypass'];
+  if (asked === undefined || asked === 'bind' || asked === 'auto') return undefined;
+  if (asked === 'passthrough' || asked === 'relay') return asked;
+  throw badParameter(`invalid storage option lamina.bypass=${asked}: one of auto, bind, passthrough, relay`);
+}
+
+function sourceOf(mount: MountPoint): string {
+  return mount.Type === 'bind' ? openSource(mount.Source, mount.create ?? false) : mount.Source;
+}
+
+/** Layers of the root; a root of nothing has an empty one. */
+function lowersOf(context: Context, record: ContainerRecord): string[] {
+  if (record.layers.length > 0) return [...record.layers];
+  const empty = join(context.directory(record.id), 'lower');
+  mkdirSync(empty, { recursive: true, mode: 0o755 });
+  return [empty];
+}
+
+/** Mounts the root at <container>/root, with the volumes as routes where that was asked for or `routes` says so. */
+export async function mountRoot(context: Context, record: ContainerRecord, routes: boolean): Promise<string> {
+  const directory = context.directory(record.id);
+  const bypass = bypassOf(record);
+  const target = join(directory, 'root');
+  const routed = routes || bypass !== undefined;
+  const supervisor = await context.supervisor();
+  await supervisor.call('mount', {
+    id: record.id,
+    image: familiarName(record.config.Image ?? '') || record.image.slice(0, 12),
+    mount: {
+      target,
+      lowers: lowersOf(context, record),
+      upper: join(directory, 'upper'),
+      work: join(directory, 'work'),
+      ...(bypass === undefined ? {} : { bypass }),
+      routes: routed
+        ? record.mounts.map((mount) => ({ source: sourceOf(mount), destination: mount.Destination, readOnly: !mount.RW }))
+        : [],
+    },
+  });
+  return target;
+}
+
+/** Docker's words for what runc said, and the exit code that the container shows. */
+function explainStart(error: unknown): { error: EngineError; exitCode: number } {
+  if (error instanceof EngineError) return { error, exitCode: 128 };
+  const said = messageOf(error);
+  const text = `failed to create task for container: failed to create shim task: OCI runtime create failed: ${said.replace(/^runc run failed/, 'runc create failed')}: unknown`;
+  if (/not a directory/.test(said) && /mount/.test(said)) {
+    const hint = 'Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path exists and is the expected type';
+    return { error: badParameter(`${text}: ${hint}`), exitCode: 127 };
+  }
+  if (/executable file not found|no such file or directory/.test(said)) return { error: badParameter(text), exitCode: 127 };
+  if (/permission denied|is a directory/.test(said)) return { error: badParameter(text), exitCode: 126 };
+  const known = error instanceof Error && error.name === 'SupervisorError';
+  return { error: known ? failure(text) : failure(said, error), exitCode: 128 };
+}
+
+class Start {
+  readonly #directory: string;
+  readonly #bundle: string;
+
+  constructor(
+    private readonly context: Context,
+    private readonly record: ContainerRecord,
+  ) {
+    this.#directory = context.directory(record.id);
+    this.#bundle = context.bundle(record.id);
+  }
+
+  async run(size: readonly [number, number] | undefined): Promise<Partial<ContainerRecord> & { pid: number }> {
+    const { context, record } = this;
+    const routed = bypassOf(record) !== undefined;
+    const [network, root, sources] = await this.#setUp(routed);
+    this.#writeFiles(network);
+    const spec = ociSpec(record, {
+      root,
+      hostname: this.#hostname(),
+      user: userDatabase(record.layers, context.scheme).find(record.config.User ?? '', record.hostConfig.GroupAdd ?? []),
+      mounts: ociMounts(record, this.#directory, sources, routed),
+      netns: network.netns,
+    });
+    mkdirSync(this.#bundle, { recursive: true, mode: 0o711 });
+    writeFileSync(join(this.#bundle, 'config.json'), JSON.stringify(spec), { mode: 0o600 });
+    const supervisor = await context.supervisor();
+    const log = logRequest(record, context.logPath(record.id));
+    const { pid } = await supervisor.call('start', {
+      task: record.id,
+      container: record.id,
+      bundle: this.#bundle,
+      tty: record.config.Tty ?? false,
+      stdin: record.config.OpenStdin ?? false,
+      stdinOnce: record.config.StdinOnce ?? false,
+      ...(size ? { size } : {}),
+      ...(log ? { log } : {}),
+    });
+    return { pid, endpoints: network.endpoints, ports: network.ports };
+  }
+
+  /** Side by side; all are waited for, so that a failure of one finds the others done. */
+  async #setUp(routed: boolean): Promise<[ConnectedNetwork, string, ReadonlyMap<string, string>]> {
+    const { context, record } = this;
+    const steps = await Promise.allSettled([
+      context.networks.setUp(record),
+      mountRoot(context, record, false),
+      useVolumes(context, record, routed),
+    ]);
+    const failed = steps.find((step) => step.status === 'rejected');
+    if (failed) throw failed.reason;
+    return steps.map((step) => (step as PromiseFulfilledResult<unknown>).value) as [
+      ConnectedNetwork,
+      string,
+      ReadonlyMap<string, string>,
+    ];
+  }
+
+  #hostname(): string {
+    const { NetworkMode: mode, UTSMode: uts } = this.record.hostConfig;
+    return mode === 'host' || uts === 'host' ? hostName() : (this.record.config.Hostname ?? this.record.id.slice(0, 12));
+  }
+
+  #writeFiles(network: ConnectedNetwork): void {
+    const write = (name: string, text: string): void => writeFileSync(join(this.#directory, name), text, { mode: 0o644 });
+    write('hosts', network.hosts);
+    write('resolv.conf', network.resolvConf);
+    write('hostname', `${this.#hostname()}\n`);
+  }
+}
+
+/** Takes down what a container had while it ran. Never throws: what cannot be done is logged. */
+export async function takeDown(context: Context, id: string): Promise<void> {
+  const attempt = async (what: string, step: () => Promise<unknown>): Promise<void> => {
+    await step().catch((error: unknown) => context.log(`container ${id.slice(0, 12)}: ${what}: ${messageOf(error)}`));
+  };
+  await attempt('runc delete', () => deleteContainer(context.bundle(id), id));
+  await attempt('unmount', async () => (await context.supervisor()).call('unmount', { id }));
+  await attempt('network', () => context.networks.tearDown(id));
+  removeTree(context.bundle(id));
+}
+
+/** Starts a container that does not run. Errors: EngineError; its state says then what went wrong. */
+export async function startContainer(
+  context: Context,
+  record: ContainerRecord,
+  size?: readonly [rows: number, columns: number],
+): Promise<ContainerRecord> {
+  const { registry } = context;
+  try {
+    const { pid, ...connected } = await new Start(context, record).run(size);
+    const state = { status: 'running', pid, exitCode: 0, error: '', oomKilled: false, startedAt: Date.now() } as const;
+    const running = await registry.setState(record.id, state, { ...connected, stopped: false });
+    context.publish('start', record);
+    return running ?? record;
+  } catch (cause) {
+    const { error, exitCode } = explainStart(cause);
+    await takeDown(context, record.id);
+    await registry.setState(record.id, { exitCode, error: error.message });
+    throw error;
+  }
+}
