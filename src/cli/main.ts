@@ -13,6 +13,7 @@ Commands:
   stats       Show the requests a mount has served
   image       Load, list, inspect and remove images
   volume      List and remove named volumes
+  daemon      Run the engine behind the Docker Engine API
   version     Print the version
 
 Run 'lamina COMMAND --help' for more on a command.
@@ -38,6 +39,8 @@ async function run(command: string | undefined, argv: readonly string[]): Promis
       return (await import('./image.js')).imageCommand(argv, process, { inUse: (await import('./in-use.js')).layerUsers });
     case 'volume':
       return (await import('./volumes.js')).volumeCommand(argv);
+    case 'daemon':
+      return (await import('./daemon.js')).daemon(argv, version());
     case 'version':
     case '--version':
     case '-V':

@@ -1,12 +1,12 @@
 // The life of containers: every change of state goes through here, one at a time for each container. Called by engine/.
 
-import type { ContainerRecord } from '../store/index.js';
+import type { ContainerRecord, HostConfig } from '../store/index.js';
 import type { Context } from './context.js';
 import { type CreateRequest, createContainer, undoCreate } from './create.js';
 import { EngineError, conflict, failure, messageOf } from './errors.js';
 import { wasKilledForMemory } from './memory.js';
 import { finishRemove, removeContainer } from './remove.js';
-import { runc } from './runc.js';
+import { runc, updateLimits } from './runc.js';
 import { parseSignal } from './signals.js';
 import { startContainer, takeDown } from './start.js';
 import type { SupervisorState, TaskExit } from './supervisor-protocol.js';
@@ -118,6 +118,18 @@ export class Lifecycle {
     await registry.update(record.id, { name: taken });
     registry.releaseName(record.name, record.id);
     this.context.publish('rename', { ...record, name: taken }, { oldName: `/${record.name}` });
+  }
+
+  /** Changes limits and the restart policy; of a container that runs, at once. */
+  async update(reference: string, change: HostConfig): Promise<void> {
+    const { id } = this.context.registry.find(reference);
+    await this.context.registry.exclusive(id, async () => {
+      const record = this.context.registry.find(id);
+      const hostConfig = { ...record.hostConfig, ...change };
+      if (isUp(record)) await updateLimits(this.context.bundle(id), id, change);
+      await this.context.registry.update(id, { hostConfig });
+      this.context.publish('update', record);
+    });
   }
 
   /** Errors: 409 when it runs and `force` is not given. */

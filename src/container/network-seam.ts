@@ -15,6 +15,8 @@ export interface ConnectedNetwork {
 export interface NetworkSeam {
   /** Errors: EngineError; nothing is left then. */
   setUp(record: ContainerRecord): Promise<ConnectedNetwork>;
+  /** Where the container's namespace is pinned; '' when it has none. */
+  path(id: string): string;
   /** Idempotent. */
   tearDown(id: string): Promise<void>;
 }

@@ -3,6 +3,7 @@
 
 import { execFile } from 'node:child_process';
 import { dirname, join } from 'node:path';
+import type { HostConfig } from '../store/index.js';
 
 /** Milliseconds for a call that should take a few dozen. */
 const LIMIT = 30_000;
@@ -36,4 +37,21 @@ export function runc(bundle: string, args: readonly string[]): Promise<string> {
 /** Ends whatever runs in the container and takes away its cgroups; one that is unknown is no error. */
 export async function deleteContainer(bundle: string, id: string): Promise<void> {
   await runc(bundle, ['delete', '--force', id]);
+}
+
+/** Applies new limits to a running container. Errors: RuncError. */
+export async function updateLimits(bundle: string, id: string, change: HostConfig): Promise<void> {
+  const limits: Readonly<Record<string, number | string | null | undefined>> = {
+    memory: change.Memory,
+    'memory-swap': change.MemorySwap,
+    'memory-reservation': change.MemoryReservation,
+    'cpu-share': change.CpuShares,
+    'cpu-period': change.CpuPeriod ?? (change.NanoCpus ? 100_000 : undefined),
+    'cpu-quota': change.CpuQuota ?? (change.NanoCpus ? Math.round(change.NanoCpus / 1e4) : undefined),
+    'cpuset-cpus': change.CpusetCpus,
+    'cpuset-mems': change.CpusetMems,
+    'pids-limit': change.PidsLimit,
+  };
+  const args = Object.entries(limits).flatMap(([name, value]) => (value ? [`--${name}`, String(value)] : []));
+  if (args.length > 0) await runc(bundle, ['update', ...args, id]);
 }

@@ -87,7 +87,7 @@ export class SupervisorClient {
     const id = this.#next++;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
-      connection.write(`${JSON.stringify({ id, op, ...request })}\n`);
+      connection.write(`${JSON.stringify({ id, op, request })}\n`);
     });
   }
 

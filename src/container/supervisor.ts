@@ -155,11 +155,11 @@ export class Supervisor {
   }
 
   async #answer(connection: Socket, line: string): Promise<void> {
-    const message = parse<{ id: number; op: Operation }>(line);
+    const message = parse<{ id: number; op: Operation; request: unknown }>(line);
     if (!message) return void connection.destroy();
     try {
       const handler = this.#handlers[message.op] as (request: unknown) => unknown;
-      this.#tell(connection, { id: message.id, result: await handler(message) });
+      this.#tell(connection, { id: message.id, result: await handler(message.request) });
     } catch (error) {
       const known = error instanceof Error;
       if (known && !/^(Start|Mount)Error$/.test(error.name)) this.log(`${message.op}: ${error.stack ?? error.message}`);

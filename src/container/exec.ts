@@ -1,0 +1,131 @@
+// Further processes in running containers. Kept in memory only, as Docker does: an exec ends with its container, and one
+// that ran while the daemon was replaced is forgotten when it ends.
+
+import { randomBytes } from 'node:crypto';
+import type { ContainerRecord } from '../store/index.js';
+import type { Context } from './context.js';
+import { EngineError, badParameter, conflict, messageOf, notFound } from './errors.js';
+import { isUp } from './lifecycle.js';
+import { baseEnv, mergeEnv, processSpec } from './oci-spec.js';
+import type { TaskExit } from './supervisor-protocol.js';
+import { userDatabase } from './users.js';
+
+export interface ExecConfig {
+  readonly AttachStdin?: boolean;
+  readonly AttachStdout?: boolean;
+  readonly AttachStderr?: boolean;
+  readonly DetachKeys?: string;
+  readonly Tty?: boolean;
+  readonly Env?: readonly string[] | null;
+  readonly Cmd?: readonly string[] | null;
+  readonly Privileged?: boolean;
+  readonly User?: string;
+  readonly WorkingDir?: string;
+}
+
+export interface Exec {
+  readonly id: string;
+  readonly container: string;
+  readonly config: ExecConfig;
+  state: 'created' | 'running' | 'ended';
+  pid: number;
+  exitCode: number | undefined;
+}
+
+export class Execs {
+  readonly #execs = new Map<string, Exec>();
+
+  constructor(private readonly context: Context) {}
+
+  get(id: string): Exec {
+    const found = this.#execs.get(id);
+    if (!found) throw notFound(`No such exec instance: ${id}`);
+    return found;
+  }
+
+  of(container: string): string[] {
+    return [...this.#execs.values()].filter((exec) => exec.container === container && exec.state !== 'ended').map(({ id }) => id);
+  }
+
+  create(record: ContainerRecord, config: ExecConfig): Exec {
+    if (!config.Cmd || config.Cmd.length === 0) throw badParameter('No exec command specified');
+    this.#mustRun(record);
+    const id = randomBytes(32).toString('hex');
+    const exec: Exec = { id, container: record.id, config, state: 'created', pid: 0, exitCode: undefined };
+    this.#execs.set(id, exec);
+    this.context.publish('exec_create', record, { execID: id });
+    return exec;
+  }
+
+  async start(exec: Exec, size?: readonly [number, number]): Promise<void> {
+    if (exec.state !== 'created') throw conflict(`exec ${exec.id} has already been started`);
+    const record = this.context.registry.find(exec.container);
+    this.#mustRun(record);
+    exec.state = 'running';
+    try {
+      const supervisor = await this.context.supervisor();
+      const { pid } = await supervisor.call('start', {
+        task: exec.id,
+        container: record.id,
+        bundle: this.context.bundle(record.id),
+        process: this.#process(record, exec.config),
+        tty: exec.config.Tty ?? false,
+        stdin: exec.config.AttachStdin ?? false,
+        stdinOnce: true,
+        ...(size ? { size } : {}),
+      });
+      exec.pid = pid;
+      this.context.publish('exec_start', record, { execID: exec.id });
+    } catch (error) {
+      exec.state = 'ended';
+      throw this.#explain(exec, error);
+    }
+  }
+
+  /** The supervisor says that it has ended. */
+  async exited(id: string, exit: TaskExit): Promise<void> {
+    const exec = this.#execs.get(id);
+    if (exec) {
+      exec.state = 'ended';
+      exec.exitCode = exit.code;
+      const record = this.context.registry.get(exec.container);
+      if (record) this.context.publish('exec_die', record, { execID: id, exitCode: String(exit.code) });
+    }
+    await (await this.context.supervisor()).call('forget', { task: id });
+  }
+
+  /** Its container is gone. */
+  forget(container: string): void {
+    for (const [id, exec] of this.#execs) if (exec.container === container) this.#execs.delete(id);
+  }
+
+  #mustRun(record: ContainerRecord): void {
+    if (record.state.status === 'paused') throw conflict(`container ${record.id} is paused, unpause the container before exec`);
+    if (!isUp(record)) throw conflict(`container ${record.id} is not running`);
+  }
+
+  #process(record: ContainerRecord, config: ExecConfig): object {
+    const user = userDatabase(record.layers, this.context.scheme).find(
+      config.User || (record.config.User ?? ''),
+      record.hostConfig.GroupAdd ?? [],
+    );
+    const tty = config.Tty ?? false;
+    const env = baseEnv(record, record.config.Hostname ?? '', tty, user);
+    return processSpec(record, {
+      args: config.Cmd ?? [],
+      env: mergeEnv(env, config.Env ?? []),
+      cwd: config.WorkingDir || record.config.WorkingDir || '/',
+      tty,
+      user,
+      privileged: config.Privileged ?? record.hostConfig.Privileged ?? false,
+    });
+  }
+
+  /** Docker's words; the exit code is what the command line shows. */
+  #explain(exec: Exec, error: unknown): EngineError {
+    const said = messageOf(error).replace(/^exec failed: /, '');
+    const text = `OCI runtime exec failed: exec failed: ${said}: unknown`;
+    exec.exitCode = /permission denied|is a directory/.test(said) ? 126 : /not found|no such file/.test(said) ? 127 : 128;
+    return error instanceof EngineError ? error : badParameter(text);
+  }
+}

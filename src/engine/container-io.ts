@@ -1,0 +1,194 @@
+// Streams of containers: attach, logs, exec.
+
+import type { Socket } from 'node:net';
+import { EngineError, badParameter, conflict } from '../container/errors.js';
+import { type ExecConfig } from '../container/exec.js';
+import { isUp } from '../container/lifecycle.js';
+import { type LogEntry, type LogOptions, readLog } from '../container/log-reader.js';
+import { StreamKind, frame } from '../container/supervisor-protocol.js';
+import type { ContainerRecord } from '../store/index.js';
+import { parseMoment } from './containers.js';
+import type { Engine } from './engine.js';
+import type { Call, Hijacked, Router } from './http.js';
+import { EXEC_CONFIG, shaped } from './shape.js';
+
+const RAW = 'application/vnd.docker.raw-stream';
+const MULTIPLEXED = 'application/vnd.docker.multiplexed-stream';
+
+function contentType(call: Call, tty: boolean): string {
+  const [, minor] = call.version;
+  return tty || minor < 42 ? RAW : MULTIPLEXED;
+}
+
+/** `ctrl-p,ctrl-q` or `a,b` as bytes. Errors: 400. */
+export function parseDetachKeys(text: string): number[] {
+  return text.split(',').map((key) => {
+    const control = /^ctrl-([a-zA-Z@[\\\]^_])$/.exec(key)?.[1];
+    if (control !== undefined) return control.toUpperCase().charCodeAt(0) & 0x1f;
+    if (key.length === 1) return key.charCodeAt(0);
+    throw badParameter(`Invalid detach keys (${text}) provided`);
+  });
+}
+
+function detachKeys(call: Call, tty: boolean): number[] {
+  const asked = call.query.get('detachKeys');
+  if (asked) return parseDetachKeys(asked);
+  return tty ? parseDetachKeys('ctrl-p,ctrl-q') : [];
+}
+
+/** Joins a hijacked client and the supervisor's connection until one of them is done. */
+function join(client: Hijacked, task: Socket, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    client.input.pipe(task);
+    task.pipe(client.output);
+    signal.addEventListener('abort', () => task.destroy());
+    client.input.on('error', () => task.destroy());
+    client.output.on('error', () => task.destroy());
+    task.on('error', () => undefined);
+    task.on('close', () => {
+      client.output.end();
+      resolve();
+    });
+    // After the task's last word nothing that the client says matters.
+    task.on('end', () => task.destroySoon());
+  });
+}
+
+function logPiece(entry: LogEntry, call: Call, record: ContainerRecord): Buffer {
+  const stamp = call.flag('timestamps') ? `${entry.time} ` : '';
+  const labels = call.flag('details')
+    ? `${Object.entries(record.config.Labels ?? {})
+        .map(([key, value]) => `${key}=${value}`)
+        .join(',')} `
+    : '';
+  const payload = Buffer.from(stamp + labels + entry.log);
+  return record.config.Tty ? payload : frame(StreamKind[entry.stream], payload);
+}
+
+async function logs(engine: Engine, call: Call): Promise<void> {
+  const { registry } = engine.context;
+  const record = registry.find(call.param());
+  const wanted = { stdout: call.flag('stdout'), stderr: call.flag('stderr') };
+  if (!wanted.stdout && !wanted.stderr) throw badParameter('Bad parameters: you must choose at least one stream');
+  if (record.hostConfig.LogConfig?.Type === 'none') {
+    throw new EngineError(501, 'configured logging driver does not support reading');
+  }
+  const moment = (name: string): number | undefined => {
+    const text = call.query.get(name);
+    return text === null || text === '' || text === '0' ? undefined : parseMoment(text);
+  };
+  const tail = call.query.get('tail') ?? 'all';
+  const lines = /^\d+$/.test(tail) ? Number(tail) : undefined;
+  const follow = call.flag('follow');
+  const options: LogOptions = {
+    tail: lines,
+    since: moment('since'),
+    until: moment('until'),
+    follow,
+    signal: call.signal,
+    ended: follow && isUp(record) ? registry.wait(record.id, 'exit', call.signal).catch(() => undefined) : Promise.resolve(),
+  };
+  const out = call.stream(contentType(call, record.config.Tty ?? false));
+  for await (const entry of readLog(engine.context.logPath(record.id), options)) {
+    if (!wanted[entry.stream]) continue;
+    if (!out.write(logPiece(entry, call, record))) await new Promise((resolve) => out.once('drain', resolve).once('close', resolve));
+    if (call.signal.aborted) return;
+  }
+  out.end();
+}
+
+async function attach(engine: Engine, call: Call): Promise<void> {
+  const record = engine.context.registry.find(call.param());
+  if (record.state.status === 'paused') {
+    throw conflict(`container ${record.id} is paused, unpause the container before attach`);
+  }
+  const tty = record.config.Tty ?? false;
+  const stream = call.flag('stream');
+  const keys = detachKeys(call, tty);
+  const supervisor = await engine.context.supervisor();
+  // Attached before the answer goes out: what the client starts next is seen from its first byte.
+  const task =
+    stream && (isUp(record) || record.state.status === 'created' || record.state.status === 'exited')
+      ? await supervisor.attach({
+          task: record.id,
+          tty,
+          stdin: call.flag('stdin') && (record.config.OpenStdin ?? false),
+          stdout: call.flag('stdout'),
+          stderr: call.flag('stderr'),
+          detachKeys: keys,
+        })
+      : undefined;
+  const client = call.hijack(contentType(call, tty));
+  if (call.flag('logs')) {
+    const options = { tail: undefined, since: undefined, until: undefined, follow: false, signal: call.signal, ended: Promise.resolve() };
+    for await (const entry of readLog(engine.context.logPath(record.id), options)) client.output.write(logPiece(entry, call, record));
+  }
+  engine.context.publish('attach', record);
+  if (task) await join(client, task, call.signal);
+  else client.output.end();
+}
+
+async function createExec(engine: Engine, call: Call): Promise<void> {
+  const record = engine.context.registry.find(call.param());
+  const config = shaped((await call.json()) ?? {}, EXEC_CONFIG, '') as ExecConfig;
+  if (config.DetachKeys) parseDetachKeys(config.DetachKeys);
+  call.answer(201, { Id: engine.execs.create(record, config).id });
+}
+
+async function startExec(engine: Engine, call: Call): Promise<void> {
+  const exec = engine.execs.get(call.param());
+  const shape = { Detach: 'boolean', Tty: 'boolean', ConsoleSize: ['number'] } as const;
+  const { Detach: detach = false, ConsoleSize: size } = shaped((await call.json()) ?? {}, shape, '') as {
+    Detach?: boolean;
+    ConsoleSize?: [number, number];
+  };
+  if (detach) {
+    await engine.execs.start(exec, size);
+    return call.answer(200);
+  }
+  if (exec.state !== 'created') throw conflict(`exec ${exec.id} has already been started`);
+  const { Tty: tty = false, AttachStdin: stdin = false, AttachStdout: stdout = true, AttachStderr: stderr = true } = exec.config;
+  const keys = exec.config.DetachKeys ? parseDetachKeys(exec.config.DetachKeys) : tty ? parseDetachKeys('ctrl-p,ctrl-q') : [];
+  const supervisor = await engine.context.supervisor();
+  const task = await supervisor.attach({ task: exec.id, tty, stdin, stdout, stderr, detachKeys: keys });
+  try {
+    await engine.execs.start(exec, size);
+  } catch (error) {
+    task.destroy();
+    throw error;
+  }
+  await join(call.hijack(contentType(call, tty)), task, call.signal);
+}
+
+function inspectExec(engine: Engine, call: Call): void {
+  const exec = engine.execs.get(call.param());
+  const { Cmd: cmd, Tty: tty, User: user, Privileged: privileged } = exec.config;
+  const [entrypoint = '', ...args] = cmd ?? [];
+  call.answer(200, {
+    ID: exec.id,
+    Running: exec.state === 'running',
+    ExitCode: exec.exitCode ?? null,
+    ProcessConfig: { tty: tty ?? false, entrypoint, arguments: args, privileged: privileged ?? false, ...(user ? { user } : {}) },
+    OpenStdin: exec.config.AttachStdin ?? false,
+    OpenStderr: exec.config.AttachStderr ?? false,
+    OpenStdout: exec.config.AttachStdout ?? false,
+    CanRemove: false,
+    ContainerID: exec.container,
+    DetachKeys: '',
+    Pid: exec.pid,
+  });
+}
+
+export function containerIoRoutes(engine: Engine, router: Router): void {
+  router.on('POST', '/containers/*/attach', (call) => attach(engine, call));
+  router.on('GET', '/containers/*/logs', (call) => logs(engine, call));
+  router.on('POST', '/containers/*/exec', (call) => createExec(engine, call));
+  router.on('POST', '/exec/*/start', (call) => startExec(engine, call));
+  router.on('GET', '/exec/*/json', (call) => inspectExec(engine, call));
+  router.on('POST', '/exec/*/resize', async (call) => {
+    const exec = engine.execs.get(call.param());
+    const [rows, columns] = [call.integer('h') ?? 0, call.integer('w') ?? 0];
+    await (await engine.context.supervisor()).call('resize', { task: exec.id, rows, columns });
+    call.answer(200);
+  });
+}

@@ -1,0 +1,235 @@
+// How containers look to clients: one row of `ps`, and `inspect`. The shapes are the Docker Engine API's.
+
+import { humanDuration } from '../container/duration.js';
+import type { Image } from '../image/index.js';
+import { familiarName } from '../image/index.js';
+import type { ContainerRecord, MountPoint } from '../store/index.js';
+import type { Engine } from './engine.js';
+
+const NEVER = '0001-01-01T00:00:00Z';
+
+/** RFC 3339; the zero time for never. */
+export function timeOf(at: number): string {
+  return at === 0 ? NEVER : new Date(at).toISOString();
+}
+
+/** "Up 3 minutes", "Exited (0) 2 hours ago". */
+export function statusText(record: ContainerRecord, now = Date.now()): string {
+  const { status, startedAt, finishedAt, exitCode } = record.state;
+  if (status === 'running') return `Up ${humanDuration(now - startedAt)}`;
+  if (status === 'paused') return `Up ${humanDuration(now - startedAt)} (Paused)`;
+  if (status === 'created') return 'Created';
+  return `Exited (${exitCode}) ${humanDuration(now - finishedAt)} ago`;
+}
+
+/** `Mounts[]`: what the engine adds for itself does not show. */
+function mountView({ Type, Name, Source, Destination, Driver, Mode, RW, Propagation }: MountPoint): object {
+  return { Type, ...(Name === undefined ? {} : { Name }), Source, Destination, ...(Driver ? { Driver } : {}), Mode, RW, Propagation };
+}
+
+interface Port {
+  readonly IP?: string;
+  readonly PrivatePort: number;
+  readonly PublicPort?: number;
+  readonly Type: string;
+}
+
+function portsOf(record: ContainerRecord): Port[] {
+  const exposed = Object.keys(record.config.ExposedPorts ?? {});
+  const all = new Set([...exposed, ...Object.keys(record.ports)]);
+  return [...all].flatMap((key) => {
+    const [port = '0', type = 'tcp'] = key.split('/');
+    const base = { PrivatePort: Number(port), Type: type };
+    const bound = record.ports[key] ?? [];
+    if (bound.length === 0) return record.state.status === 'running' ? [base] : [];
+    return bound.map(({ HostIp: ip, HostPort: host }) => ({ ...base, IP: ip ?? '0.0.0.0', PublicPort: Number(host) }));
+  });
+}
+
+function networksOf(record: ContainerRecord): Record<string, object> {
+  const live = new Map(record.endpoints.map((endpoint) => [endpoint.network, endpoint]));
+  return Object.fromEntries(
+    record.networks.map(({ name, aliases, ip }) => {
+      const endpoint = live.get(name);
+      return [
+        name,
+        {
+          IPAMConfig: ip === undefined ? null : { IPv4Address: ip },
+          Links: null,
+          Aliases: aliases.length > 0 ? aliases : null,
+          MacAddress: endpoint?.mac ?? '',
+          DriverOpts: null,
+          NetworkID: endpoint?.networkId ?? '',
+          EndpointID: endpoint ? record.id : '',
+          Gateway: endpoint?.gateway ?? '',
+          IPAddress: endpoint?.ip ?? '',
+          IPPrefixLen: endpoint?.prefix ?? 0,
+          IPv6Gateway: '',
+          GlobalIPv6Address: '',
+          GlobalIPv6PrefixLen: 0,
+          DNSNames: null,
+        },
+      ];
+    }),
+  );
+}
+
+/** The image as the user named it; its id when that name now stands for another. */
+export function imageName(record: ContainerRecord): string {
+  const { Image: given = '' } = record.config;
+  return given === '' ? `sha256:${record.image}` : given.startsWith('sha256:') ? given : familiarName(given);
+}
+
+/** One of `GET /containers/json`. */
+export function containerRow(record: ContainerRecord, size?: { rw: number; root: number }): object {
+  return {
+    Id: record.id,
+    Names: [`/${record.name}`],
+    Image: imageName(record),
+    ImageID: `sha256:${record.image}`,
+    Command: commandText(record.command),
+    Created: Math.floor(record.created / 1000),
+    Ports: portsOf(record),
+    ...(size ? { SizeRw: size.rw, SizeRootFs: size.root } : {}),
+    Labels: record.config.Labels ?? {},
+    State: record.state.status,
+    Status: statusText(record),
+    HostConfig: { NetworkMode: record.hostConfig.NetworkMode || 'bridge' },
+    NetworkSettings: { Networks: networksOf(record) },
+    Mounts: record.mounts.map(mountView),
+  };
+}
+
+/** As Docker shows a command: arguments with a space in single quotes. */
+function commandText(command: readonly string[]): string {
+  return command.map((word, i) => (i > 0 && /\s/.test(word) ? `'${word}'` : word)).join(' ');
+}
+
+function stateView(record: ContainerRecord): object {
+  const { status, pid, exitCode, error, oomKilled, startedAt, finishedAt } = record.state;
+  return {
+    Status: status,
+    Running: status === 'running' || status === 'paused',
+    Paused: status === 'paused',
+    Restarting: false,
+    OOMKilled: oomKilled,
+    Dead: false,
+    Pid: pid,
+    ExitCode: exitCode,
+    Error: error,
+    StartedAt: timeOf(startedAt),
+    FinishedAt: timeOf(finishedAt),
+  };
+}
+
+function networkSettings(record: ContainerRecord, netns: string): object {
+  const bridge = record.endpoints.find(({ network }) => network === 'bridge');
+  const ports: Record<string, unknown> = {};
+  if (record.state.status === 'running') {
+    for (const key of Object.keys(record.config.ExposedPorts ?? {})) ports[key] = null;
+    for (const [key, bound] of Object.entries(record.ports)) ports[key] = bound;
+  }
+  return {
+    Bridge: '',
+    SandboxID: record.state.status === 'running' ? record.id : '',
+    SandboxKey: record.state.status === 'running' ? netns : '',
+    Ports: ports,
+    HairpinMode: false,
+    LinkLocalIPv6Address: '',
+    LinkLocalIPv6PrefixLen: 0,
+    SecondaryIPAddresses: null,
+    SecondaryIPv6Addresses: null,
+    EndpointID: bridge ? record.id : '',
+    Gateway: bridge?.gateway ?? '',
+    GlobalIPv6Address: '',
+    GlobalIPv6PrefixLen: 0,
+    IPAddress: bridge?.ip ?? '',
+    IPPrefixLen: bridge?.prefix ?? 0,
+    IPv6Gateway: '',
+    MacAddress: bridge?.mac ?? '',
+    Networks: networksOf(record),
+  };
+}
+
+/** The defaults that Docker fills in. */
+function hostConfigView(record: ContainerRecord): object {
+  const { hostConfig } = record;
+  return {
+    Binds: null,
+    ContainerIDFile: '',
+    LogConfig: { Type: 'json-file', Config: {} },
+    PortBindings: {},
+    RestartPolicy: { Name: 'no', MaximumRetryCount: 0 },
+    AutoRemove: false,
+    VolumeDriver: '',
+    VolumesFrom: null,
+    CapAdd: null,
+    CapDrop: null,
+    CgroupnsMode: 'host',
+    Dns: [],
+    DnsOptions: [],
+    DnsSearch: [],
+    ExtraHosts: null,
+    GroupAdd: null,
+    IpcMode: 'private',
+    OomScoreAdj: 0,
+    PidMode: '',
+    Privileged: false,
+    PublishAllPorts: false,
+    ReadonlyRootfs: false,
+    SecurityOpt: null,
+    UTSMode: '',
+    ShmSize: 67108864,
+    Runtime: 'runc',
+    Memory: 0,
+    NanoCpus: 0,
+    ...hostConfig,
+    NetworkMode: hostConfig.NetworkMode || 'bridge',
+  };
+}
+
+/** How each volume's bytes travel. */
+function tierOf(record: ContainerRecord): string {
+  return record.hostConfig.StorageOpt?.['lamina.bypass'] ?? 'bind';
+}
+
+/** `GET /containers/{id}/json`. */
+export function containerView(engine: Engine, record: ContainerRecord, image: Image | undefined, netns: string, size?: { rw: number; root: number }): object {
+  const directory = engine.context.directory(record.id);
+  const [path = '', ...args] = record.command;
+  return {
+    Id: record.id,
+    Created: timeOf(record.created),
+    Path: path,
+    Args: args,
+    State: stateView(record),
+    Image: `sha256:${record.image}`,
+    ResolvConfPath: `${directory}/resolv.conf`,
+    HostnamePath: `${directory}/hostname`,
+    HostsPath: `${directory}/hosts`,
+    LogPath: engine.context.logPath(record.id),
+    Name: `/${record.name}`,
+    RestartCount: record.restartCount,
+    Driver: 'lamina',
+    Platform: image?.config.os ?? 'linux',
+    MountLabel: '',
+    ProcessLabel: '',
+    AppArmorProfile: '',
+    ExecIDs: ((ids) => (ids.length > 0 ? ids : null))(engine.execs.of(record.id)),
+    HostConfig: hostConfigView(record),
+    GraphDriver: {
+      Name: 'lamina',
+      Data: {
+        LowerDir: record.layers.join(':'),
+        MergedDir: `${directory}/root`,
+        UpperDir: `${directory}/upper`,
+        WorkDir: `${directory}/work`,
+        VolumeTier: tierOf(record),
+      },
+    },
+    ...(size ? { SizeRw: size.rw, SizeRootFs: size.root } : {}),
+    Mounts: record.mounts.map(mountView),
+    Config: { OnBuild: null, Domainname: '', AttachStdin: false, AttachStdout: true, AttachStderr: true, Tty: false, OpenStdin: false, StdinOnce: false, ...record.config },
+    NetworkSettings: networkSettings(record, netns),
+  };
+}

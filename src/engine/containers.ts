@@ -1,0 +1,240 @@
+// /containers: making, listing, inspecting and changing them.
+
+import { EngineError, badParameter } from '../container/errors.js';
+import { isUp } from '../container/lifecycle.js';
+import { processesOf } from '../container/top.js';
+import { NoSuchImage, listImages, resolveImage } from '../image/index.js';
+import type { ContainerConfig, ContainerRecord, HostConfig } from '../store/index.js';
+import { containerSize } from './container-size.js';
+import { containerRow, containerView } from './container-view.js';
+import type { Engine } from './engine.js';
+import type { Call, Filters, Router } from './http.js';
+import { CONTAINER_CONFIG, ENDPOINTS, HOST_CONFIG, shaped } from './shape.js';
+
+const FILTERS = ['ancestor', 'before', 'exited', 'id', 'label', 'name', 'network', 'since', 'status', 'volume', 'expose', 'publish', 'health', 'is-task', 'isolation'];
+const STATUSES = ['created', 'running', 'paused', 'restarting', 'removing', 'exited', 'dead'];
+
+/** `POST /containers/create`: the config's fields beside HostConfig and NetworkingConfig. */
+function readCreate(body: unknown): { config: ContainerConfig; hostConfig: HostConfig; networks: ContainerRecord['networks'] } {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+    throw badParameter('invalid JSON: got EOF while reading request body');
+  }
+  const shape = { ...CONTAINER_CONFIG, HostConfig: HOST_CONFIG, NetworkingConfig: { EndpointsConfig: ENDPOINTS } };
+  const {
+    HostConfig: hostConfig = {},
+    NetworkingConfig: networking,
+    ...config
+  } = shaped(body, shape, '') as ContainerConfig & {
+    HostConfig?: HostConfig;
+    NetworkingConfig?: { EndpointsConfig?: Record<string, { Aliases?: string[]; IPAMConfig?: { IPv4Address?: string } }> };
+  };
+  const mode = config.NetworkDisabled ? 'none' : hostConfig.NetworkMode || 'default';
+  const main = mode === 'default' ? 'bridge' : mode;
+  const asked = networking?.EndpointsConfig ?? {};
+  const names = new Set(main.startsWith('container:') ? [] : [main, ...Object.keys(asked).map((name) => (name === 'default' ? 'bridge' : name))]);
+  const networks = [...names].map((name) => {
+    const { Aliases: aliases = [], IPAMConfig: ipam } = asked[name] ?? {};
+    return { name, aliases, ...(ipam?.IPv4Address ? { ip: ipam.IPv4Address } : {}) };
+  });
+  return { config, hostConfig: { ...hostConfig, NetworkMode: main }, networks };
+}
+
+async function create(engine: Engine, call: Call): Promise<void> {
+  const request = readCreate(await call.json());
+  const name = call.query.get('name');
+  const record = await engine.lifecycle.create({ ...request, name: name || undefined });
+  call.answer(201, { Id: record.id, Warnings: [] });
+}
+
+/** The creation time that `before` and `since` mean. */
+function momentOf(engine: Engine, filters: Filters, name: string): number | undefined {
+  const [reference] = filters.get(name);
+  return reference === undefined ? undefined : engine.context.registry.find(reference).created;
+}
+
+async function imagesOf(engine: Engine, names: readonly string[]): Promise<ReadonlySet<string>> {
+  const ids = new Set<string>();
+  for (const name of names) {
+    await resolveImage(engine.context.store, name).then(
+      ({ id }) => ids.add(id),
+      (error: unknown) => {
+        if (!(error instanceof NoSuchImage)) throw error;
+      },
+    );
+  }
+  return ids;
+}
+
+async function filtered(engine: Engine, call: Call): Promise<ContainerRecord[]> {
+  const filters = call.filters();
+  filters.check(FILTERS);
+  for (const status of filters.get('status')) {
+    if (!STATUSES.includes(status)) throw badParameter(`invalid filter 'status=${status}'`);
+  }
+  const before = momentOf(engine, filters, 'before');
+  const since = momentOf(engine, filters, 'since');
+  const ancestors = filters.has('ancestor') ? await imagesOf(engine, filters.get('ancestor')) : undefined;
+  const any = (name: string, fits: (value: string) => boolean): boolean => !filters.has(name) || filters.get(name).some(fits);
+  const all = call.flag('all') || ['status', 'exited', 'before', 'since'].some((name) => filters.has(name));
+  const limit = call.integer('limit') ?? 0;
+  const found = engine.context.registry.list().filter(
+    (record) =>
+      (all || limit > 0 || isUp(record)) &&
+      (before === undefined || record.created < before) &&
+      (since === undefined || record.created > since) &&
+      (ancestors === undefined || ancestors.has(record.image)) &&
+      any('status', (status) => record.state.status === status) &&
+      any('exited', (code) => record.state.status === 'exited' && record.state.exitCode === Number(code)) &&
+      any('id', (id) => record.id.startsWith(id)) &&
+      any('name', (name) => fitsName(name, record.name)) &&
+      any('network', (network) => record.networks.some((each) => each.name === network)) &&
+      any('volume', (volume) => record.mounts.some(({ Name, Destination, Source }) => [Name, Destination, Source].includes(volume))) &&
+      filters.matchLabels('label', record.config.Labels ?? {}),
+  );
+  return limit > 0 ? found.slice(0, limit) : found;
+}
+
+/** A regular expression over the name, with and without the slash. */
+function fitsName(pattern: string, name: string): boolean {
+  try {
+    const expression = new RegExp(pattern);
+    return expression.test(name) || expression.test(`/${name}`);
+  } catch {
+    return name.includes(pattern);
+  }
+}
+
+async function list(engine: Engine, call: Call): Promise<void> {
+  const sized = call.flag('size');
+  const rows: object[] = [];
+  for (const record of await filtered(engine, call)) {
+    rows.push(containerRow(record, sized ? await containerSize(engine, record) : undefined));
+  }
+  call.answer(200, rows);
+}
+
+async function inspect(engine: Engine, call: Call): Promise<void> {
+  const record = engine.context.registry.find(call.param());
+  const image = (await listImages(engine.context.store)).find(({ id }) => id === record.image);
+  const size = call.flag('size') ? await containerSize(engine, record) : undefined;
+  call.answer(200, containerView(engine, record, image, engine.context.networks.path(record.id), size));
+}
+
+/** `condition` of wait: when the answer is due. */
+async function wait(engine: Engine, call: Call): Promise<void> {
+  const { registry } = engine.context;
+  const record = registry.find(call.param());
+  const condition = call.query.get('condition') ?? '';
+  if (!['', 'not-running', 'next-exit', 'removed'].includes(condition)) {
+    throw badParameter(`invalid condition: ${JSON.stringify(condition)}`);
+  }
+  const isOver = (condition === '' || condition === 'not-running') && !isUp(record) && record.state.status !== 'created';
+  const waiting = isOver ? record : registry.wait(record.id, condition === 'removed' ? 'removed' : 'exit', call.signal);
+  // The client may start the container once it sees that it is being waited for.
+  const out = call.stream('application/json');
+  const ended = await waiting;
+  out.end(`${JSON.stringify({ StatusCode: ended.state.exitCode })}\n`);
+}
+
+async function prune(engine: Engine, call: Call): Promise<void> {
+  const filters = call.filters();
+  filters.check(['label', 'label!', 'until']);
+  const until = filters.get('until')[0];
+  const limit = until === undefined ? Infinity : parseMoment(until);
+  const deleted: string[] = [];
+  let reclaimed = 0;
+  for (const record of engine.context.registry.list()) {
+    const labels = record.config.Labels ?? {};
+    if (isUp(record) || record.created > limit || !filters.matchLabels('label', labels)) continue;
+    if (filters.has('label!') && filters.matchLabels('label!', labels)) continue;
+    reclaimed += (await containerSize(engine, record)).rw;
+    await engine.lifecycle.remove(record.id, { force: false, volumes: false });
+    deleted.push(record.id);
+  }
+  call.answer(200, { ContainersDeleted: deleted, SpaceReclaimed: reclaimed });
+}
+
+/** A Unix time, an RFC 3339 time, or how long ago (`10m`, `24h`); in milliseconds since the epoch. Errors: 400. */
+export function parseMoment(text: string): number {
+  if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1000;
+  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(h|ms|m|s)/g)];
+  if (parts.length > 0 && parts.map(([all]) => all).join('') === text) {
+    const units: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1 };
+    return Date.now() - parts.reduce((sum, [, count, unit = 's']) => sum + Number(count) * (units[unit] ?? 0), 0);
+  }
+  const time = Date.parse(text);
+  if (Number.isNaN(time)) throw badParameter(`failed to parse value as time or duration: ${JSON.stringify(text)}`);
+  return time;
+}
+
+/** Docker answers what is already so with 304. */
+async function unlessSo(call: Call, action: Promise<unknown>): Promise<void> {
+  try {
+    await action;
+    call.answer(204);
+  } catch (error) {
+    if (!(error instanceof EngineError) || error.status !== 304) throw error;
+    call.answer(304);
+  }
+}
+
+function sizeOf(call: Call): readonly [number, number] | undefined {
+  const rows = call.integer('h');
+  const columns = call.integer('w');
+  return rows && columns ? [rows, columns] : undefined;
+}
+
+export function containerRoutes(engine: Engine, router: Router): void {
+  const { lifecycle, context } = engine;
+  const { registry } = context;
+  router.on('POST', '/containers/create', (call) => create(engine, call));
+  router.on('GET', '/containers/json', (call) => list(engine, call));
+  router.on('POST', '/containers/prune', (call) => prune(engine, call));
+  router.on('GET', '/containers/*/json', (call) => inspect(engine, call));
+  router.on('POST', '/containers/*/wait', (call) => wait(engine, call));
+  router.on('POST', '/containers/*/start', (call) => unlessSo(call, lifecycle.start(call.param(), sizeOf(call))));
+  router.on('POST', '/containers/*/stop', (call) =>
+    unlessSo(call, lifecycle.stop(call.param(), call.integer('t'), call.query.get('signal') ?? undefined)),
+  );
+  router.on('POST', '/containers/*/restart', async (call) => {
+    await lifecycle.restart(call.param(), call.integer('t'), call.query.get('signal') ?? undefined);
+    call.answer(204);
+  });
+  router.on('POST', '/containers/*/kill', async (call) => {
+    await lifecycle.kill(call.param(), call.query.get('signal') ?? '');
+    call.answer(204);
+  });
+  router.on('POST', '/containers/*/pause', async (call) => {
+    await lifecycle.pause(call.param());
+    call.answer(204);
+  });
+  router.on('POST', '/containers/*/unpause', async (call) => {
+    await lifecycle.unpause(call.param());
+    call.answer(204);
+  });
+  router.on('POST', '/containers/*/rename', async (call) => {
+    await lifecycle.rename(call.param(), call.query.get('name') ?? '');
+    call.answer(204);
+  });
+  router.on('POST', '/containers/*/resize', async (call) => {
+    const record = registry.find(call.param());
+    const [rows, columns] = sizeOf(call) ?? [0, 0];
+    await (await context.supervisor()).call('resize', { task: record.id, rows, columns });
+    call.answer(200);
+  });
+  router.on('POST', '/containers/*/update', async (call) => {
+    const record = registry.find(call.param());
+    const change = shaped((await call.json()) ?? {}, HOST_CONFIG, '') as HostConfig;
+    await lifecycle.update(record.id, change);
+    call.answer(200, { Warnings: [] });
+  });
+  router.on('GET', '/containers/*/top', async (call) => {
+    const record = registry.find(call.param());
+    if (!isUp(record)) throw new EngineError(409, `container ${record.id} is not running`);
+    call.answer(200, await processesOf(context.bundle(record.id), record.id, call.query.get('ps_args') || '-ef'));
+  });
+  router.on('DELETE', '/containers/*', async (call) => {
+    await lifecycle.remove(call.param(), { force: call.flag('force'), volumes: call.flag('v') });
+    call.answer(204);
+  });
+}

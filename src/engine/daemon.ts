@@ -1,0 +1,174 @@
+// The daemon of one data root: owns its store, its containers and its API socket. Started by `lamina daemon`. It may end
+// and start again while containers run: their mounts and processes belong to the supervisor.
+
+import { createHash } from 'node:crypto';
+import { chmodSync, closeSync, mkdirSync, openSync, realpathSync, rmSync } from 'node:fs';
+import type { Server } from 'node:http';
+import { createConnection } from 'node:net';
+import { dirname, join } from 'node:path';
+import { Context } from '../container/context.js';
+import { messageOf } from '../container/errors.js';
+import { Execs } from '../container/exec.js';
+import { Lifecycle } from '../container/lifecycle.js';
+import { Registry } from '../container/registry.js';
+import { SupervisorClient } from '../container/supervisor-client.js';
+import type { TaskExit } from '../container/supervisor-protocol.js';
+import { sys } from '../native/load.js';
+import { openStore, type Store } from '../store/index.js';
+import { runDirectory } from '../transport/registry.js';
+import { containerIoRoutes } from './container-io.js';
+import { containerRoutes } from './containers.js';
+import type { Engine } from './engine.js';
+import { Router } from './http.js';
+import { imageRoutes } from './images.js';
+import { networkSeam } from './network.js';
+import { systemRoutes } from './system.js';
+import { volumeRoutes } from './volumes.js';
+
+export interface DaemonOptions {
+  /** Data root. */
+  readonly root: string;
+  /** Path of the API's socket. */
+  readonly socket: string;
+  readonly version: string;
+  readonly log: (message: string) => void;
+}
+
+/** Another daemon has this data root, or something else this socket. */
+export class DaemonError extends Error {
+  override readonly name = 'DaemonError';
+}
+
+const LOCK_EX_NB = 2 | 4;
+
+/** Bundles and sockets of a data root: on a filesystem that a reboot empties. */
+function runDirectoryOf(root: string): string {
+  const digest = createHash('sha256').update(realpathSync(root)).digest('hex');
+  return join(runDirectory(), `engine-${digest.slice(0, 12)}`);
+}
+
+/** The lock is the process's: it goes when the process does. Errors: DaemonError. */
+function lockRoot(root: string): number {
+  const fd = openSync(join(root, 'daemon.lock'), 'w', 0o600);
+  if (sys.flock(fd, LOCK_EX_NB) === 0) return fd;
+  closeSync(fd);
+  throw new DaemonError(`another daemon has the data root ${root}: use that, or give this one its own (--root)`);
+}
+
+/** Whether someone answers on a socket. */
+function isServed(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createConnection(path);
+    socket.on('connect', () => resolve((socket.destroy(), true)));
+    socket.on('error', () => resolve(false));
+  });
+}
+
+async function listenOn(server: Server, path: string): Promise<void> {
+  if (await isServed(path)) {
+    throw new DaemonError(`${path}: another daemon listens there: stop that, or choose another socket (--socket)`);
+  }
+  mkdirSync(dirname(path), { recursive: true, mode: 0o711 });
+  rmSync(path, { force: true });
+  // Nobody else may connect between the socket's birth and its mode.
+  const mask = sys.umask(0o177);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(path, resolve);
+    });
+  } finally {
+    sys.umask(mask);
+  }
+  chmodSync(path, 0o600);
+}
+
+export class Daemon {
+  #supervisor: Promise<SupervisorClient> | undefined;
+  #server: Server | undefined;
+  #lock = -1;
+  readonly #store: Store;
+  readonly #engine: Engine;
+  readonly #run: string;
+
+  constructor(private readonly options: DaemonOptions) {
+    this.#store = openStore(options.root);
+    this.#run = runDirectoryOf(options.root);
+    const registry = new Registry(this.#store);
+    const networks = networkSeam(join(options.root, 'network'), registry);
+    const context = new Context(this.#store, this.#run, registry, networks, () => this.#startSupervisor(), options.log);
+    this.#engine = {
+      context,
+      lifecycle: new Lifecycle(context),
+      execs: new Execs(context),
+      startedAt: Date.now(),
+      version: options.version,
+    };
+  }
+
+  /** Recovers what the last daemon left, and serves. Errors: DaemonError, StoreError. */
+  async start(): Promise<void> {
+    this.#lock = lockRoot(this.options.root);
+    await this.#store.hold();
+    await this.#engine.context.registry.load();
+    await this.#recover();
+    const router = new Router();
+    for (const routes of [systemRoutes, containerRoutes, containerIoRoutes, imageRoutes, volumeRoutes]) routes(this.#engine, router);
+    this.#server = router.server(this.options.log);
+    await listenOn(this.#server, this.options.socket);
+  }
+
+  /** Stops answering. Containers run on, unless there are none: then the supervisor goes too. */
+  async stop(): Promise<void> {
+    this.#engine.lifecycle.close();
+    this.#server?.close();
+    this.#server?.closeAllConnections();
+    rmSync(this.options.socket, { force: true });
+    const supervisor = await this.#supervisor?.catch(() => undefined);
+    await supervisor?.call('stop', {}).catch(() => false);
+    supervisor?.close();
+    await this.#store.close();
+    if (this.#lock >= 0) closeSync(this.#lock);
+  }
+
+  async #recover(): Promise<void> {
+    mkdirSync(this.#run, { recursive: true, mode: 0o711 });
+    const client = this.#client();
+    const found = await client.find();
+    if (found) this.#supervisor = Promise.resolve(client);
+    await this.#engine.lifecycle.recover(found ? await client.call('list', {}) : undefined);
+  }
+
+  #client(): SupervisorClient {
+    return new SupervisorClient(this.#run, {
+      exit: (task, exit) => void this.#exited(task, exit),
+      lost: () => void this.#lost(),
+    });
+  }
+
+  #startSupervisor(): Promise<SupervisorClient> {
+    if (this.#supervisor) return this.#supervisor;
+    const client = this.#client();
+    const started = client.start().then(() => client);
+    this.#supervisor = started;
+    started.catch(() => (this.#supervisor = undefined));
+    return started;
+  }
+
+  async #exited(task: string, exit: TaskExit): Promise<void> {
+    const { lifecycle, execs, context } = this.#engine;
+    try {
+      if (!context.registry.get(task)) return await execs.exited(task, exit);
+      await lifecycle.exited(task, exit);
+      execs.forget(task);
+    } catch (error) {
+      this.options.log(`end of ${task.slice(0, 12)}: ${messageOf(error)}`);
+    }
+  }
+
+  async #lost(): Promise<void> {
+    this.#supervisor = undefined;
+    this.options.log('the mount server has died; ending its containers');
+    await this.#engine.lifecycle.lost().catch((error: unknown) => this.options.log(messageOf(error)));
+  }
+}

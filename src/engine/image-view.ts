@@ -1,0 +1,31 @@
+// How an image looks to `inspect`.
+
+import { type Image, familiarName, splitTag } from '../image/index.js';
+
+/** What `docker image inspect` shows. */
+export function inspection(image: Image): object {
+  const { raw, diffIds } = image.config;
+  const [upper, ...lower] = image.layers;
+  return {
+    Id: `sha256:${image.id}`,
+    RepoTags: image.references.map(familiarName),
+    RepoDigests: repoDigests(image),
+    Parent: '',
+    Comment: typeof raw['comment'] === 'string' ? raw['comment'] : '',
+    Created: image.config.created ?? '',
+    Author: image.config.author ?? '',
+    Config: raw['config'] ?? {},
+    Architecture: image.config.architecture,
+    Os: image.config.os,
+    Size: image.size,
+    GraphDriver: { Name: 'lamina', Data: { UpperDir: upper ?? '', LowerDir: lower.join(':') } },
+    RootFS: { Type: 'layers', Layers: diffIds.map((id) => `sha256:${id}`) },
+    Metadata: { LastTagTime: new Date(image.record.loadedAt).toISOString() },
+  };
+}
+
+function repoDigests(image: Image): string[] {
+  const { manifest } = image.record;
+  if (manifest === undefined) return [];
+  return [...new Set(image.references.map((name) => `${familiarName(splitTag(name).repository)}@sha256:${manifest}`))];
+}

@@ -1,0 +1,182 @@
+// /_ping, /version, /info, /events, /system: what the engine is and what it does.
+
+import { readFileSync } from 'node:fs';
+import { arch, cpus, hostname, release, totalmem } from 'node:os';
+import { volumeRecords } from '../container/volume-records.js';
+import { containerRow } from './container-view.js';
+import { containerSize } from './container-size.js';
+import { familiarName, listImages } from '../image/index.js';
+import { badParameter } from '../container/errors.js';
+import type { EngineEvent } from '../container/events.js';
+import { parseMoment } from './containers.js';
+import type { Engine } from './engine.js';
+import { API_VERSION, type Call, type Filters, type Router } from './http.js';
+import { usageOf, volumeView } from './volumes.js';
+
+const ARCHES: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' };
+
+function ping(call: Call): void {
+  const out = call.stream('text/plain; charset=utf-8', { 'Cache-Control': 'no-cache, no-store, must-revalidate', Pragma: 'no-cache', 'Builder-Version': '1' });
+  out.end(call.request.method === 'HEAD' ? undefined : 'OK');
+}
+
+function version(engine: Engine, call: Call): void {
+  const common = { Version: engine.version, ApiVersion: API_VERSION, MinAPIVersion: '1.24' };
+  const built = { Os: 'linux', Arch: ARCHES[arch()] ?? arch(), KernelVersion: release(), GoVersion: '', GitCommit: '', BuildTime: '' };
+  call.answer(200, {
+    Platform: { Name: 'lamina' },
+    Components: [{ Name: 'Engine', Version: engine.version, Details: { ...common, ...built, Experimental: 'false' } }],
+    ...common,
+    ...built,
+  });
+}
+
+function osName(): string {
+  try {
+    return /^PRETTY_NAME="?(.*?)"?$/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1] ?? 'Linux';
+  } catch {
+    return 'Linux';
+  }
+}
+
+async function info(engine: Engine, call: Call): Promise<void> {
+  const records = engine.context.registry.list();
+  const count = (status: string): number => records.filter((record) => record.state.status === status).length;
+  call.answer(200, {
+    ID: hostname(),
+    Containers: records.length,
+    ContainersRunning: count('running'),
+    ContainersPaused: count('paused'),
+    ContainersStopped: records.length - count('running') - count('paused'),
+    Images: (await listImages(engine.context.store)).length,
+    Driver: 'lamina',
+    DriverStatus: [
+      ['Union', 'fuse'],
+      ['Volumes', 'bind, passthrough, relay'],
+    ],
+    Plugins: { Volume: ['local'], Network: ['bridge', 'host', 'none'], Authorization: null, Log: ['json-file', 'local', 'none'] },
+    MemoryLimit: true,
+    SwapLimit: true,
+    CpuCfsPeriod: true,
+    CpuCfsQuota: true,
+    CPUShares: true,
+    CPUSet: true,
+    PidsLimit: true,
+    IPv4Forwarding: true,
+    Debug: false,
+    NFd: 0,
+    NGoroutines: 0,
+    SystemTime: new Date().toISOString(),
+    LoggingDriver: 'json-file',
+    CgroupDriver: 'cgroupfs',
+    CgroupVersion: '1',
+    NEventsListener: 0,
+    KernelVersion: release(),
+    OperatingSystem: osName(),
+    OSVersion: '',
+    OSType: 'linux',
+    Architecture: arch() === 'x64' ? 'x86_64' : arch(),
+    IndexServerAddress: 'https://index.docker.io/v1/',
+    RegistryConfig: { InsecureRegistryCIDRs: ['127.0.0.0/8'], IndexConfigs: {}, Mirrors: null },
+    NCPU: cpus().length,
+    MemTotal: totalmem(),
+    DockerRootDir: engine.context.root,
+    HttpProxy: '',
+    HttpsProxy: '',
+    NoProxy: '',
+    Name: hostname(),
+    Labels: [],
+    ExperimentalBuild: false,
+    ServerVersion: engine.version,
+    Runtimes: { runc: { path: 'runc' } },
+    DefaultRuntime: 'runc',
+    Swarm: { NodeID: '', NodeAddr: '', LocalNodeState: 'inactive', ControlAvailable: false, Error: '', RemoteManagers: null },
+    LiveRestoreEnabled: true,
+    Isolation: '',
+    InitBinary: '',
+    SecurityOptions: ['name=seccomp,profile=builtin'],
+    Warnings: null,
+  });
+}
+
+function fitsEvent(event: EngineEvent, filters: Filters): boolean {
+  const { Actor: actor } = event;
+  const any = (name: string, test: (value: string) => boolean): boolean => !filters.has(name) || filters.get(name).some(test);
+  const about = (type: string) => (value: string) =>
+    event.Type === type && (actor.ID.startsWith(value) || actor.Attributes['name'] === value || familiarName(actor.ID) === value);
+  return (
+    any('type', (type) => event.Type === type) &&
+    any('event', (action) => event.Action === action || event.Action.startsWith(`${action}:`)) &&
+    any('container', about('container')) &&
+    any('image', (image) => about('image')(image) || (event.Type === 'container' && actor.Attributes['image'] === image)) &&
+    any('volume', about('volume')) &&
+    any('network', about('network')) &&
+    any('scope', (scope) => scope === 'local') &&
+    filters.matchLabels('label', actor.Attributes)
+  );
+}
+
+/** The old field names that clients still read. */
+function eventLine(event: EngineEvent): string {
+  const { Actor: actor } = event;
+  const old = event.Type === 'container' ? { status: event.Action, id: actor.ID, from: actor.Attributes['image'] } : {};
+  return `${JSON.stringify({ ...old, ...event })}\n`;
+}
+
+function events(engine: Engine, call: Call): void {
+  const filters = call.filters();
+  const time = (name: string): number | undefined => {
+    const text = call.query.get(name);
+    return text === null || text === '' ? undefined : parseMoment(text) / 1000;
+  };
+  const since = time('since');
+  const until = time('until');
+  if (since !== undefined && until !== undefined && since > until) {
+    throw badParameter('`since` time cannot be after `until` time');
+  }
+  const out = call.stream('application/json');
+  const write = (event: EngineEvent): void => {
+    if (fitsEvent(event, filters) && (until === undefined || event.timeNano / 1e9 <= until)) out.write(eventLine(event));
+  };
+  if (since !== undefined) for (const event of engine.context.events.since(since)) write(event);
+  const left = until === undefined ? undefined : until * 1000 - Date.now();
+  if (left !== undefined && left <= 0) return void out.end();
+  const stop = engine.context.events.subscribe(write);
+  const timer = left === undefined ? undefined : setTimeout(() => out.end(), left);
+  call.signal.addEventListener('abort', () => {
+    stop();
+    clearTimeout(timer);
+  });
+}
+
+async function diskUsage(engine: Engine, call: Call): Promise<void> {
+  const { store, registry } = engine.context;
+  const images = await listImages(store);
+  const volumes = await volumeRecords(store).list();
+  call.answer(200, {
+    LayersSize: (await store.transaction((records) => records.list('layer'))).reduce((sum, { size }) => sum + size, 0),
+    Images: images.map((image) => ({
+      Id: `sha256:${image.id}`,
+      ParentId: '',
+      RepoTags: image.references.map(familiarName),
+      RepoDigests: [],
+      Created: Math.floor((Date.parse(image.config.created ?? '') || 0) / 1000),
+      Size: image.size,
+      SharedSize: 0,
+      VirtualSize: image.size,
+      Labels: image.config.config.Labels ?? null,
+      Containers: registry.imageUsers(image.id).length,
+    })),
+    Containers: await Promise.all(registry.list().map(async (record) => containerRow(record, await containerSize(engine, record)))),
+    Volumes: await Promise.all(volumes.map(async (volume) => volumeView(volume, await usageOf(engine, volume)))),
+    BuildCache: null,
+  });
+}
+
+export function systemRoutes(engine: Engine, router: Router): void {
+  router.on('GET', '/_ping', ping);
+  router.on('GET', '/version', (call) => version(engine, call));
+  router.on('GET', '/info', (call) => info(engine, call));
+  router.on('GET', '/events', (call) => events(engine, call));
+  router.on('GET', '/system/df', (call) => diskUsage(engine, call));
+}
