@@ -31,17 +31,21 @@ export class Lifecycle {
   }
 
   /** Errors: 304 when it runs, 409 when it is paused, and those of `startContainer`. */
-  start(reference: string, size?: readonly [number, number]): Promise<ContainerRecord> {
+  async start(reference: string, size?: readonly [number, number]): Promise<ContainerRecord> {
     const { id } = this.context.registry.find(reference);
-    return this.context.registry.exclusive(id, async () => {
-      const record = this.context.registry.find(id);
-      if (record.state.status === 'paused') {
-        throw conflict('cannot start a paused container, try unpause instead');
-      }
-      if (record.state.status === 'running') throw new EngineError(304, 'container already started');
-      this.#cancelRestart(id);
-      return this.#startNow(record, size);
-    });
+    try {
+      return await this.context.registry.exclusive(id, async () => {
+        const record = this.context.registry.find(id);
+        if (record.state.status === 'paused') throw conflict('cannot start a paused container, try unpause instead');
+        if (record.state.status === 'running') throw new EngineError(304, 'container already started');
+        this.#cancelRestart(id);
+        return this.#startNow(record, size);
+      });
+    } catch (error) {
+      const record = this.context.registry.get(id);
+      if (record?.hostConfig.AutoRemove && !isUp(record)) await this.remove(id, { force: false, volumes: true });
+      throw error;
+    }
   }
 
   /** Sends a signal. Errors: 409 when it does not run. */

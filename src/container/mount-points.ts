@@ -7,7 +7,7 @@ import { cleanPath, isLocalPath } from '../volume/clean-path.js';
 import { isPropagation, parseMode } from '../volume/mode.js';
 import { anonymousName } from '../volume/named.js';
 import { checkDestination, checkVolumeName, parseVolume, VolumeSpecError } from '../volume/spec.js';
-import { badParameter } from './errors.js';
+import { EngineError, badParameter } from './errors.js';
 
 /** A mount point, and what is to be made for it. */
 export interface PlannedMount {
@@ -142,13 +142,22 @@ function anonymousMount(destination: string): PlannedMount {
   };
 }
 
+/** Not a 404, which a client would take for a missing image. */
+function sourceOf(reference: string, find: MountSources['find']): ContainerRecord {
+  try {
+    return find(reference);
+  } catch (error) {
+    throw error instanceof EngineError ? badParameter(error.message) : error;
+  }
+}
+
 /** The mounts of another container as they are, ro where `:ro` asks for it; `:rw` widens nothing. */
 function inherited(text: string, find: MountSources['find']): PlannedMount[] {
   if (text === '') throw badParameter('volumes-from specification cannot be an empty string');
   const [reference = '', word] = text.split(':');
   const mode = word === undefined ? {} : parseMode(word);
   if (!mode || mode.copy || mode.propagation) throw badParameter(`invalid mode: ${word ?? ''}`);
-  return find(reference).mounts.map((mount) => ({ point: { ...mount, RW: mount.RW && mode.access !== 'ro' } }));
+  return sourceOf(reference, find).mounts.map((mount) => ({ point: { ...mount, RW: mount.RW && mode.access !== 'ro' } }));
 }
 
 /** All mount points. Errors: EngineError, VolumeSpecError. */

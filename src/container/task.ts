@@ -81,7 +81,6 @@ export class Task {
     try {
       await (request.tty ? this.#startOnTerminal() : this.#startOnPipes());
     } catch (error) {
-      for (const output of this.#outputs) output.destroy();
       await this.#log?.end();
       throw error;
     }
@@ -131,15 +130,17 @@ export class Task {
 
   async #startOnPipes(): Promise<void> {
     const stdio = makePipes(this.request.stdin);
-    for (const [output, kind] of stdio.outputs) this.#follow(output, kind);
     try {
       await this.#runc([], [...stdio.given]);
     } catch (error) {
+      // What is in them are runc's own words.
+      for (const [output] of stdio.outputs) output.destroy();
       stdio.stdin?.destroy();
       throw error;
     } finally {
       for (const fd of stdio.given) closeSync(fd);
     }
+    for (const [output, kind] of stdio.outputs) this.#follow(output, kind);
     this.#streams.start(stdio.stdin, this.request.stdinOnce);
   }
 
