@@ -75,6 +75,7 @@ function explainStart(error: unknown): { error: EngineError; exitCode: number } 
   if (/executable file not found|no such file or directory/.test(said)) return { error: badParameter(text), exitCode: 127 };
   if (/permission denied|is a directory/.test(said)) return { error: badParameter(text), exitCode: 126 };
   const known = error instanceof Error && error.name === 'SupervisorError';
+  if (error instanceof Error && error.name === 'NetworkError') return { error: failure(said), exitCode: 128 };
   return { error: known ? failure(text) : failure(said, error), exitCode: 128 };
 }
 

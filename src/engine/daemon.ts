@@ -21,7 +21,8 @@ import { containerRoutes } from './containers.js';
 import type { Engine } from './engine.js';
 import { Router } from './http.js';
 import { imageRoutes } from './images.js';
-import { networkSeam } from './network.js';
+import { EngineNetworks } from './network.js';
+import { networkRoutes } from './networks.js';
 import { systemRoutes } from './system.js';
 import { volumeRoutes } from './volumes.js';
 
@@ -95,12 +96,13 @@ export class Daemon {
     this.#store = openStore(options.root);
     this.#run = runDirectoryOf(options.root);
     const registry = new Registry(this.#store);
-    const networks = networkSeam(join(options.root, 'network'), registry);
+    const networks = new EngineNetworks(join(options.root, 'network'), registry);
     const context = new Context(this.#store, this.#run, registry, networks, () => this.#startSupervisor(), options.log);
     this.#engine = {
       context,
       lifecycle: new Lifecycle(context),
       execs: new Execs(context),
+      networks,
       startedAt: Date.now(),
       version: options.version,
     };
@@ -113,7 +115,7 @@ export class Daemon {
     await this.#engine.context.registry.load();
     await this.#recover();
     const router = new Router();
-    for (const routes of [systemRoutes, containerRoutes, containerIoRoutes, imageRoutes, volumeRoutes]) routes(this.#engine, router);
+    for (const routes of [systemRoutes, containerRoutes, containerIoRoutes, imageRoutes, volumeRoutes, networkRoutes]) routes(this.#engine, router);
     this.#server = router.server(this.options.log);
     await listenOn(this.#server, this.options.socket);
   }
@@ -137,6 +139,8 @@ export class Daemon {
     const found = await client.find();
     if (found) this.#supervisor = Promise.resolve(client);
     await this.#engine.lifecycle.recover(found ? await client.call('list', {}) : undefined);
+    const { registry } = this.#engine.context;
+    await this.#engine.networks.sweep((id) => registry.get(id)?.state.status === 'running' || registry.get(id)?.state.status === 'paused');
   }
 
   #client(): SupervisorClient {

@@ -3,11 +3,13 @@
 import type { Context } from '../container/context.js';
 import type { Execs } from '../container/exec.js';
 import type { Lifecycle } from '../container/lifecycle.js';
+import type { EngineNetworks } from './network.js';
 
 export interface Engine {
   readonly context: Context;
   readonly lifecycle: Lifecycle;
   readonly execs: Execs;
+  readonly networks: EngineNetworks;
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
   readonly version: string;

@@ -1,24 +1,126 @@
-// The seam between containers and networks.
+// The seam between containers and networks: what a container's record asks, in the words of network/.
 
-import { readFileSync } from 'node:fs';
-import type { NetworkSeam } from '../container/network-seam.js';
-import { EngineError } from '../container/errors.js';
+import type { NetworkSeam, ConnectedNetwork } from '../container/network-seam.js';
+import { badParameter } from '../container/errors.js';
 import type { Registry } from '../container/registry.js';
+import { type Endpoint, Endpoints, mustBeRoot } from '../network/endpoints.js';
+import { type HostEntry, hostsFile, resolvConf } from '../network/name-files.js';
+import { type Network, Networks } from '../network/networks.js';
+import type { PublishedPort } from '../network/ports.js';
+import type { ContainerRecord, EndpointRecord, PortBinding } from '../store/index.js';
 
-export function networkSeam(_directory: string, _registry: Registry): NetworkSeam {
-  return {
-    setUp: (record) => {
-      const { NetworkMode: mode } = record.hostConfig;
-      if (mode !== 'host' && mode !== 'none' && mode !== 'bridge') throw new EngineError(404, `network ${mode ?? ''} not found`);
-      return Promise.resolve({
-        netns: mode === 'host' ? 'host' : 'none',
-        endpoints: [],
-        ports: {},
-        hosts: '127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n',
-        resolvConf: readFileSync('/etc/resolv.conf', 'utf8'),
-      });
-    },
-    path: () => '',
-    tearDown: () => Promise.resolve(),
-  };
+const ANY_IP = '0.0.0.0';
+
+/** What `-p` and `-P` ask. Errors: 400. */
+function publishedPorts(record: ContainerRecord): PublishedPort[] {
+  const { PortBindings: bindings, PublishAllPorts: all } = record.hostConfig;
+  const asked = Object.entries(bindings ?? {}).flatMap(([port, bound]) =>
+    (bound ?? []).map(({ HostIp: ip, HostPort: host }) => {
+      const hostPort = Number((host ?? '').split('-')[0] || 0);
+      if (!Number.isInteger(hostPort) || hostPort > 65535) throw badParameter(`invalid port specification: ${JSON.stringify(host)}`);
+      return { port: port.includes('/') ? port : `${port}/tcp`, hostIp: ip || ANY_IP, hostPort };
+    }),
+  );
+  const named = new Set(asked.map(({ port }) => port));
+  const exposed = all ? Object.keys(record.config.ExposedPorts ?? {}).filter((port) => !named.has(port)) : [];
+  return [...asked, ...exposed.map((port) => ({ port, hostIp: ANY_IP, hostPort: 0 }))];
+}
+
+function bindingsOf(ports: readonly PublishedPort[]): Record<string, PortBinding[]> {
+  const bindings: Record<string, PortBinding[]> = {};
+  for (const { port, hostIp, hostPort } of ports) {
+    (bindings[port] ??= []).push({ HostIp: hostIp, HostPort: String(hostPort) });
+  }
+  return bindings;
+}
+
+export class EngineNetworks implements NetworkSeam {
+  readonly networks: Networks;
+  readonly #endpoints: Endpoints;
+
+  constructor(
+    directory: string,
+    private readonly registry: Registry,
+  ) {
+    this.networks = new Networks(directory);
+    this.#endpoints = new Endpoints(directory, this.networks);
+  }
+
+  path(id: string): string {
+    return this.#endpoints.path(id);
+  }
+
+  async setUp(record: ContainerRecord): Promise<ConnectedNetwork> {
+    const mode = record.hostConfig.NetworkMode ?? 'bridge';
+    if (mode === 'host') return this.#plain(record, 'host');
+    if (mode === 'none') return this.#plain(record, 'none');
+    if (mode.startsWith('container:')) return this.#shared(record, mode.slice('container:'.length));
+    mustBeRoot();
+    const { endpoints, ports } = await this.#endpoints.setUp({
+      id: record.id,
+      name: record.name,
+      networks: record.networks.map(({ name, ip }) => ({ network: this.networks.find(name), ...(ip === undefined ? {} : { ip }) })),
+      ports: publishedPorts(record),
+    });
+    const joined = endpoints.map((endpoint) => this.#recordOf(record, endpoint));
+    return { netns: this.path(record.id), endpoints: joined, ports: bindingsOf(ports), ...this.#files(record, joined, true) };
+  }
+
+  async tearDown(id: string): Promise<void> {
+    await this.#endpoints.tearDown(id);
+  }
+
+  /** What remains of containers that are not `live` is taken down. */
+  async sweep(live: (id: string) => boolean): Promise<void> {
+    for (const id of this.#endpoints.ids()) if (!live(id)) await this.#endpoints.tearDown(id);
+  }
+
+  /** Containers with an address on a network. */
+  membersOf(network: Network): { record: ContainerRecord; endpoint: EndpointRecord }[] {
+    return this.registry.list().flatMap((record) => {
+      const endpoint = record.endpoints.find(({ networkId }) => networkId === network.id);
+      return endpoint ? [{ record, endpoint }] : [];
+    });
+  }
+
+  #recordOf(record: ContainerRecord, endpoint: Endpoint): EndpointRecord {
+    const aliases = record.networks.find(({ name }) => name === endpoint.network)?.aliases ?? [];
+    return { ...endpoint, aliases };
+  }
+
+  #plain(record: ContainerRecord, netns: 'host' | 'none'): ConnectedNetwork {
+    return { netns, endpoints: [], ports: {}, ...this.#files(record, [], netns === 'none') };
+  }
+
+  /** The namespace of another container that runs. */
+  #shared(record: ContainerRecord, reference: string): ConnectedNetwork {
+    const other = this.registry.find(reference);
+    if (other.state.status !== 'running') throw badParameter(`cannot join network of a non running container: ${other.id}`);
+    return { netns: `/proc/${other.state.pid}/ns/net`, endpoints: [], ports: {}, ...this.#files(record, other.endpoints, true) };
+  }
+
+  #files(record: ContainerRecord, endpoints: readonly EndpointRecord[], isolated: boolean): { hosts: string; resolvConf: string } {
+    const { ExtraHosts: extra, Dns: servers, DnsSearch: search, DnsOptions: options } = record.hostConfig;
+    const gateway = endpoints[0]?.gateway ?? '127.0.0.1';
+    const added = (extra ?? []).map((text): HostEntry => {
+      const [, name = '', ip = ''] = /^([^:=]+)[:=](.*)$/.exec(text) ?? [];
+      if (name === '' || ip === '') throw badParameter(`bad format for add-host: ${JSON.stringify(text)}`);
+      return { ip: ip === 'host-gateway' ? gateway : ip, names: [name] };
+    });
+    const hostname = record.config.Hostname ?? record.id.slice(0, 12);
+    const own = endpoints.map(({ ip }): HostEntry => ({ ip, names: [hostname] }));
+    return {
+      hosts: hostsFile([...added, ...own, ...this.#peers(record, endpoints)]),
+      resolvConf: resolvConf({ servers: servers ?? [], search: search ?? [], options: options ?? [] }, isolated),
+    };
+  }
+
+  /** On the user's own networks containers know each other by name: those that run when this one starts. */
+  #peers(record: ContainerRecord, endpoints: readonly EndpointRecord[]): HostEntry[] {
+    return endpoints
+      .filter(({ network }) => network !== 'bridge')
+      .flatMap(({ network }) => this.membersOf(this.networks.find(network)))
+      .filter((member) => member.record.id !== record.id)
+      .map(({ record: peer, endpoint }) => ({ ip: endpoint.ip, names: [peer.name, ...endpoint.aliases, peer.id.slice(0, 12)] }));
+  }
 }

@@ -1,0 +1,136 @@
+// /networks: listing, making and removing networks.
+
+import { badParameter, EngineError } from '../container/errors.js';
+import type { Network } from '../network/networks.js';
+import type { Engine } from './engine.js';
+import type { Call, Router } from './http.js';
+import { shaped } from './shape.js';
+
+const CREATE = {
+  Name: 'string',
+  Driver: 'string',
+  Internal: 'boolean',
+  CheckDuplicate: 'boolean',
+  Labels: { '*': 'string' },
+  Options: { '*': 'string' },
+  IPAM: { Driver: 'string', Config: [{ Subnet: 'string', Gateway: 'string' }] },
+} as const;
+
+interface CreateBody {
+  readonly Name?: string;
+  readonly Driver?: string;
+  readonly Internal?: boolean;
+  readonly Labels?: Readonly<Record<string, string>>;
+  readonly Options?: Readonly<Record<string, string>>;
+  readonly IPAM?: { readonly Config?: readonly { readonly Subnet?: string; readonly Gateway?: string }[] };
+}
+
+function view(engine: Engine, network: Network): object {
+  const members = engine.networks.membersOf(network).map(({ record, endpoint }) => [
+    record.id,
+    {
+      Name: record.name,
+      EndpointID: record.id,
+      MacAddress: endpoint.mac,
+      IPv4Address: `${endpoint.ip}/${endpoint.prefix}`,
+      IPv6Address: '',
+    },
+  ]);
+  return {
+    Name: network.name,
+    Id: network.id,
+    Created: new Date(network.created).toISOString(),
+    Scope: 'local',
+    Driver: network.driver,
+    EnableIPv4: true,
+    EnableIPv6: false,
+    IPAM: {
+      Driver: 'default',
+      Options: null,
+      Config: network.subnet === '' ? [] : [{ Subnet: network.subnet, Gateway: network.gateway }],
+    },
+    Internal: network.internal,
+    Attachable: false,
+    Ingress: false,
+    ConfigFrom: { Network: '' },
+    ConfigOnly: false,
+    Containers: Object.fromEntries(members) as object,
+    Options: network.device === '' ? {} : { 'com.docker.network.bridge.name': network.device, ...network.options },
+    Labels: network.labels,
+  };
+}
+
+function list(engine: Engine, call: Call): void {
+  const filters = call.filters();
+  filters.check(['dangling', 'driver', 'id', 'label', 'name', 'scope', 'type']);
+  const any = (name: string, test: (value: string) => boolean): boolean => !filters.has(name) || filters.get(name).some(test);
+  const isOwn = ({ name }: Network): boolean => !['bridge', 'host', 'none'].includes(name);
+  const dangling = filters.boolean('dangling');
+  const found = engine.networks.networks
+    .list()
+    .filter(
+      (network) =>
+        any('driver', (driver) => network.driver === driver) &&
+        any('id', (id) => network.id.startsWith(id)) &&
+        any('name', (name) => network.name.includes(name)) &&
+        any('scope', (scope) => scope === 'local') &&
+        any('type', (type) => (type === 'custom') === isOwn(network)) &&
+        (dangling === undefined || dangling === (isOwn(network) && engine.networks.membersOf(network).length === 0)) &&
+        filters.matchLabels('label', network.labels),
+    );
+  call.answer(
+    200,
+    found.map((network) => view(engine, network)),
+  );
+}
+
+async function create(engine: Engine, call: Call): Promise<void> {
+  const body = shaped((await call.json()) ?? {}, CREATE, '') as CreateBody;
+  const [ipam] = body.IPAM?.Config ?? [];
+  if (!body.Name) throw badParameter('network name cannot be empty');
+  const network = engine.networks.networks.create({
+    name: body.Name,
+    driver: body.Driver ?? 'bridge',
+    internal: body.Internal ?? false,
+    labels: body.Labels ?? {},
+    options: body.Options ?? {},
+    ...(ipam?.Subnet ? { subnet: ipam.Subnet } : {}),
+    ...(ipam?.Gateway ? { gateway: ipam.Gateway } : {}),
+  });
+  engine.context.events.publish('network', 'create', network.id, { name: network.name, type: network.driver });
+  call.answer(201, { Id: network.id, Warning: '' });
+}
+
+async function remove(engine: Engine, network: Network): Promise<void> {
+  const members = engine.networks.membersOf(network).map(({ record }) => `name:${JSON.stringify(record.name)} id:${JSON.stringify(record.id.slice(0, 12))}`);
+  if (members.length > 0) {
+    throw new EngineError(403, `error while removing network: network ${network.name} id ${network.id} has active endpoints (${members.join(', ')})`);
+  }
+  await engine.networks.networks.remove(network);
+  engine.context.events.publish('network', 'destroy', network.id, { name: network.name, type: network.driver });
+}
+
+async function prune(engine: Engine, call: Call): Promise<void> {
+  const filters = call.filters();
+  filters.check(['label', 'label!', 'until']);
+  const deleted: string[] = [];
+  for (const network of [...engine.networks.networks.list()]) {
+    const used = engine.context.registry.list().some(({ networks }) => networks.some(({ name }) => name === network.name));
+    if (['bridge', 'host', 'none'].includes(network.name) || used || !filters.matchLabels('label', network.labels)) continue;
+    await remove(engine, network);
+    deleted.push(network.name);
+  }
+  call.answer(200, { NetworksDeleted: deleted });
+}
+
+export function networkRoutes(engine: Engine, router: Router): void {
+  const { networks } = engine.networks;
+  router.on('GET', '/networks', (call) => list(engine, call));
+  router.on('POST', '/networks/create', (call) => create(engine, call));
+  router.on('POST', '/networks/prune', (call) => prune(engine, call));
+  router.on('GET', '/networks/*', (call) => call.answer(200, view(engine, networks.find(call.param()))));
+  router.on('DELETE', '/networks/*', async (call) => {
+    await remove(engine, networks.find(call.param()));
+    call.answer(204);
+  });
+}

@@ -1,0 +1,186 @@
+// Containers on networks: a pinned network namespace for each, an interface on each of its networks, published ports. What
+// is set up is on disk before it is, so that it can be taken down after any crash.
+
+import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { sys } from '../native/load.js';
+import { MNT_DETACH } from '../native/syscalls.js';
+import { runPlugin, type CniResult } from './cni.js';
+import { run } from './command.js';
+import { NetworkError } from './network-error.js';
+import type { Network, Networks } from './networks.js';
+import { type PublishedPort, choosePorts, portMappings } from './ports.js';
+
+export interface EndpointRequest {
+  readonly id: string;
+  /** Shown when a port cannot be had. */
+  readonly name: string;
+  readonly networks: readonly { readonly network: Network; readonly ip?: string }[];
+  readonly ports: readonly PublishedPort[];
+}
+
+export interface Endpoint {
+  readonly network: string;
+  readonly networkId: string;
+  readonly ip: string;
+  readonly prefix: number;
+  readonly gateway: string;
+  readonly mac: string;
+}
+
+/** What is on disk of a container's namespace. */
+interface State {
+  readonly networks: readonly { readonly name: string; readonly interface: string; readonly configuration: object }[];
+  readonly ports: readonly PublishedPort[];
+  /** The container is on this network for its ports. */
+  readonly portmap: object | undefined;
+}
+
+function bridgeConfiguration(directory: string, network: Network, isDefault: boolean): { type: string } & Record<string, unknown> {
+  return {
+    name: network.name,
+    type: 'bridge',
+    bridge: network.device,
+    isGateway: true,
+    isDefaultGateway: isDefault && !network.internal,
+    hairpinMode: true,
+    ipam: {
+      type: 'host-local',
+      dataDir: join(directory, 'ipam'),
+      ranges: [[{ subnet: network.subnet, gateway: network.gateway }]],
+    },
+  };
+}
+
+function endpointOf(network: Network, result: CniResult): Endpoint {
+  const [address = '', prefix = '0'] = (result.ips?.[0]?.address ?? '').split('/');
+  const inside = result.interfaces?.find(({ sandbox }) => sandbox);
+  return {
+    network: network.name,
+    networkId: network.id,
+    ip: address,
+    prefix: Number(prefix),
+    gateway: result.ips?.[0]?.gateway ?? network.gateway,
+    mac: inside?.mac ?? '',
+  };
+}
+
+export class Endpoints {
+  /** Networks whose rules are known to be there. */
+  readonly #ruled = new Set<string>();
+
+  constructor(
+    private readonly directory: string,
+    private readonly networks: Networks,
+  ) {
+    for (const name of ['netns', 'endpoints', 'ipam']) mkdirSync(join(directory, name), { recursive: true, mode: 0o700 });
+  }
+
+  /** Where a container's namespace is pinned. */
+  path(id: string): string {
+    return join(this.directory, 'netns', id);
+  }
+
+  /** Makes the namespace and everything on it. Errors: NetworkError; nothing is left then. */
+  async setUp(request: EndpointRequest): Promise<{ endpoints: Endpoint[]; ports: PublishedPort[] }> {
+    const { id } = request;
+    try {
+      const taken = this.#states().flatMap((state) => state.ports);
+      const ports = await choosePorts(request.ports, taken, `${request.name} (${id})`);
+      await this.#makeNamespace(id);
+      const steps = request.networks.map(({ network, ip }, i) => ({
+        network,
+        interface: `eth${i}`,
+        configuration: { ...bridgeConfiguration(this.directory, network, i === 0), ...(ip === undefined ? {} : { args: { cni: { ips: [ip] } } }) },
+      }));
+      const state = { networks: steps.map(({ network, ...rest }) => ({ name: network.name, ...rest })), ports };
+      this.#save(id, { ...state, portmap: undefined });
+      const endpoints: Endpoint[] = [];
+      for (const step of steps) {
+        const result = await this.#join(id, step);
+        endpoints.push(endpointOf(step.network, result));
+        if (ports.length > 0 && endpoints.length === 1) await this.#publish(id, state, step.network, result);
+      }
+      return { endpoints, ports };
+    } catch (error) {
+      await this.tearDown(id);
+      throw error;
+    }
+  }
+
+  /** Takes down what a container has; one that has nothing is no error. */
+  async tearDown(id: string): Promise<void> {
+    const state = this.#load(id);
+    const netns = this.path(id);
+    const attempt = (configuration: object, name: string): Promise<unknown> =>
+      runPlugin(configuration as { type: string }, { command: 'DEL', container: id, netns, interface: name }).catch(() => undefined);
+    if (state?.portmap) await attempt(state.portmap, 'eth0');
+    for (const each of state?.networks ?? []) await attempt(each.configuration, each.interface);
+    sys.umount2(Buffer.from(netns).toString('latin1'), MNT_DETACH);
+    rmSync(netns, { force: true });
+    rmSync(this.#file(id), { force: true });
+  }
+
+  /** Ids of containers that have something here. */
+  ids(): string[] {
+    return readdirSync(join(this.directory, 'endpoints')).map((name) => name.replace(/\.json$/, ''));
+  }
+
+  #file(id: string): string {
+    return join(this.directory, 'endpoints', `${id}.json`);
+  }
+
+  #save(id: string, state: State): void {
+    writeFileSync(this.#file(id), JSON.stringify(state), { mode: 0o600 });
+  }
+
+  #load(id: string): State | undefined {
+    try {
+      return JSON.parse(readFileSync(this.#file(id), 'utf8')) as State;
+    } catch {
+      return undefined;
+    }
+  }
+
+  #states(): State[] {
+    return this.ids().flatMap((id) => this.#load(id) ?? []);
+  }
+
+  /** unshare(1) pins it, and ip(8) inside it brings the loopback up: one short process. */
+  async #makeNamespace(id: string): Promise<void> {
+    const path = this.path(id);
+    writeFileSync(path, '', { mode: 0o444 });
+    await run('unshare', `--net=${path}`, 'ip', 'link', 'set', 'lo', 'up');
+  }
+
+  async #join(id: string, step: { network: Network; interface: string; configuration: { type: string } }): Promise<CniResult> {
+    const call = { command: 'ADD', container: id, netns: this.path(id), interface: step.interface } as const;
+    const [result] = await Promise.all([runPlugin(step.configuration, call), this.#ensureRules(step.network)]);
+    return result;
+  }
+
+  async #ensureRules(network: Network): Promise<void> {
+    if (this.#ruled.has(network.id)) return;
+    await this.networks.ensureRules(network);
+    this.#ruled.add(network.id);
+  }
+
+  async #publish(id: string, state: Omit<State, 'portmap'>, network: Network, result: CniResult): Promise<void> {
+    const portmap = {
+      name: network.name,
+      type: 'portmap',
+      capabilities: { portMappings: true },
+      snat: true,
+      runtimeConfig: { portMappings: portMappings(state.ports) },
+    };
+    this.#save(id, { ...state, portmap });
+    const prevResult = { cniVersion: '0.4.0', ...result };
+    await runPlugin({ ...portmap, prevResult } as { type: string }, { command: 'ADD', container: id, netns: this.path(id), interface: 'eth0' });
+  }
+}
+
+/** Nobody but root can make bridges. Errors: NetworkError. */
+export function mustBeRoot(): void {
+  if (process.geteuid?.() === 0) return;
+  throw new NetworkError('failed', 'a bridge network needs root: use --network none or --network host');
+}

@@ -1,0 +1,170 @@
+// The networks of one engine: the three that always exist (bridge, host, none) and the user's own, each a Linux bridge with a
+// subnet. Kept as one JSON file in the engine's directory. Called by endpoints.ts and engine/.
+
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { run, succeeds } from './command.js';
+import { NetworkError } from './network-error.js';
+import { type Subnet, formatAddress, formatSubnet, freeSubnet, overlaps, parseAddress, parseSubnet } from './subnets.js';
+
+export interface Network {
+  /** 64 hex digits. */
+  readonly id: string;
+  readonly name: string;
+  readonly driver: 'bridge' | 'host' | 'null';
+  /** Name of the bridge device; '' when it has none. */
+  readonly device: string;
+  /** `172.17.0.0/16`; '' when it has none. */
+  readonly subnet: string;
+  readonly gateway: string;
+  /** No way out of it. */
+  readonly internal: boolean;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly options: Readonly<Record<string, string>>;
+  /** Milliseconds since the epoch. */
+  readonly created: number;
+}
+
+export interface NewNetwork {
+  readonly name: string;
+  readonly driver?: string;
+  readonly subnet?: string;
+  readonly gateway?: string;
+  readonly internal?: boolean;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly options?: Readonly<Record<string, string>>;
+}
+
+const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
+export const PREDEFINED: readonly string[] = ['bridge', 'host', 'none'];
+
+function newId(): string {
+  return randomBytes(32).toString('hex');
+}
+
+export class Networks {
+  #networks: Network[] = [];
+  readonly #file: string;
+
+  constructor(private readonly directory: string) {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    this.#file = join(directory, 'networks.json');
+    try {
+      this.#networks = JSON.parse(readFileSync(this.#file, 'utf8')) as Network[];
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      this.#save([this.#plain('host', 'host'), this.#plain('none', 'null')]);
+    }
+  }
+
+  /** The default bridge is made when it is first looked at: a host without containers keeps its addresses. */
+  list(): readonly Network[] {
+    if (!this.#networks.some(({ name }) => name === 'bridge')) this.#add({ name: 'bridge' });
+    return this.#networks;
+  }
+
+  /** By name, id or the beginning of an id. Errors: NetworkError. */
+  find(reference: string): Network {
+    const all = reference === 'host' || reference === 'none' ? this.#networks : this.list();
+    const found = all.find(({ name, id }) => name === reference || id === reference);
+    const byPrefix = /^[0-9a-f]{3,}$/.test(reference) ? all.filter(({ id }) => id.startsWith(reference)) : [];
+    if (!found && byPrefix.length > 1) throw new NetworkError('invalid', `network ${reference} is ambiguous (${byPrefix.length} matches found on ID prefix)`);
+    const network = found ?? byPrefix[0];
+    if (!network) throw new NetworkError('not found', `network ${reference} not found`);
+    return network;
+  }
+
+  /** Errors: NetworkError. */
+  create(asked: NewNetwork): Network {
+    if (!NAME.test(asked.name)) throw new NetworkError('invalid', `invalid network name ${JSON.stringify(asked.name)}: only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`);
+    if (this.list().some(({ name }) => name === asked.name)) {
+      throw new NetworkError('conflict', `network with name ${asked.name} already exists`);
+    }
+    const driver = asked.driver || 'bridge';
+    if (driver !== 'bridge') throw new NetworkError('not found', `could not find plugin ${driver} in v1 plugin registry: plugin not found`);
+    return this.#add(asked);
+  }
+
+  /** Takes it and its bridge away. Errors: NetworkError for one that always exists. */
+  async remove(network: Network): Promise<void> {
+    if (PREDEFINED.includes(network.name)) {
+      throw new NetworkError('forbidden', `${network.name} is a pre-defined network and cannot be removed`);
+    }
+    await this.takeDown(network);
+    rmSync(join(this.directory, 'ipam', network.name), { recursive: true, force: true });
+    this.#save(this.#networks.filter((each) => each !== network));
+  }
+
+  /** Its bridge and its rules, if they are there. */
+  async takeDown(network: Network): Promise<void> {
+    if (network.device === '') return;
+    for (const rule of this.#rules(network)) {
+      while (await succeeds('iptables', '-w', ...rule('-D'))) continue;
+    }
+    await succeeds('ip', 'link', 'delete', network.device);
+  }
+
+  /** The rules by which containers reach what is outside; once for each network and boot. */
+  async ensureRules(network: Network): Promise<void> {
+    for (const rule of this.#rules(network)) {
+      if (!(await succeeds('iptables', '-w', ...rule('-C')))) await run('iptables', '-w', ...rule('-A'));
+    }
+  }
+
+  #rules({ subnet, device, internal, id }: Network): ((verb: string) => string[])[] {
+    const comment = ['-m', 'comment', '--comment', `lamina ${id.slice(0, 12)}`];
+    if (internal) return [(verb) => [verb, 'FORWARD', '-i', device, '!', '-o', device, ...comment, '-j', 'DROP']];
+    return [
+      (verb) => ['-t', 'nat', verb, 'POSTROUTING', '-s', subnet, '!', '-o', device, ...comment, '-j', 'MASQUERADE'],
+      (verb) => [verb, 'FORWARD', '-o', device, ...comment, '-j', 'ACCEPT'],
+      (verb) => [verb, 'FORWARD', '-i', device, ...comment, '-j', 'ACCEPT'],
+    ];
+  }
+
+  #plain(name: string, driver: 'host' | 'null'): Network {
+    const none = { device: '', subnet: '', gateway: '', internal: false, labels: {}, options: {} };
+    return { id: newId(), name, driver, ...none, created: Date.now() };
+  }
+
+  #add(asked: NewNetwork): Network {
+    const used = this.#networks.filter(({ subnet }) => subnet !== '').map(({ subnet }) => parseSubnet(subnet));
+    const subnet = asked.subnet ? parseSubnet(asked.subnet) : freeSubnet(used);
+    if (used.some((other) => overlaps(subnet, other))) {
+      throw new NetworkError('forbidden', `invalid pool request: Pool overlaps with other one on this address space`);
+    }
+    const id = newId();
+    const network: Network = {
+      id,
+      name: asked.name,
+      driver: 'bridge',
+      device: asked.name === 'bridge' ? this.#defaultDevice() : `lm-${id.slice(0, 12)}`,
+      subnet: formatSubnet(subnet),
+      gateway: asked.gateway ? checkGateway(asked.gateway, subnet) : formatAddress(subnet.base + 1),
+      internal: asked.internal ?? false,
+      labels: asked.labels ?? {},
+      options: asked.options ?? {},
+      created: Date.now(),
+    };
+    this.#save([...this.#networks, network]);
+    return network;
+  }
+
+  /** One for each engine on this host. */
+  #defaultDevice(): string {
+    return `lm-${createHash('sha256').update(this.directory).digest('hex').slice(0, 8)}`;
+  }
+
+  #save(networks: Network[]): void {
+    const draft = `${this.#file}.tmp`;
+    writeFileSync(draft, JSON.stringify(networks), { mode: 0o600, flush: true });
+    renameSync(draft, this.#file);
+    this.#networks = networks;
+  }
+}
+
+function checkGateway(text: string, subnet: Subnet): string {
+  const address = parseAddress(text);
+  if (address !== undefined && address > subnet.base && address < subnet.base + 2 ** (32 - subnet.prefix) - 1) return text;
+  throw new NetworkError('invalid', `no matching subnet for gateway ${text}`);
+}
