@@ -13,6 +13,7 @@ import { removeTree } from '../store/index.js';
 import { capabilities } from './capabilities.js';
 import type { Context } from './context.js';
 import { badParameter } from './errors.js';
+import { initLayer } from './init-layer.js';
 import { type PlannedMount, planMounts } from './mount-points.js';
 import { randomName } from './names.js';
 import { mergeEnv } from './oci-spec.js';
@@ -130,7 +131,7 @@ class Creation {
       name: '',
       created: Date.now(),
       image: image.id,
-      layers: image.layers,
+      layers: [initLayer(this.context, image), ...image.layers],
       config: merged,
       hostConfig,
       mounts: [],
@@ -169,7 +170,7 @@ class Creation {
       records.commit([{ ...journal, value: { id: this.id, op: 'create', volumes } }]),
     );
     try {
-      makeDirectories(this.#directory, draft.layers[0]);
+      makeDirectories(this.#directory, draft.layers[1]);
       const mounts: MountPoint[] = [];
       for (const each of planned) mounts.push(await makeVolume(this.context, each, draft.layers));
       return await registry.put({ ...draft, mounts }, [journal]);

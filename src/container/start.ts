@@ -31,14 +31,6 @@ function sourceOf(mount: MountPoint): string {
   return mount.Type === 'bind' ? openSource(mount.Source, mount.create ?? false) : mount.Source;
 }
 
-/** Layers of the root; a root of nothing has an empty one. */
-function lowersOf(context: Context, record: ContainerRecord): string[] {
-  if (record.layers.length > 0) return [...record.layers];
-  const empty = join(context.directory(record.id), 'lower');
-  mkdirSync(empty, { recursive: true, mode: 0o755 });
-  return [empty];
-}
-
 /** Mounts the root at <container>/root, with the volumes as routes where that was asked for or `routes` says so. */
 export async function mountRoot(context: Context, record: ContainerRecord, routes: boolean): Promise<string> {
   const directory = context.directory(record.id);
@@ -51,7 +43,7 @@ export async function mountRoot(context: Context, record: ContainerRecord, route
     image: familiarName(record.config.Image ?? '') || record.image.slice(0, 12),
     mount: {
       target,
-      lowers: lowersOf(context, record),
+      lowers: record.layers,
       upper: join(directory, 'upper'),
       work: join(directory, 'work'),
       ...(bypass === undefined ? {} : { bypass }),

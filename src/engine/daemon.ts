@@ -16,11 +16,13 @@ import type { TaskExit } from '../container/supervisor-protocol.js';
 import { sys } from '../native/load.js';
 import { openStore, type Store } from '../store/index.js';
 import { runDirectory } from '../transport/registry.js';
+import { containerFileRoutes } from './container-files.js';
 import { containerIoRoutes } from './container-io.js';
 import { containerRoutes } from './containers.js';
 import type { Engine } from './engine.js';
 import { Router } from './http.js';
 import { imageRoutes } from './images.js';
+import { imageTransferRoutes } from './image-transfer.js';
 import { EngineNetworks } from './network.js';
 import { networkRoutes } from './networks.js';
 import { systemRoutes } from './system.js';
@@ -115,7 +117,7 @@ export class Daemon {
     await this.#engine.context.registry.load();
     await this.#recover();
     const router = new Router();
-    for (const routes of [systemRoutes, containerRoutes, containerIoRoutes, imageRoutes, volumeRoutes, networkRoutes]) routes(this.#engine, router);
+    for (const routes of [systemRoutes, containerRoutes, containerIoRoutes, containerFileRoutes, imageRoutes, imageTransferRoutes, volumeRoutes, networkRoutes]) routes(this.#engine, router);
     this.#server = router.server(this.options.log);
     await listenOn(this.#server, this.options.socket);
   }

@@ -3,6 +3,7 @@
 import { pipeline } from 'node:stream/promises';
 import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
+import { removeInitLayer } from '../container/init-layer.js';
 import { inspection } from './image-view.js';
 import { type Image, familiarName, listImages, loadImage, removeImage, resolveImage, splitTag } from '../image/index.js';
 import { removeTree } from '../store/index.js';
@@ -75,6 +76,7 @@ async function remove(engine: Engine, call: Call): Promise<void> {
   });
   for (const name of removed.untagged) events.publish('image', 'untag', familiarName(name), { name: familiarName(name) });
   const [id] = removed.deleted;
+  if (id !== undefined) removeInitLayer(engine.context, id.replace(/^sha256:/, ''));
   if (id !== undefined) events.publish('image', 'delete', id, { name: id });
   call.answer(200, [
     ...removed.untagged.map((name) => ({ Untagged: familiarName(name) })),

@@ -6,9 +6,9 @@ import { join, posix } from 'node:path';
 import { sniff, SNIFF_BYTES } from './compression.js';
 import { ImageError, MAKE_AGAIN, shown } from './image-error.js';
 import { spool } from './spool.js';
-import { BLOCK, TarFormatError } from './tar-header.js';
-import type { TarHeader } from './tar-header.js';
-import { TarReader } from './tar-reader.js';
+import { BLOCK, TarFormatError } from '../tar/tar-header.js';
+import type { TarHeader } from '../tar/tar-header.js';
+import { TarReader } from '../tar/tar-reader.js';
 
 /** A run of bytes in an open file. */
 export interface Piece {

@@ -2,7 +2,7 @@
 // gzip by node:zlib, the others by Debian's zstd, xz and bzip2. Used for archives and for layers.
 
 import { spawn } from 'node:child_process';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 
@@ -109,4 +109,48 @@ export function decompress(
   signal?: AbortSignal,
 ): Promise<void> {
   return kind === 'gzip' ? gunzip(source, sink, signal) : runProgram(kind, source, sink, signal);
+}
+
+/** A stream without its compression, whichever it has. Errors: CompressionError. */
+export async function* plainTar(source: Readable, signal?: AbortSignal): AsyncGenerator<Buffer> {
+  const input = source[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+  const first = await input.next();
+  const start = first.done ? Buffer.alloc(0) : first.value;
+  const all = Readable.from(prefixed(start, input), { objectMode: false, highWaterMark: 1 << 20 });
+  const kind = sniff(start.subarray(0, SNIFF_BYTES));
+  if (kind === 'plain') return yield* all as AsyncIterable<Buffer>;
+  yield* kind === 'gzip' ? gunzipped(all, signal) : byProgram(kind, all, signal);
+}
+
+async function* gunzipped(source: Readable, signal?: AbortSignal): AsyncGenerator<Buffer> {
+  const inflate = createGunzip({ chunkSize: 256 * 1024 });
+  pipeline(source, inflate, { signal }).catch(() => undefined);
+  try {
+    yield* inflate as AsyncIterable<Buffer>;
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw new CompressionError(`gzip: ${(error as Error).message}`);
+  }
+}
+
+async function* byProgram(kind: keyof typeof PROGRAMS, source: Readable, signal?: AbortSignal): AsyncGenerator<Buffer> {
+  const { argv, package: debian } = PROGRAMS[kind];
+  const child = spawn(argv[0], argv.slice(1), { stdio: ['pipe', 'pipe', 'pipe'], signal });
+  let complaint = '';
+  child.stderr.on('data', (data: Buffer) => (complaint += data.toString()));
+  const ended = new Promise<Error | undefined>((resolve) => {
+    child.on('error', (error: NodeJS.ErrnoException) =>
+      resolve(error.code === 'ENOENT' ? new CompressionError(`${kind} is not installed`, debian) : error),
+    );
+    child.on('close', (code) => resolve(code === 0 ? undefined : new CompressionError(`${kind}: ${complaint.trim()}`)));
+  });
+  pipeline(source, child.stdin).catch(() => undefined);
+  yield* child.stdout as AsyncIterable<Buffer>;
+  const error = await ended;
+  if (error) throw error;
+}
+
+async function* prefixed(start: Buffer, rest: AsyncIterator<Buffer>): AsyncGenerator<Buffer> {
+  yield start;
+  for (let next = await rest.next(); !next.done; next = await rest.next()) yield next.value;
 }

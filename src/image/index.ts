@@ -11,3 +11,11 @@ export { canonicalName, familiarName, InvalidReference, parseReference, splitTag
 export type { Reference } from './reference.js';
 export type { ImageConfig, RunConfig } from './config.js';
 export type { Platform } from './plan.js';
+export { commitImage, hasRedirects, packLayer } from './commit.js';
+export type { CommitRequest } from './commit.js';
+export { makeImage } from './load.js';
+export { imageHistory, tagImage } from './names.js';
+export type { HistoryEntry } from './names.js';
+export { saveImages } from './save.js';
+export type { SavedImage } from './save.js';
+export { plainTar } from './compression.js';

@@ -11,9 +11,10 @@ import { decompress, sniff, SNIFF_BYTES } from './compression.js';
 import type { Compression } from './compression.js';
 import { ImageError, MAKE_AGAIN } from './image-error.js';
 import { explain } from './spool.js';
-import { TarFormatError } from './tar-header.js';
-import { TarReader } from './tar-reader.js';
-import type { TarSink } from './tar-reader.js';
+import { TarFormatError } from '../tar/tar-header.js';
+import { TarReader } from '../tar/tar-reader.js';
+import type { TarSink } from '../tar/tar-reader.js';
+import { TarSplitWriter } from './tar-split.js';
 
 const CHUNK = 1 << 20;
 
@@ -26,6 +27,8 @@ export interface LayerStream {
   /** Bytes of the archive read so far. */
   readonly progress?: (done: number) => void;
   readonly signal?: AbortSignal;
+  /** Where to record how to build the tar again. */
+  readonly split?: string;
 }
 
 class Source {
@@ -76,13 +79,15 @@ function compressionOf({ piece }: LayerStream): Compression {
 
 /** Feeds the layer's tar to `sink` and checks both digests. Throws `ImageError`, and what the sink throws. */
 export async function streamLayer(layer: LayerStream, sink: TarSink): Promise<void> {
-  const reader = new TarReader(sink);
+  const split = layer.split === undefined ? undefined : new TarSplitWriter(layer.split, sink);
+  const reader = new TarReader(split ?? sink);
   const kind = compressionOf(layer);
   const plain = createHash('sha256');
   const stored = kind === 'plain' || layer.digest === undefined ? undefined : createHash('sha256');
   const take = (chunk: Buffer): void => {
     plain.update(chunk);
-    reader.write(chunk);
+    if (split) split.through(chunk, (each) => reader.write(each));
+    else reader.write(chunk);
   };
   try {
     if (kind === 'plain') await pumpPlain(layer, take);
@@ -93,7 +98,9 @@ export async function streamLayer(layer: LayerStream, sink: TarSink): Promise<vo
       for (let chunk = source.next(); chunk; chunk = source.next());
     }
     reader.finish();
+    await split?.finish();
   } catch (error) {
+    split?.abort();
     if (!(error instanceof TarFormatError)) throw explain(layer.label, error);
     throw new ImageError(layer.label, `the tar is broken at byte ${reader.position}: ${error.message}`, MAKE_AGAIN, error);
   }

@@ -1,10 +1,13 @@
 // Loads the images of an archive: plans, unpacks what is missing into the store's staging directory, then publishes
 // layers and records in one transaction. All or nothing: an error leaves no directory and no record.
 
+import { createHash } from 'node:crypto';
 import { closeSync, constants, fsyncSync, mkdirSync, openSync, readFileSync, renameSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { errnoText } from '../abi/errno.js';
 import { sys } from '../native/load.js';
+import { TarFormatError } from '../tar/tar-header.js';
+import { TarReader } from '../tar/tar-reader.js';
 import { removeTree } from '../store/index.js';
 import type { Change, ImageRecord, Store, Transaction } from '../store/index.js';
 import { openArchive } from './archive.js';
@@ -13,9 +16,10 @@ import { parseConfig } from './config.js';
 import { planArchive } from './docker-archive.js';
 import { explainSystem, ImageError, MAKE_AGAIN } from './image-error.js';
 import { streamLayer } from './layer-stream.js';
-import { withJson } from './plan.js';
+import { sha256, withJson } from './plan.js';
 import type { ImagePlan, LayerPlan, Platform } from './plan.js';
 import { canonicalName } from './reference.js';
+import { TAR_SPLIT, TarSplitWriter } from './tar-split.js';
 import { Unpacker } from './unpack.js';
 
 /** A step of a load. `done` and `total` are bytes of the archive. */
@@ -79,6 +83,8 @@ function openDirectory(path: string): number {
 class Load {
   private readonly staged = new Map<string, Staged>();
   private unpackings = 0;
+  /** Of them, those whose files are on disk. */
+  private synced = 0;
   readonly omitted = new Map<string, number>();
 
   constructor(
@@ -87,13 +93,39 @@ class Load {
     private readonly options: LoadOptions,
   ) {}
 
+  /** Unpacks a layer's plain tar from a stream; its digest is found, not known. Returns the diffID. */
+  async stage(tar: AsyncIterable<Buffer>, lower: readonly string[], label: string): Promise<string> {
+    const { path, unpacker, close } = this.prepare(lower, label);
+    const split = new TarSplitWriter(join(path, TAR_SPLIT), unpacker);
+    const reader = new TarReader(split);
+    const hash = createHash('sha256');
+    try {
+      for await (const chunk of tar) {
+        hash.update(chunk);
+        split.through(chunk, (each) => reader.write(each));
+      }
+      reader.finish();
+      await split.finish();
+      unpacker.finish();
+    } catch (error) {
+      split.abort();
+      if (!(error instanceof TarFormatError)) throw error;
+      throw new ImageError(label, `the tar is broken at byte ${reader.position}: ${error.message}`, MAKE_AGAIN, error);
+    } finally {
+      close();
+    }
+    const diffId = hash.digest('hex');
+    this.staged.set(diffId, { path, size: unpacker.size, dependent: false });
+    return diffId;
+  }
+
   /** Unpacks and publishes until the store has all; a layer can vanish meanwhile when its last image is removed. */
   async run(plans: readonly ImagePlan[]): Promise<void> {
     for (;;) {
       const known = await this.store.transaction((records) => this.keys(records, plans));
-      const before = this.unpackings;
       for (const plan of plans) await this.unpackMissing(plan, known);
-      if (this.unpackings > before) this.sync();
+      if (this.unpackings > this.synced) this.sync();
+      this.synced = this.unpackings;
       this.options.signal?.throwIfAborted();
       if (await this.store.transaction((records) => this.publish(records, plans))) return;
       // What a staged layer took from a layer below may have been read while that was being removed.
@@ -128,6 +160,23 @@ class Load {
   private async unpack(layer: LayerPlan, lower: readonly string[]): Promise<string> {
     const { piece, diffId, digest, label } = layer;
     if (!piece) throw new ImageError(label, 'it is missing from the archive', MAKE_AGAIN);
+    const { path, unpacker, close } = this.prepare(lower, label);
+    const { progress, signal } = this.options;
+    try {
+      const report = progress && ((done: number): void => progress({ kind: 'layer', diffId, done, total: piece.size }));
+      await streamLayer({ piece, diffId, digest, label, signal, progress: report, split: join(path, TAR_SPLIT) }, unpacker);
+      unpacker.finish();
+    } finally {
+      close();
+    }
+    for (const [kind, count] of unpacker.omitted.counts) this.omitted.set(kind, (this.omitted.get(kind) ?? 0) + count);
+    const { dependent, size } = unpacker;
+    const key = dependent ? layer.chainId : diffId;
+    this.staged.set(key, { path, size, dependent });
+    return key;
+  }
+
+  private prepare(lower: readonly string[], label: string): { path: string; unpacker: Unpacker; close: () => void } {
     const number = this.unpackings++;
     const path = join(this.staging, `layer-${number}`);
     const trash = join(this.staging, `replaced-${number}`);
@@ -140,21 +189,12 @@ class Load {
       label,
     };
     const unpacker = new Unpacker(target);
-    const { progress, signal } = this.options;
-    try {
-      const report = progress && ((done: number): void => progress({ kind: 'layer', diffId, done, total: piece.size }));
-      await streamLayer({ piece, diffId, digest, label, signal, progress: report }, unpacker);
-      unpacker.finish();
-    } finally {
+    const close = (): void => {
       unpacker.close();
       closeSync(target.dir);
       closeSync(target.trash);
-    }
-    for (const [kind, count] of unpacker.omitted.counts) this.omitted.set(kind, (this.omitted.get(kind) ?? 0) + count);
-    const { dependent, size } = unpacker;
-    const key = dependent ? layer.chainId : diffId;
-    this.staged.set(key, { path, size, dependent });
-    return key;
+    };
+    return { path, unpacker, close };
   }
 
   /** Everything unpacked must be on disk before a record can say that it is. */
@@ -222,6 +262,47 @@ class Load {
 function imageRecord(plan: ImagePlan, keys: ReadonlyMap<string, string>): ImageRecord {
   const layers = plan.layers.map(({ diffId, chainId }) => ({ key: keys.get(chainId) ?? chainId, diffId, chainId }));
   return { id: plan.id, config: plan.config, layers, manifest: plan.manifest, loadedAt: Date.now() };
+}
+
+/** What becomes of a new layer or config: made here, not loaded. */
+export interface MadeImage {
+  /** Layers below the new one, bottom first. */
+  readonly parent: readonly { readonly diffId: string; readonly chainId: string }[];
+  /** Directories of those layers, topmost first. */
+  readonly lower: readonly string[];
+  /** The new layer's plain tar; none for a change of the config alone. */
+  readonly layer?: AsyncIterable<Buffer>;
+  /** The config's text once the diffIDs are known. */
+  readonly config: (diffIds: readonly string[], madeLayer: boolean) => string;
+  /** Canonical names. */
+  readonly names: readonly string[];
+}
+
+/**
+ * Makes an image from layers of the store and at most one new one, and publishes it all or not at all.
+ * Returns its id. Errors: those of `loadImage`.
+ */
+export async function makeImage(store: Store, made: MadeImage): Promise<string> {
+  const staging = store.makeStaging();
+  try {
+    const load = new Load(store, staging, {});
+    const diffIds = made.parent.map((layer) => layer.diffId);
+    if (made.layer) diffIds.push(await load.stage(made.layer, made.lower, 'the new layer'));
+    const config = made.config(diffIds, made.layer !== undefined);
+    const layers: LayerPlan[] = [];
+    for (const diffId of diffIds) {
+      const below = layers.at(-1);
+      const chainId = below ? sha256(`sha256:${below.chainId} sha256:${diffId}`) : diffId;
+      layers.push({ diffId, chainId, piece: undefined, label: `layer ${diffId.slice(0, 12)}` });
+    }
+    const id = sha256(config);
+    await load.run([{ id, config, layers, names: made.names }]);
+    return id;
+  } catch (error) {
+    throw explainSystem('the new image', error);
+  } finally {
+    removeTree(staging);
+  }
 }
 
 /** One plan per image, names joined; configs checked now, so that later readers can rely on them. */

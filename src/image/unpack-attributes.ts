@@ -6,7 +6,7 @@ import { sys } from '../native/load.js';
 import { Mode } from '../native/syscalls.js';
 import { shown } from './image-error.js';
 import { EntryRefused, must } from './unpack-path.js';
-import type { TarHeader } from './tar-header.js';
+import type { TarHeader } from '../tar/tar-header.js';
 
 /**
  * What could not be kept, by kind, with its count. Without privilege (euid not 0) owners, devices, trusted.* and

@@ -1,7 +1,7 @@
 // Writes the data of one regular file, ordinary or sparse, to its descriptor. Used by unpack.ts, which owns the descriptor.
 
 import { sys } from '../native/load.js';
-import type { Segment, TarHeader } from './tar-header.js';
+import type { Segment, TarHeader } from '../tar/tar-header.js';
 import { must } from './unpack-path.js';
 
 export class SparseWriter {

@@ -1,7 +1,7 @@
 // The networks of one engine: the three that always exist (bridge, host, none) and the user's own, each a Linux bridge with a
 // subnet. Kept as one JSON file in the engine's directory. Called by endpoints.ts and engine/.
 
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { run, succeeds } from './command.js';
@@ -138,7 +138,7 @@ export class Networks {
       id,
       name: asked.name,
       driver: 'bridge',
-      device: asked.name === 'bridge' ? this.#defaultDevice() : `lm-${id.slice(0, 12)}`,
+      device: `lm-${id.slice(0, 12)}`,
       subnet: formatSubnet(subnet),
       gateway: asked.gateway ? checkGateway(asked.gateway, subnet) : formatAddress(subnet.base + 1),
       internal: asked.internal ?? false,
@@ -148,11 +148,6 @@ export class Networks {
     };
     this.#save([...this.#networks, network]);
     return network;
-  }
-
-  /** One for each engine on this host. */
-  #defaultDevice(): string {
-    return `lm-${createHash('sha256').update(this.directory).digest('hex').slice(0, 8)}`;
   }
 
   #save(networks: Network[]): void {

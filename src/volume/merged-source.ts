@@ -210,6 +210,7 @@ export function mergedSource(layers: readonly string[], path: string, scheme: Xa
   try {
     const places = roots.map((fd, layer) => ({ layer, path: '', xattrWhiteouts: readMarks(fd, '', scheme).xattrWhiteouts }));
     const tree = new MergedTree(new MergedDirectory(stack, places));
+    if (path === '/') return { directory: tree.root, close };
     const found = resolveDestination(tree, Buffer.from(path).toString('latin1'));
     if (typeof found !== 'string' && found.found === 'file') {
       const shown = Buffer.from(found.path, 'latin1').toString();

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import t from 'tap';
 import { loadImage, resolveImage } from '../../src/image/index.js';
-import { TarReader } from '../../src/image/tar-reader.js';
+import { TarReader } from '../../src/tar/tar-reader.js';
 import { command, mustCommand } from '../support/command.js';
 import { asDirectory, asTar, legacyArchive, ociLayout, sha256 } from './archives.js';
 import { failure, StoreRig } from './store-rig.js';

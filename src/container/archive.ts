@@ -1,0 +1,131 @@
+// Reading and writing a container's files as archives, for `cp` and `export`: the container's root as its processes see it,
+// volumes and all, whether it runs or not; done by a process of its own (archive-child.ts).
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { ContainerRecord } from '../store/index.js';
+import type { Context } from './context.js';
+import { EngineError } from './errors.js';
+import { isUp } from './lifecycle.js';
+import { mountRoot } from './start.js';
+
+/** Docker's X-Docker-Container-Path-Stat; `mode` has Go's bits. */
+export interface PathStat {
+  readonly name: string;
+  readonly size: number;
+  readonly mode: number;
+  readonly mtime: string;
+  readonly linkTarget: string;
+}
+
+export interface ArchiveRequest {
+  readonly op: 'stat' | 'get' | 'put' | 'export';
+  /** Directory of the root on the host. */
+  readonly root: string;
+  /** In the container. */
+  readonly path: string;
+  readonly keepTypes?: boolean;
+  readonly owner?: { readonly uid: number; readonly gid: number };
+  readonly without?: readonly string[];
+}
+
+export type ArchiveReport =
+  | { readonly stat: PathStat }
+  | { readonly done: true }
+  | { readonly error: string; readonly status: 400 | 403 | 404 | 500 };
+
+type Work = Omit<ArchiveRequest, 'root'>;
+
+export interface ArchiveStreams {
+  readonly input?: Readable;
+  /** Called once the path is known to be there. */
+  readonly output?: (stat: PathStat | undefined) => Writable;
+  readonly signal: AbortSignal;
+}
+
+/** The reports of a child, and its end. */
+function listen(child: ChildProcess, onStat: (stat: PathStat) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    let complaint = '';
+    (child.stdio[3] as Readable).on('data', (data: Buffer) => {
+      text += data.toString();
+      for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n')) {
+        const message = JSON.parse(text.slice(0, end)) as ArchiveReport;
+        text = text.slice(end + 1);
+        if ('stat' in message) onStat(message.stat);
+        else if ('error' in message) reject(new EngineError(message.status, message.error));
+        else resolve();
+      }
+    });
+    child.stderr?.on('data', (data: Buffer) => (complaint += data.toString()));
+    child.on('error', reject);
+    child.on('close', (code, signal) => reject(new EngineError(500, `reading the container's files: ${complaint.trim() || `ended with ${String(signal ?? code)}`}`)));
+  });
+}
+
+async function runChild(request: ArchiveRequest, streams: ArchiveStreams): Promise<PathStat | undefined> {
+  const child = spawn(process.execPath, [join(__dirname, 'archive-child.js'), JSON.stringify(request)], {
+    stdio: [streams.input ? 'pipe' : 'ignore', 'pipe', 'pipe', 'pipe'],
+    cwd: '/',
+    signal: streams.signal,
+    killSignal: 'SIGKILL',
+  });
+  let stat: PathStat | undefined;
+  let sending: Promise<unknown> = Promise.resolve();
+  const begin = (found: PathStat | undefined): void => {
+    stat = found;
+    if (streams.output && child.stdout) sending = pipeline(child.stdout, streams.output(found)).catch(() => child.kill('SIGKILL'));
+  };
+  const ended = listen(child, begin);
+  if (request.op === 'export') begin(undefined);
+  if (streams.input && child.stdin) {
+    // The child may have had enough before the input ends.
+    pipeline(streams.input, child.stdin, { end: true }).catch(() => undefined);
+  }
+  if (!streams.output) child.stdout?.resume();
+  await ended;
+  await sending;
+  return stat;
+}
+
+/** Runs `use` with the container's root as its processes see it; that of one that does not run is mounted for it. */
+async function withRoot<T>(context: Context, record: ContainerRecord, volumes: boolean, use: (root: string) => Promise<T>): Promise<T> {
+  if (isUp(record)) return use(volumes ? `/proc/${record.state.pid}/root` : join(context.directory(record.id), 'root'));
+  return context.registry.exclusive(record.id, async () => {
+    const last = context.registry.find(record.id);
+    if (isUp(last)) return use(`/proc/${last.state.pid}/root`);
+    mkdirSync(context.run, { recursive: true });
+    const root = await mountRoot(context, last, volumes);
+    try {
+      return await use(root);
+    } finally {
+      await (await context.supervisor()).call('unmount', { id: record.id });
+    }
+  });
+}
+
+/** Does `work` on a container's files. Errors: EngineError. */
+export function archiveContainer(
+  context: Context,
+  record: ContainerRecord,
+  work: Work,
+  streams: ArchiveStreams,
+): Promise<PathStat | undefined> {
+  const routed = record.hostConfig.StorageOpt?.['lamina.bypass'] !== undefined;
+  const without = routed ? record.mounts.map((mount) => mount.Destination) : [];
+  return withRoot(context, record, work.op !== 'export', (root) => runChild({ ...work, root, without }, streams));
+}
+
+/** What forbids writing at a path of the container: its ro root or a ro volume; undefined when nothing does. */
+export function readOnlyAt(record: ContainerRecord, path: string): string | undefined {
+  const clean = `/${path.split('/').filter(Boolean).join('/')}`;
+  const over = record.mounts
+    .filter(({ Destination: at }) => clean === at || clean.startsWith(`${at}/`))
+    .sort((a, b) => b.Destination.length - a.Destination.length)[0];
+  if (over) return over.RW ? undefined : 'mounted volume is marked read-only';
+  return record.hostConfig.ReadonlyRootfs ? 'container rootfs is marked read-only' : undefined;
+}

@@ -1,0 +1,69 @@
+// A layer between image and container that holds the mountpoints every container needs and the image lacks (Docker's init
+// layer), so that they are in no `diff` and no `commit`. One for each image, made when its first container is.
+
+import { chmodSync, chownSync, existsSync, mkdirSync, renameSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { Image } from '../image/index.js';
+import { sys } from '../native/load.js';
+import { STAT_WORDS, Stat } from '../native/syscalls.js';
+import { removeTree } from '../store/index.js';
+import type { Context } from './context.js';
+import { type LayerView, openLayers } from './layer-view.js';
+
+const DIRECTORIES: readonly string[] = ['dev', 'proc', 'sys', 'etc'];
+const FILES: readonly string[] = ['etc/hostname', 'etc/hosts', 'etc/resolv.conf'];
+
+function pathOf(context: Context, image: string): string {
+  return join(context.root, 'init', image);
+}
+
+/** A directory that the image has shows through with the image's attributes: it must look the same here. */
+function makeDirectory(view: LayerView, top: string, name: string): void {
+  const path = join(top, name);
+  mkdirSync(path, { mode: 0o755 });
+  const stat = new BigInt64Array(STAT_WORDS);
+  if (view.at('', name, (fd, at) => sys.statx(fd, at, stat)) !== 0) return;
+  const word = (index: number): number => Number(stat[index]);
+  chownSync(path, word(Stat.uid), word(Stat.gid));
+  chmodSync(path, word(Stat.mode) & 0o7777);
+  const time = Number(stat[Stat.mtime]) / 1e9;
+  utimesSync(path, time, time);
+}
+
+function fill(view: LayerView, top: string): void {
+  const missing = FILES.filter((path) => !view.has(dirname(path), path.slice(dirname(path).length + 1)));
+  const needsEtc = missing.length > 0 && (!view.has('', 'etc') || view.names('etc').length > 0);
+  for (const name of DIRECTORIES) {
+    if (name === 'etc' ? needsEtc : !view.has('', name)) makeDirectory(view, top, name);
+  }
+  if (!needsEtc) return;
+  const { atime, mtime } = statSync(join(top, 'etc'));
+  for (const path of missing) writeFileSync(join(top, path), '', { mode: 0o644 });
+  utimesSync(join(top, 'etc'), atime, mtime);
+}
+
+/** The layer's directory. */
+export function initLayer(context: Context, image: Image): string {
+  const path = pathOf(context, image.id);
+  if (existsSync(path)) return path;
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const staging = context.store.makeStaging();
+  const view = openLayers(image.layers, context.scheme);
+  try {
+    const draft = join(staging, 'init');
+    mkdirSync(draft, { mode: 0o755 });
+    const [top] = image.layers;
+    if (top !== undefined) chmodSync(draft, statSync(top).mode & 0o7777);
+    fill(view, draft);
+    renameSync(draft, path);
+  } finally {
+    view.close();
+    removeTree(staging);
+  }
+  return path;
+}
+
+/** The image is gone. */
+export function removeInitLayer(context: Context, image: string): void {
+  removeTree(pathOf(context, image));
+}

@@ -1,0 +1,154 @@
+// Files of containers: cp (archive), diff (changes), export, commit.
+
+import type { Writable } from 'node:stream';
+import { archiveContainer, readOnlyAt, type PathStat } from '../container/archive.js';
+import { changesOf } from '../container/changes.js';
+import { badParameter, EngineError } from '../container/errors.js';
+import { isUp } from '../container/lifecycle.js';
+import { userDatabase } from '../container/users.js';
+import { type Image, canonicalName, commitImage, familiarName, listImages } from '../image/index.js';
+import type { ContainerConfig, ContainerRecord } from '../store/index.js';
+import { applyChanges } from './change-instructions.js';
+import type { Engine } from './engine.js';
+import type { Call, Router } from './http.js';
+import { CONTAINER_CONFIG, shaped } from './shape.js';
+import { layerOf } from './writable-layer.js';
+
+const STAT_HEADER = 'X-Docker-Container-Path-Stat';
+
+function statHeader(stat: PathStat): Record<string, string> {
+  return { [STAT_HEADER]: Buffer.from(JSON.stringify(stat)).toString('base64') };
+}
+
+/** Docker's words name the container too. */
+function explain(error: unknown, path: string, reference: string): unknown {
+  if (error instanceof EngineError && error.status === 404) return new EngineError(404, `Could not find the file ${path} in container ${reference}`);
+  return error;
+}
+
+function pathOf(call: Call): string {
+  const path = call.query.get('path') ?? '';
+  if (path === '') throw badParameter('missing parameter: path');
+  return path;
+}
+
+async function read(engine: Engine, call: Call): Promise<void> {
+  const record = engine.context.registry.find(call.param());
+  const path = pathOf(call);
+  const { signal } = call;
+  try {
+    if (call.request.method === 'HEAD') {
+      const stat = await archiveContainer(engine.context, record, { op: 'stat', path }, { signal });
+      return call.answer(200, undefined, stat ? statHeader(stat) : {});
+    }
+    const output = (stat: PathStat | undefined): Writable =>
+      call.stream('application/x-tar', stat ? statHeader(stat) : {});
+    await archiveContainer(engine.context, record, { op: 'get', path }, { output, signal });
+    engine.context.publish('archive-path', record);
+  } catch (error) {
+    throw explain(error, path, call.param());
+  }
+}
+
+async function write(engine: Engine, call: Call): Promise<void> {
+  const record = engine.context.registry.find(call.param());
+  const path = pathOf(call);
+  const refused = readOnlyAt(record, path);
+  if (refused !== undefined) throw new EngineError(403, refused);
+  const user = call.flag('copyUIDGID')
+    ? userDatabase(record.layers, engine.context.scheme).find(record.config.User ?? '')
+    : undefined;
+  try {
+    await archiveContainer(
+      engine.context,
+      record,
+      { op: 'put', path, keepTypes: call.flag('noOverwriteDirNonDir'), ...(user ? { owner: { uid: user.uid, gid: user.gid } } : {}) },
+      { input: call.request, signal: call.signal },
+    );
+  } catch (error) {
+    throw explain(error, path, call.param());
+  }
+  engine.context.publish('extract-to-dir', record);
+  call.answer(200);
+}
+
+async function exportRoot(engine: Engine, call: Call): Promise<void> {
+  const record = engine.context.registry.find(call.param());
+  const output = (): Writable => call.stream('application/octet-stream');
+  await archiveContainer(engine.context, record, { op: 'export', path: '/' }, { output, signal: call.signal });
+  engine.context.publish('export', record);
+}
+
+/** The container's config as an image's: what only a container has left out. */
+function imageConfig(record: ContainerRecord, parent: Image | undefined, change: ContainerConfig): Record<string, unknown> {
+  const { config } = record;
+  const own = parent?.config.config;
+  const isGivenName = config.Hostname !== record.id.slice(0, 12);
+  return {
+    Hostname: isGivenName ? config.Hostname : '',
+    Domainname: config.Domainname ?? '',
+    User: config.User ?? '',
+    AttachStdin: false,
+    AttachStdout: false,
+    AttachStderr: false,
+    ...(Object.keys(config.ExposedPorts ?? {}).length > 0 ? { ExposedPorts: config.ExposedPorts } : {}),
+    Tty: false,
+    OpenStdin: false,
+    StdinOnce: false,
+    Env: config.Env ?? own?.Env ?? [],
+    Cmd: config.Cmd ?? null,
+    Image: config.Image ?? '',
+    Volumes: Object.keys(config.Volumes ?? {}).length > 0 ? config.Volumes : null,
+    WorkingDir: config.WorkingDir ?? '',
+    Entrypoint: config.Entrypoint ?? null,
+    OnBuild: config.OnBuild ?? null,
+    Labels: config.Labels ?? {},
+    ...(config.StopSignal ? { StopSignal: config.StopSignal } : {}),
+    ...(config.Healthcheck ? { Healthcheck: config.Healthcheck } : {}),
+    ...(config.Shell ? { Shell: config.Shell } : {}),
+    ...change,
+  };
+}
+
+async function commit(engine: Engine, call: Call): Promise<void> {
+  const { context, lifecycle } = engine;
+  const record = context.registry.find(call.query.get('container') ?? '');
+  const change = shaped((await call.json()) ?? {}, CONTAINER_CONFIG, '') as ContainerConfig;
+  const repository = call.query.get('repo') ?? '';
+  const tag = call.query.get('tag') ?? '';
+  const names = repository === '' ? [] : [canonicalName(tag === '' ? repository : `${repository}:${tag}`)];
+  const parent = (await listImages(context.store)).find(({ id }) => id === record.image);
+  const config = applyChanges(imageConfig(record, parent, change), call.query.getAll('changes'));
+  const pause = call.query.get('pause') === null || call.flag('pause');
+  const paused = pause && record.state.status === 'running';
+  if (paused) await lifecycle.pause(record.id);
+  try {
+    const layer = await layerOf(context, record);
+    const id = await commitImage(context.store, {
+      parent,
+      layer,
+      config,
+      author: call.query.get('author') ?? '',
+      comment: call.query.get('comment') ?? '',
+      createdBy: record.command.join(' '),
+      names,
+      extra: { container: record.id },
+    });
+    context.publish('commit', record, { comment: call.query.get('comment') ?? '', imageID: `sha256:${id}`, ...(names[0] ? { imageRef: familiarName(names[0]) } : {}) });
+    call.answer(201, { Id: `sha256:${id}` });
+  } finally {
+    if (paused && isUp(context.registry.get(record.id) ?? record)) await lifecycle.unpause(record.id).catch(() => undefined);
+  }
+}
+
+export function containerFileRoutes(engine: Engine, router: Router): void {
+  router.on('GET', '/containers/*/archive', (call) => read(engine, call));
+  router.on('PUT', '/containers/*/archive', (call) => write(engine, call));
+  router.on('GET', '/containers/*/export', (call) => exportRoot(engine, call));
+  router.on('POST', '/commit', (call) => commit(engine, call));
+  router.on('GET', '/containers/*/changes', (call) => {
+    const record = engine.context.registry.find(call.param());
+    const upper = `${engine.context.directory(record.id)}/upper`;
+    call.answer(200, changesOf(upper, record.layers, engine.context.scheme));
+  });
+}

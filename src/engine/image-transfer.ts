@@ -1,0 +1,135 @@
+// Images in and out, and their names: save, tag, history, import.
+
+import { createReadStream, createWriteStream } from 'node:fs';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { badParameter } from '../container/errors.js';
+import {
+  type Image,
+  type SavedImage,
+  canonicalName,
+  commitImage,
+  familiarName,
+  imageHistory,
+  listImages,
+  plainTar,
+  resolveImage,
+  saveImages,
+  splitTag,
+  tagImage,
+} from '../image/index.js';
+import { removeTree } from '../store/index.js';
+import { applyChanges } from './change-instructions.js';
+import type { Engine } from './engine.js';
+import type { Call, Router } from './http.js';
+
+/** What a name on the command line of `save` stands for: an image by one name, by all of a repository's, or without any. */
+async function savedImages(engine: Engine, references: readonly string[]): Promise<SavedImage[]> {
+  const { store } = engine.context;
+  const found = new Map<string, { image: Image; names: Set<string> }>();
+  const add = (image: Image, names: readonly string[]): void => {
+    const known = found.get(image.id) ?? { image, names: new Set() };
+    for (const name of names) known.names.add(name);
+    found.set(image.id, known);
+  };
+  for (const reference of references) {
+    const isBare = !/[:@]/.test(reference.split('/').at(-1) ?? '');
+    const all = isBare ? await listImages(store) : [];
+    const repository = isBare && !/^[0-9a-f]{64}$/.test(reference) ? tryRepository(reference) : undefined;
+    const tagged = all.filter(({ references: names }) => names.some((name) => splitTag(name).repository === repository));
+    if (tagged.length > 0) {
+      for (const image of tagged) add(image, image.references.filter((name) => splitTag(name).repository === repository));
+      continue;
+    }
+    const image = await resolveImage(store, reference);
+    add(image, isBare || reference.includes('@') || reference.startsWith('sha256:') ? [] : [canonicalName(reference)]);
+  }
+  return [...found.values()].map(({ image, names }) => ({ image, names: [...names] }));
+}
+
+function tryRepository(reference: string): string | undefined {
+  try {
+    return splitTag(canonicalName(reference)).repository;
+  } catch {
+    return undefined;
+  }
+}
+
+async function save(engine: Engine, call: Call, references: readonly string[]): Promise<void> {
+  if (references.length === 0) throw badParameter('no image was named');
+  const saved = await savedImages(engine, references);
+  const chunks = saveImages(engine.context.store, saved, call.signal);
+  // What can be wrong is known with the first layer.
+  const first = await chunks.next();
+  const out = call.stream('application/x-tar');
+  if (!first.done) out.write(first.value);
+  await pipeline(Readable.from(chunks, { objectMode: false }), out);
+  for (const { image } of saved) engine.context.events.publish('image', 'save', `sha256:${image.id}`, { name: `sha256:${image.id}` });
+}
+
+async function tag(engine: Engine, call: Call): Promise<void> {
+  const repository = call.query.get('repo') ?? '';
+  const name = call.query.get('tag') ? `${repository}:${call.query.get('tag') ?? ''}` : repository;
+  await tagImage(engine.context.store, call.param(), name);
+  const { id } = await resolveImage(engine.context.store, name);
+  engine.context.events.publish('image', 'tag', `sha256:${id}`, { name: familiarName(canonicalName(name)) });
+  call.answer(201);
+}
+
+async function history(engine: Engine, call: Call): Promise<void> {
+  const { store } = engine.context;
+  const image = await resolveImage(store, call.param());
+  const sizes = await store.transaction((records) =>
+    Promise.all(image.record.layers.map(async ({ key }) => (await records.get('layer', key))?.size ?? 0)),
+  );
+  const entries = imageHistory(image, sizes);
+  call.answer(
+    200,
+    entries.map(({ id, created, createdBy, comment, size }, i) => ({
+      Id: id,
+      Created: created,
+      CreatedBy: createdBy,
+      Tags: i === 0 ? image.references.map(familiarName) : null,
+      Size: size,
+      Comment: comment,
+    })),
+  );
+}
+
+/** `POST /images/create?fromSrc=-`: a tar of a root becomes an image of one layer. */
+export async function importImage(engine: Engine, call: Call): Promise<void> {
+  const { store, events } = engine.context;
+  if (call.query.get('fromSrc') !== '-') throw badParameter('importing from a URL is not supported: fetch it and pipe it in');
+  const repository = call.query.get('repo') ?? '';
+  const tagText = call.query.get('tag') ?? '';
+  const names = repository === '' ? [] : [canonicalName(tagText === '' ? repository : `${repository}:${tagText}`)];
+  const config = applyChanges({}, call.query.getAll('changes'));
+  const staging = store.makeStaging();
+  try {
+    const path = join(staging, 'root.tar');
+    await pipeline(call.request, createWriteStream(path, { mode: 0o600 }));
+    const comment = call.query.get('message') ?? '';
+    const id = await commitImage(store, {
+      parent: undefined,
+      layer: plainTar(createReadStream(path, { highWaterMark: 1 << 20 }), call.signal),
+      config,
+      author: '',
+      comment: comment || 'Imported from -',
+      createdBy: '',
+      names,
+    });
+    events.publish('image', 'import', `sha256:${id}`, { name: `sha256:${id}` });
+    call.stream('application/json').end(`${JSON.stringify({ status: `sha256:${id}` })}\n`);
+  } finally {
+    removeTree(staging);
+  }
+}
+
+export function imageTransferRoutes(engine: Engine, router: Router): void {
+  router.on('GET', '/images/get', (call) => save(engine, call, call.query.getAll('names').flatMap((names) => names.split(','))));
+  router.on('GET', '/images/{}/get', (call) => save(engine, call, [call.param()]));
+  router.on('POST', '/images/{}/tag', (call) => tag(engine, call));
+  router.on('GET', '/images/{}/history', (call) => history(engine, call));
+  router.on('POST', '/images/create', (call) => importImage(engine, call));
+}

@@ -1,0 +1,110 @@
+// A container's writable layer as an image layer: an upper directory in kernel overlayfs format packed as an OCI layer
+// (image-spec layer.md), and the image that it makes with its parent. Called by engine/.
+
+import { sys } from '../native/load.js';
+import { DirentType, Open } from '../native/syscalls.js';
+import { OPAQUE_MARKER, WHITEOUT_PREFIX, type XattrScheme, readLayerDirectory, readMarks, shownXattr } from '../layer/format.js';
+import type { Store } from '../store/index.js';
+import { type PackEntry, type PackOptions, packTree } from '../tar/pack-tree.js';
+import { blankHeader } from '../tar/tar-encode.js';
+import type { Image } from './images.js';
+import type { JsonObject } from './json.js';
+import { makeImage } from './load.js';
+
+function marker(name: string): PackEntry {
+  return { name, replacement: { ...blankHeader(name, '0'), mode: 0o600 } };
+}
+
+/**
+ * Entries of a layer's directory as an OCI layer has them. A directory that was renamed keeps its old place in a `redirect`,
+ * which no layer can say: it stands as an opaque one, with what `merged` shows in it.
+ */
+function layerEntries(scheme: XattrScheme): NonNullable<PackOptions['entries']> {
+  return (dirfd, path) => {
+    const marks = readMarks(dirfd, '', scheme);
+    const listing = readLayerDirectory(dirfd, marks.xattrWhiteouts);
+    if (typeof listing === 'number') return [];
+    const at = (name: string): string => (path === '' ? name : `${path}/${name}`);
+    const opaque = marks.opaque ? [marker(at(OPAQUE_MARKER))] : [];
+    const gone = [...listing.whiteouts].sort().map((name) => marker(at(WHITEOUT_PREFIX + name)));
+    const present = [...listing.present.keys()].sort().map((name): PackEntry => ({ name }));
+    return [...opaque, ...gone, ...present];
+  };
+}
+
+/** Whether a directory of the layer, at any depth, says where its lower part has gone. */
+export function hasRedirects(dirfd: number, scheme: XattrScheme): boolean {
+  const listing = sys.readdir(dirfd);
+  if (typeof listing === 'number') return false;
+  return listing.names.some((name, i) => {
+    if (listing.types[i] !== DirentType.DIR) return false;
+    if (readMarks(dirfd, name, scheme).redirect !== undefined) return true;
+    const fd = sys.openat2(dirfd, name, Open.RDONLY | Open.DIRECTORY | Open.NOFOLLOW, 0, 0);
+    if (fd < 0) return false;
+    try {
+      return hasRedirects(fd, scheme);
+    } finally {
+      sys.close(fd);
+    }
+  });
+}
+
+/** The upper directory `dirfd` as a layer's tar. Errors: PackError. */
+export function packLayer(dirfd: number, scheme: XattrScheme, substitute?: PackOptions['substitute']): AsyncGenerator<Buffer> {
+  return packTree(dirfd, {
+    top: '',
+    xattr: shownXattr,
+    entries: layerEntries(scheme),
+    crossMounts: true,
+    ...(substitute ? { substitute } : {}),
+  });
+}
+
+export interface CommitRequest {
+  readonly parent: Image | undefined;
+  readonly layer: AsyncIterable<Buffer> | undefined;
+  /** The whole `config` object of the new image. */
+  readonly config: JsonObject;
+  readonly author: string;
+  readonly comment: string;
+  /** Shown by `history`. */
+  readonly createdBy: string;
+  /** Canonical names. */
+  readonly names: readonly string[];
+  /** More of the image's document (`container`, `docker_version`). */
+  readonly extra?: JsonObject;
+}
+
+/** Makes an image of a parent and what was changed. Returns its id. */
+export function commitImage(store: Store, request: CommitRequest): Promise<string> {
+  const { parent, author, comment, createdBy } = request;
+  const created = new Date().toISOString();
+  const inherited = (parent?.config.raw['history'] as readonly object[] | undefined) ?? [];
+  return makeImage(store, {
+    parent: parent?.record.layers ?? [],
+    lower: parent?.layers ?? [],
+    ...(request.layer ? { layer: request.layer } : {}),
+    names: request.names,
+    config: (diffIds, madeLayer) =>
+      JSON.stringify({
+        ...request.extra,
+        architecture: parent?.config.architecture || (process.arch === 'x64' ? 'amd64' : process.arch),
+        os: parent?.config.os ?? 'linux',
+        ...(author === '' ? {} : { author }),
+        ...(comment === '' ? {} : { comment }),
+        created,
+        config: request.config,
+        rootfs: { type: 'layers', diff_ids: diffIds.map((id) => `sha256:${id}`) },
+        history: [
+          ...inherited,
+          {
+            created,
+            created_by: createdBy,
+            ...(author === '' ? {} : { author }),
+            ...(comment === '' ? {} : { comment }),
+            ...(madeLayer ? {} : { empty_layer: true }),
+          },
+        ],
+      }),
+  });
+}

@@ -1,0 +1,179 @@
+// What it takes to give a layer's tar back byte for byte from its unpacked files: the bytes between the files' data, and the
+// order of the files. Written beside the layer while it is unpacked (layer-stream.ts), read by `rebuildTar` for save and push.
+
+import { type WriteStream, createReadStream, createWriteStream, read as readAsync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { type Gzip, createGunzip, createGzip } from 'node:zlib';
+import { errnoText } from '../abi/errno.js';
+import { sys } from '../native/load.js';
+import { AT_FDCWD, Open } from '../native/syscalls.js';
+import type { TarHeader } from '../tar/tar-header.js';
+import type { TarSink } from '../tar/tar-reader.js';
+import { ImageError } from './image-error.js';
+import { INSIDE, components } from './unpack-path.js';
+
+export const TAR_SPLIT = 'tar-split.gz';
+const RAW = 0x52;
+const FILE = 0x46;
+const CHUNK = 1 << 20;
+const read = promisify(readAsync);
+
+/** Stands between the tar reader and the unpacker, and watches which bytes are a file's. */
+export class TarSplitWriter implements TarSink {
+  readonly #out: Gzip;
+  readonly #done: Promise<void>;
+  readonly #disk: WriteStream;
+  #chunk: Buffer = Buffer.alloc(0);
+  /** Bytes of the chunk that have been recorded. */
+  #recorded = 0;
+  /** The present entry's data can be had from its file. */
+  #isPlain = false;
+  /** The present entry, until its data begins. */
+  #file: TarHeader | undefined;
+
+  constructor(
+    path: string,
+    private readonly sink: TarSink,
+  ) {
+    this.#out = createGzip({ level: 1 });
+    const file = createWriteStream(path, { mode: 0o600 });
+    this.#disk = file;
+    this.#done = new Promise((resolve, reject) => {
+      file.on('finish', resolve).on('error', reject);
+      this.#out.on('error', reject);
+    });
+    // Awaited in `end`; a failure before that must not count as unhandled.
+    this.#done.catch(() => undefined);
+    this.#out.pipe(file);
+  }
+
+  /** Passes a chunk of the tar through `take`, which hands it to the reader, and records it. */
+  through(chunk: Buffer, take: (chunk: Buffer) => void): void {
+    this.#chunk = chunk;
+    this.#recorded = 0;
+    take(chunk);
+    this.#rawUpTo(chunk.length);
+  }
+
+  entry(header: TarHeader): void {
+    this.#isPlain = header.type === '0' && header.sparse === undefined && header.size > 0;
+    this.#file = this.#isPlain ? header : undefined;
+    this.sink.entry(header);
+  }
+
+  data(piece: Buffer): void {
+    if (this.#isPlain) {
+      const start = piece.byteOffset - this.#chunk.byteOffset;
+      this.#rawUpTo(start);
+      this.#recorded = start + piece.length;
+      if (this.#file) this.#recordFile(this.#file);
+      this.#file = undefined;
+    }
+    this.sink.data(piece);
+  }
+
+  end(): void {
+    this.sink.end();
+  }
+
+  /** All is on the file. Errors: those of writing. */
+  finish(): Promise<void> {
+    this.#out.end();
+    return this.#done;
+  }
+
+  /** Gives up: the layer is not to be. */
+  abort(): void {
+    this.#out.destroy();
+    this.#disk.destroy();
+  }
+
+  #rawUpTo(end: number): void {
+    const bytes = this.#chunk.subarray(this.#recorded, end);
+    this.#recorded = end;
+    if (bytes.length === 0) return;
+    const head = Buffer.alloc(5);
+    head[0] = RAW;
+    head.writeUInt32LE(bytes.length, 1);
+    this.#out.write(head);
+    this.#out.write(Buffer.from(bytes));
+  }
+
+  #recordFile({ name, size }: TarHeader): void {
+    const bytes = Buffer.from(name, 'latin1');
+    const head = Buffer.alloc(11);
+    head[0] = FILE;
+    head.writeUInt16LE(bytes.length, 1);
+    head.writeBigUInt64LE(BigInt(size), 3);
+    this.#out.write(Buffer.concat([head, bytes]));
+  }
+}
+
+/** Takes records from the stream of a tar-split file. */
+class Records {
+  #rest: Buffer = Buffer.alloc(0);
+
+  constructor(private readonly source: AsyncIterator<Buffer>) {}
+
+  /** `length` bytes, or undefined at the end. */
+  async take(length: number): Promise<Buffer | undefined> {
+    const parts = [this.#rest];
+    let have = this.#rest.length;
+    while (have < length) {
+      const next = await this.source.next();
+      if (next.done) break;
+      parts.push(next.value);
+      have += next.value.length;
+    }
+    const all = parts.length === 1 ? this.#rest : Buffer.concat(parts);
+    if (all.length < length) return undefined;
+    this.#rest = all.subarray(length);
+    return all.subarray(0, length);
+  }
+}
+
+async function* fileData(dir: number, name: string, size: number): AsyncGenerator<Buffer> {
+  const path = components(name).join('/');
+  const fd = sys.openat2(dir, path, Open.RDONLY | Open.NOFOLLOW, 0, INSIDE);
+  if (fd < 0) throw new ImageError(Buffer.from(path, 'latin1').toString(), errnoText(fd), 'load the image again');
+  try {
+    for (let at = 0; at < size;) {
+      const chunk = Buffer.allocUnsafe(Math.min(CHUNK, size - at));
+      const { bytesRead } = await read(fd, chunk, 0, chunk.length, at);
+      if (bytesRead === 0) throw new ImageError(Buffer.from(path, 'latin1').toString(), 'it is shorter than it was', 'load the image again');
+      yield chunk.subarray(0, bytesRead);
+      at += bytesRead;
+    }
+  } finally {
+    sys.close(fd);
+  }
+}
+
+/** The tar of the layer in `home` (its diff/ and tar-split), exactly as it came. Errors: ImageError. */
+export async function* rebuildTar(home: string): AsyncGenerator<Buffer> {
+  const dir = sys.openat2(AT_FDCWD, Buffer.from(join(home, 'diff')).toString('latin1'), Open.PATH | Open.DIRECTORY, 0, 0);
+  if (dir < 0) throw new ImageError(home, errnoText(dir), 'load the image again');
+  const input = createReadStream(join(home, TAR_SPLIT));
+  const plain = createGunzip();
+  input.on('error', (error) => plain.destroy(error));
+  const records = new Records(input.pipe(plain)[Symbol.asyncIterator]() as AsyncIterator<Buffer>);
+  try {
+    for (let kind = await records.take(1); kind; kind = await records.take(1)) {
+      if (kind[0] === RAW) {
+        const length = (await records.take(4))?.readUInt32LE(0) ?? 0;
+        yield (await records.take(length)) ?? Buffer.alloc(0);
+      } else {
+        const head = (await records.take(10)) ?? Buffer.alloc(10);
+        const name = (await records.take(head.readUInt16LE(0)))?.toString('latin1') ?? '';
+        yield* fileData(dir, name, Number(head.readBigUInt64LE(2)));
+      }
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    throw new ImageError(home, 'the record of its archive is missing: it was loaded by an older version', 'load the image again', error);
+  } finally {
+    input.destroy();
+    sys.close(dir);
+  }
+}
