@@ -1,11 +1,11 @@
 // `lamina daemon`: the engine in the foreground. The other commands start it when it is absent.
 
 import { mkdirSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { Daemon, DaemonError } from '../engine/daemon.js';
 import { dataRoot } from '../store/index.js';
-import { runDirectory } from '../transport/registry.js';
 import { type CommandSpec, helpText, parseArguments } from './arguments.js';
+import { socketPath } from './socket-path.js';
 
 const DAEMON: CommandSpec = {
   command: 'lamina daemon',
@@ -16,13 +16,6 @@ const DAEMON: CommandSpec = {
     socket: { takes: 'PATH', help: 'Where the API listens (default LAMINA_SOCKET)' },
   },
 };
-
-/** `LAMINA_SOCKET`, else in the data root when that was chosen, else where everyone looks. */
-export function socketPath(env: NodeJS.ProcessEnv = process.env): string {
-  if (env['LAMINA_SOCKET']) return resolve(env['LAMINA_SOCKET']);
-  if (env['LAMINA_ROOT']) return join(resolve(env['LAMINA_ROOT']), 'lamina.sock');
-  return join(runDirectory(), 'lamina.sock');
-}
 
 export async function daemon(argv: readonly string[], version: string): Promise<number | undefined> {
   const args = parseArguments(DAEMON, argv);

@@ -1,7 +1,7 @@
 // The progress of `image load`: one bar a layer on a terminal, nothing in a pipe. Called by image.ts.
 
 import type { LoadEvent } from '../image/index.js';
-import { humanSize } from './image-output.js';
+import { humanSize } from './units.js';
 
 export interface Terminal {
   write(text: string): unknown;

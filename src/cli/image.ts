@@ -13,7 +13,10 @@ import {
 } from '../image/index.js';
 import type { Image, RemoveOptions } from '../image/index.js';
 import { dataRoot, StoreError, withStore } from '../store/index.js';
-import { COLUMNS, fill, inspection, rowsOf, table, TemplateError } from './image-output.js';
+import { inspection } from '../engine/image-view.js';
+import { type CommandSpec, type Flag, UsageError, helpText, parseArguments } from './arguments.js';
+import { COLUMNS, rowsOf } from './image-output.js';
+import { TemplateError, fillTemplate, renderRows } from './table.js';
 import type { Row } from './image-output.js';
 import { ProgressBar } from './image-progress.js';
 import type { Terminal } from './image-progress.js';
@@ -32,53 +35,42 @@ export interface ImageCommandOptions {
   readonly inUse?: RemoveOptions['inUse'];
 }
 
-class Usage extends Error {}
-
-/** Flags by their long name; an entry gives whether it takes a value. Positional arguments are what remains. */
-interface Arguments {
-  readonly flags: ReadonlyMap<string, string>;
-  readonly rest: readonly string[];
-}
-
-type Spec = Readonly<Record<string, { readonly takes?: string; readonly short?: string }>>;
-
-function parse(argv: readonly string[], spec: Spec): Arguments {
-  const flags = new Map<string, string>();
-  const rest: string[] = [];
-  const pending = [...argv];
-  for (let word = pending.shift(); word !== undefined; word = pending.shift()) {
-    if (word === '--') {
-      rest.push(...pending);
-      break;
-    }
-    if (!word.startsWith('-') || word === '-') {
-      rest.push(word);
-      continue;
-    }
-    const equals = word.indexOf('=');
-    const given = equals === -1 ? word : word.slice(0, equals);
-    const name = Object.keys(spec).find(
-      (key) => given === `--${key}` || (spec[key]?.short !== undefined && given === `-${spec[key].short}`),
-    );
-    if (name === undefined) throw new Usage(`unknown flag: ${given}`);
-    if (spec[name]?.takes === undefined) {
-      if (equals !== -1) throw new Usage(`flag takes no argument: ${given}`);
-      flags.set(name, '');
-      continue;
-    }
-    const value = equals === -1 ? pending.shift() : word.slice(equals + 1);
-    if (value === undefined) throw new Usage(`flag needs an argument: ${given}`);
-    flags.set(name, value);
-  }
-  return { flags, rest };
-}
-
-const HELP: Readonly<Record<string, string>> = {
-  load: 'Usage: lamina image load [-i FILE | FILE | DIRECTORY] [-q] [--name NAME[:TAG]]\n\nLoad images from a docker-save archive or an OCI layout (a directory, a tar, or standard input)\n',
-  ls: 'Usage: lamina image ls [-q] [--no-trunc] [--json | --format json|TEMPLATE] [NAME]\n\nList images\n',
-  rm: 'Usage: lamina image rm [-f] IMAGE [IMAGE...]\n\nRemove names, and images that lose their last one\n',
-  inspect: 'Usage: lamina image inspect [--format TEMPLATE] IMAGE [IMAGE...]\n\nShow images in detail, as JSON\n',
+const LOAD: CommandSpec = {
+  command: 'lamina image load',
+  usage: '[OPTIONS] [FILE|DIRECTORY]',
+  summary: 'Load images from a docker-save archive or an OCI layout (a directory, a tar, or standard input)',
+  flags: {
+    input: { short: 'i', takes: 'FILE', help: 'Read from a file, instead of STDIN' },
+    name: { takes: 'NAME[:TAG]', help: 'Name the image, in place of the names in the archive' },
+    quiet: { short: 'q', help: 'Suppress the progress bar' },
+  },
 };
+const FORMAT: Flag = { takes: 'TEMPLATE', help: "Format output: 'table', 'table TEMPLATE', 'json' or a Go template" };
+const LS: CommandSpec = {
+  command: 'lamina image ls',
+  usage: '[OPTIONS] [NAME]',
+  summary: 'List images',
+  flags: {
+    all: { short: 'a', help: 'Show all images' },
+    format: FORMAT,
+    json: { help: 'Print a line of JSON for each image' },
+    'no-trunc': { help: "Don't truncate output" },
+    quiet: { short: 'q', help: 'Only show image IDs' },
+  },
+};
+const RM: CommandSpec = {
+  command: 'lamina image rm',
+  usage: '[OPTIONS] IMAGE [IMAGE...]',
+  summary: 'Remove names, and images that lose their last one',
+  flags: { force: { short: 'f', help: 'Force removal of an image with names in several repositories' } },
+};
+const INSPECT: CommandSpec = {
+  command: 'lamina image inspect',
+  usage: '[OPTIONS] IMAGE [IMAGE...]',
+  summary: 'Show images in detail, as JSON',
+  flags: { format: { ...FORMAT, short: 'f' }, json: { help: 'Print JSON, as without a format' } },
+};
+const SPECS: Readonly<Record<string, CommandSpec>> = { load: LOAD, ls: LS, rm: RM, inspect: INSPECT };
 
 /** Aborts on SIGINT and SIGTERM while `fn` runs, so that unfinished work is removed; gives 128 + the signal then. */
 async function interruptible(fn: (signal: AbortSignal) => Promise<number>): Promise<number> {
@@ -101,16 +93,17 @@ async function interruptible(fn: (signal: AbortSignal) => Promise<number>): Prom
 }
 
 async function load(argv: readonly string[], io: ImageIo, root: string): Promise<number> {
-  const { flags, rest } = parse(argv, { input: { takes: 'FILE', short: 'i' }, quiet: { short: 'q' }, name: { takes: 'NAME' } });
-  const named = [...(flags.has('input') ? [flags.get('input') ?? ''] : []), ...rest];
-  if (named.length > 1) throw new Usage('one archive at a time');
+  const flags = parseArguments(LOAD, argv);
+  const { rest } = flags;
+  const named = [...flags.all('input'), ...rest];
+  if (named.length > 1) throw new UsageError('one archive at a time', LOAD.command);
   const path = named[0];
   const fromStdin = path === undefined || path === '-';
-  if (fromStdin && io.stdin.isTTY) throw new Usage('requested load from stdin, but stdin is empty');
+  if (fromStdin && io.stdin.isTTY) throw new UsageError('requested load from stdin, but stdin is empty', LOAD.command);
   const bar = io.stdout.isTTY && !flags.has('quiet') ? new ProgressBar(io.stdout) : undefined;
   return interruptible(async (signal) => {
     const loaded = await withStore(root, (store) =>
-      loadImage(store, fromStdin ? io.stdin : path, { progress: bar?.show, signal, name: flags.get('name') }),
+      loadImage(store, fromStdin ? io.stdin : path, { progress: bar?.show, signal, name: flags.value('name') }),
     ).finally(() => bar?.end());
     for (const { id, names } of loaded.images) {
       if (names.length === 0) io.stdout.write(`Loaded image ID: sha256:${id}\n`);
@@ -127,16 +120,14 @@ function matches(row: Row, filter: string | undefined): boolean {
 }
 
 async function ls(argv: readonly string[], io: ImageIo, root: string): Promise<number> {
-  const spec = { quiet: { short: 'q' }, 'no-trunc': {}, json: {}, all: { short: 'a' }, format: { takes: 'TEMPLATE' } };
-  const { flags, rest } = parse(argv, spec);
-  if (rest.length > 1) throw new Usage('give at most one name');
+  const flags = parseArguments(LS, argv);
+  const { rest } = flags;
+  if (rest.length > 1) throw new UsageError('give at most one name', LS.command);
   const images = await withStore(root, listImages);
   const rows = images.flatMap((image) => rowsOf(image, !flags.has('no-trunc'))).filter((row) => matches(row, rest[0]));
-  const format = flags.has('json') ? 'json' : flags.get('format');
+  const format = flags.has('json') ? 'json' : flags.value('format');
   if (flags.has('quiet')) for (const id of new Set(rows.map((row) => row.ID))) io.stdout.write(`${id}\n`);
-  else if (format === 'json') for (const row of rows) io.stdout.write(`${JSON.stringify(row)}\n`);
-  else if (format !== undefined && format !== 'table') for (const row of rows) io.stdout.write(`${fill(format, row)}\n`);
-  else io.stdout.write(table([COLUMNS.map(([, title]) => title), ...rows.map((row) => COLUMNS.map(([key]) => row[key]))]));
+  else io.stdout.write(renderRows(format, COLUMNS, rows));
   return 0;
 }
 
@@ -155,8 +146,9 @@ async function forEach(names: readonly string[], io: ImageIo, each: (name: strin
 }
 
 async function rm(argv: readonly string[], io: ImageIo, root: string, inUse: RemoveOptions['inUse']): Promise<number> {
-  const { flags, rest } = parse(argv, { force: { short: 'f' } });
-  if (rest.length === 0) throw new Usage('"lamina image rm" requires at least 1 argument');
+  const flags = parseArguments(RM, argv);
+  const { rest } = flags;
+  if (rest.length === 0) throw new UsageError('"lamina image rm" requires at least 1 argument.', RM.command);
   return withStore(root, (store) =>
     forEach(rest, io, async (name) => {
       const { untagged, deleted } = await removeImage(store, name, { force: flags.has('force'), inUse });
@@ -167,16 +159,17 @@ async function rm(argv: readonly string[], io: ImageIo, root: string, inUse: Rem
 }
 
 async function inspect(argv: readonly string[], io: ImageIo, root: string): Promise<number> {
-  const { flags, rest } = parse(argv, { format: { takes: 'TEMPLATE', short: 'f' }, json: {} });
-  if (rest.length === 0) throw new Usage('"lamina image inspect" requires at least 1 argument');
+  const flags = parseArguments(INSPECT, argv);
+  const { rest } = flags;
+  if (rest.length === 0) throw new UsageError('"lamina image inspect" requires at least 1 argument.', INSPECT.command);
   const found: Image[] = [];
   const code = await withStore(root, (store) =>
     forEach(rest, io, async (name) => void found.push(await resolveImage(store, name))),
   );
-  const format = flags.get('format');
+  const format = flags.value('format');
   const shown = found.map(inspection);
   if (format === undefined || format === 'json') io.stdout.write(`${JSON.stringify(shown, null, format === 'json' ? 0 : 4)}\n`);
-  else for (const image of shown) io.stdout.write(`${fill(format, image)}\n`);
+  else for (const image of shown) io.stdout.write(`${fillTemplate(format, image)}\n`);
   return code;
 }
 
@@ -191,12 +184,16 @@ function explain(error: unknown): string {
 export async function imageCommand(argv: readonly string[], io: ImageIo, options: ImageCommandOptions = {}): Promise<number> {
   const [command = '', ...rest] = argv;
   const verb = { list: 'ls', remove: 'rm' }[command] ?? command;
-  const help = HELP[verb];
-  if (help === undefined || rest.includes('--help') || rest.includes('-h')) {
-    const text = help ?? `Usage: lamina image COMMAND\n\nCommands: load, ls, rm, inspect\n`;
-    const asked = help !== undefined || command === '' || command === '--help' || command === '-h';
+  const spec = SPECS[verb];
+  if (!spec) {
+    const asked = ['', '--help', '-h'].includes(command);
+    const text = 'Usage:  lamina image COMMAND\n\nCommands: load, ls, rm, inspect, pull, build, save, import, tag, history\n';
     (asked ? io.stdout : io.stderr).write(asked ? text : `Error: unknown command "lamina image ${command}"\n\n${text}`);
     return asked ? 0 : 125;
+  }
+  if (rest.includes('--help') || rest.includes('-h')) {
+    io.stdout.write(helpText(spec));
+    return 0;
   }
   const root = options.root ?? dataRoot();
   try {
@@ -205,7 +202,7 @@ export async function imageCommand(argv: readonly string[], io: ImageIo, options
     if (verb === 'rm') return await rm(rest, io, root, options.inUse);
     return await inspect(rest, io, root);
   } catch (error) {
-    const usage = error instanceof Usage;
+    const usage = error instanceof UsageError;
     io.stderr.write(usage ? `Error: ${error.message}\nSee 'lamina image ${verb} --help'.\n` : `Error: ${explain(error)}\n`);
     return usage ? 125 : 1;
   }

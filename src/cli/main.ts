@@ -1,20 +1,31 @@
 // The `lamina` command: finds the subcommand and loads only what it needs, for a quick start.
 
-import { fail, reportReady } from './serve.js';
+import { fail, reportReady } from './ready.js';
 
 const HELP = `Usage:  lamina COMMAND [OPTIONS]
 
 Container roots as one union of image layers, with volumes that bypass it
 
-Commands:
+Roots without an engine:
   mount       Mount an image or layer directories on a directory
   umount      Unmount container roots
   ls          List what is mounted: layers, routes, tiers
   stats       Show the requests a mount has served
-  image       Load, list, inspect and remove images
-  volume      List and remove named volumes
-  daemon      Run the engine behind the Docker Engine API
-  version     Print the version
+
+Containers:
+  run, create, start, stop, restart, kill, pause, unpause, wait, attach, exec
+  ps, inspect, logs, top, port, rename, update, rm, cp, diff, export, commit
+
+Images:
+  images, pull, build, load, save, import, tag, history, rmi, image COMMAND
+
+Volumes and networks:
+  volume ls|create|inspect|rm|prune|export|import|clone
+  network ls|create|inspect|rm
+
+The engine:
+  daemon      Run the engine behind the Docker Engine API; commands start it when it is absent
+  info, events, version, completion
 
 Run 'lamina COMMAND --help' for more on a command.
 `;
@@ -35,10 +46,16 @@ async function run(command: string | undefined, argv: readonly string[]): Promis
       return (await import('./mounted.js')).ls(argv);
     case 'stats':
       return (await import('./mounted.js')).stats(argv);
+    case 'images':
+      return run('image', ['ls', ...argv]);
+    case 'rmi':
+      return run('image', ['rm', ...argv]);
+    case 'load':
+      return run('image', ['load', ...argv]);
     case 'image':
-      return (await import('./image.js')).imageCommand(argv, process, { inUse: (await import('./in-use.js')).layerUsers });
+      return (await (await import('./dispatch.js')).dispatch(command, argv)) ?? (await import('./image.js')).imageCommand(argv, process, { inUse: (await import('./in-use.js')).layerUsers });
     case 'volume':
-      return (await import('./volumes.js')).volumeCommand(argv);
+      return volume(argv);
     case 'daemon':
       return (await import('./daemon.js')).daemon(argv, version());
     case 'version':
@@ -52,10 +69,25 @@ async function run(command: string | undefined, argv: readonly string[]): Promis
     case '-h':
       process.stdout.write(HELP);
       return 0;
-    default:
+    case 'completion':
+      return (await import('./completion.js')).completion(argv);
+    default: {
+      const code = await (await import('./dispatch.js')).dispatch(command, argv);
+      if (code !== undefined) return code;
       process.stderr.write(`lamina: '${command}' is not a lamina command.\nSee 'lamina --help'\n`);
       return 1;
+    }
   }
+}
+
+/** Listing and removing need no engine; where one runs it is asked, and it is started for everything else. */
+async function volume(argv: readonly string[]): Promise<number> {
+  const [command] = argv;
+  const isPlain = command === 'ls' || command === 'rm' || command === undefined || command.startsWith('-');
+  const { isServed } = await import('../client/socket.js');
+  const { socketPath } = await import('./socket-path.js');
+  const asked = isPlain && !(await isServed(socketPath())) ? undefined : await (await import('./dispatch.js')).dispatch('volume', argv);
+  return asked ?? (await import('./volumes.js')).volumeCommand(argv);
 }
 
 /** Entry point of bin/lamina. */
@@ -65,9 +97,14 @@ export async function main(argv: readonly string[]): Promise<void> {
     if (code !== undefined) finish(code);
   } catch (error) {
     const usage = (error as Error).name === 'UsageError' ? (error as Error & { command: string }).command : undefined;
-    if (usage === undefined) fail((error as Error).message, exitCode(error));
+    if (usage === undefined) fail(prefixOf(error) + (error as Error).message, exitCode(error));
     fail(`${(error as Error).message}\n\nRun '${usage} --help' for more information`, 125);
   }
+}
+
+/** Errors of the engine are told in its words. */
+function prefixOf(error: unknown): string {
+  return (error as Error).name === 'ApiError' ? 'Error response from daemon: ' : '';
 }
 
 function exitCode(error: unknown): number {

@@ -2,7 +2,8 @@
 //   mount.lamina [source] target -o lowerdir=A:B,upperdir=U,workdir=W[,...] [-f]
 
 import { parseOverlayOptions, splitArguments } from '../transport/overlay-options.js';
-import { fail, serve } from './serve.js';
+import { fail } from './ready.js';
+import { serve } from './serve.js';
 
 const USAGE = `usage: mount.lamina [SOURCE] TARGET -o lowerdir=DIR[:DIR...][,upperdir=DIR,workdir=DIR][,OPTION...]
 

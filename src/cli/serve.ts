@@ -1,12 +1,13 @@
 // Mounts and stays as its server: what `lamina mount` and `mount.lamina` have in common. In the background the process
 // leaves the terminal once the mount is usable and reports that on the fd its launcher waits on.
 
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { sys } from '../native/load.js';
 import { planMount, type MountRequest } from '../transport/check.js';
 import { listen } from '../transport/control.js';
 import { removeRecord, writeRecord } from '../transport/registry.js';
 import { MountServer, type ServedMount } from '../transport/server.js';
+import { fail, reportReady } from './ready.js';
 
 export interface ServeOptions {
   foreground: boolean;
@@ -18,25 +19,6 @@ export interface ServeOptions {
   failed?: () => Promise<void>;
   /** After the mount has ended, or failed. */
   ended?: () => void;
-}
-
-/** The launcher's pipe: an exit code written here lets it go. */
-export function reportReady(code: number): void {
-  const fd = Number(process.env['LAMINA_READY_FD'] ?? NaN);
-  if (!Number.isInteger(fd)) return;
-  try {
-    writeSync(fd, String(code));
-    closeSync(fd);
-  } catch {
-    // The launcher is gone; the mount stays, as after a successful start.
-  }
-}
-
-/** Ends the launcher's wait with a failure. */
-export function fail(message: string, code: number): never {
-  process.stderr.write(`lamina: ${message}\n`);
-  reportReady(code);
-  process.exit(code);
 }
 
 function leaveTerminal(): void {

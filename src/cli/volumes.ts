@@ -145,6 +145,9 @@ async function rm(argv: readonly string[]): Promise<number> {
 async function removeOne(store: Store, name: string): Promise<string | undefined> {
   const volume = await getVolume(store, name);
   if (!volume) return `get ${name}: no such volume`;
+  const containers = await store.transaction((records) => records.list('container'));
+  const users = containers.filter(({ mounts }) => mounts.some((mount) => mount.Name === name)).map(({ id }) => id);
+  if (users.length > 0) return `remove ${name}: volume is in use - [${users.join(', ')}]`;
   const user = readRecords().find((record) => record.routes.some((route) => route.source === volume.path));
   if (user) return `remove ${name}: volume is in use - [${user.target}]`;
   await removeVolume(dataRoot(), recordsOf(store), name);

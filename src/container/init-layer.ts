@@ -5,7 +5,7 @@ import { chmodSync, chownSync, existsSync, mkdirSync, renameSync, statSync, utim
 import { dirname, join } from 'node:path';
 import type { Image } from '../image/index.js';
 import { sys } from '../native/load.js';
-import { STAT_WORDS, Stat } from '../native/syscalls.js';
+import { Mode, STAT_WORDS, Stat } from '../native/syscalls.js';
 import { removeTree } from '../store/index.js';
 import type { Context } from './context.js';
 import { type LayerView, openLayers } from './layer-view.js';
@@ -30,9 +30,17 @@ function makeDirectory(view: LayerView, top: string, name: string): void {
   utimesSync(path, time, time);
 }
 
+/** undefined when there is nothing. */
+function isDirectory(view: LayerView, name: string): boolean | undefined {
+  const stat = new BigInt64Array(STAT_WORDS);
+  if (view.at('', name, (fd, at) => sys.statx(fd, at, stat)) !== 0) return undefined;
+  return (Number(stat[Stat.mode]) & Mode.FMT) === Mode.DIR;
+}
+
 function fill(view: LayerView, top: string): void {
   const missing = FILES.filter((path) => !view.has(dirname(path), path.slice(dirname(path).length + 1)));
-  const needsEtc = missing.length > 0 && (!view.has('', 'etc') || view.names('etc').length > 0);
+  // A link to a directory elsewhere stays what it is; the runtime makes the files behind it.
+  const needsEtc = missing.length > 0 && (isDirectory(view, 'etc') ?? true);
   for (const name of DIRECTORIES) {
     if (name === 'etc' ? needsEtc : !view.has('', name)) makeDirectory(view, top, name);
   }

@@ -56,15 +56,9 @@ async function inspect(engine: Engine, call: Call): Promise<void> {
   call.answer(200, inspection(await resolveImage(engine.context.store, call.param())));
 }
 
-/** Who keeps an image: containers in any state, and roots mounted by hand. */
-function userOf(engine: Engine, layers: readonly string[]): string | undefined {
-  const used = new Set(layers);
-  for (const record of engine.context.registry.list()) {
-    if (!record.layers.some((layer) => used.has(layer))) continue;
-    const running = record.state.status === 'running' || record.state.status === 'paused';
-    return `image is being used by ${running ? 'running' : 'stopped'} container ${record.id.slice(0, 12)}`;
-  }
-  const mounted = readRecords().find(({ lowers }) => lowers.some((lower) => used.has(lower)));
+/** A root mounted by hand that shows these layers. */
+function mountOf(layers: readonly string[]): string | undefined {
+  const mounted = readRecords().find(({ lowers }) => lowers.some((lower) => layers.includes(lower)));
   return mounted && `it is mounted at ${mounted.target}: unmount it first`;
 }
 
@@ -72,7 +66,7 @@ async function remove(engine: Engine, call: Call): Promise<void> {
   const { store, events } = engine.context;
   const removed = await removeImage(store, call.param(), {
     force: call.flag('force'),
-    inUse: (layers) => userOf(engine, layers),
+    inUse: mountOf,
   });
   for (const name of removed.untagged) events.publish('image', 'untag', familiarName(name), { name: familiarName(name) });
   const [id] = removed.deleted;

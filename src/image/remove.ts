@@ -34,8 +34,16 @@ interface Decision extends Removed {
   readonly layers: readonly string[];
 }
 
-async function refuseIfUsed(store: Store, record: ImageRecord, options: RemoveOptions): Promise<void> {
-  const user = await options.inUse?.(layerDirectories(store, record));
+/** A container, in any state, whose root this image is. */
+async function containerOf(records: Transaction, record: ImageRecord): Promise<string | undefined> {
+  const found = (await records.list('container')).find(({ image }) => image === record.id);
+  if (!found) return undefined;
+  const running = found.state.status === 'running' || found.state.status === 'paused';
+  return `image is being used by ${running ? 'running' : 'stopped'} container ${found.id.slice(0, 12)}`;
+}
+
+async function refuseIfUsed(store: Store, records: Transaction, record: ImageRecord, options: RemoveOptions): Promise<void> {
+  const user = (await containerOf(records, record)) ?? (await options.inUse?.(layerDirectories(store, record)));
   if (user) throw new ImageInUse(`conflict: unable to delete ${record.id.slice(0, 12)} (cannot be forced) - ${user}`);
 }
 
@@ -49,7 +57,7 @@ async function decide(store: Store, records: Transaction, text: string, options:
       `conflict: unable to delete ${record.id.slice(0, 12)} (must be forced) - image is referenced in multiple repositories; use -f, or remove its names one by one`,
     );
   }
-  await refuseIfUsed(store, record, options);
+  await refuseIfUsed(store, records, record, options);
   const changes: Change[] = [...untag(names), { table: 'image', key: record.id }];
   const layers: string[] = [];
   for (const key of new Set(record.layers.map((layer) => layer.key))) {

@@ -11,6 +11,8 @@ import { StoreError } from './store-error.js';
 const SCHEMA = 1;
 const SCHEMA_KEY = 'schema';
 const RETRY_MS = 15;
+/** How long a holder keeps the database open after a use. */
+const LINGER_MS = 150;
 
 /** Reads and changes of records while the database is this process's alone. Valid only inside `Store.transaction`. */
 export class Transaction {
@@ -67,6 +69,7 @@ async function checkSchema(level: Level<string, unknown>): Promise<void> {
 export class Database {
   private level: Level<string, unknown> | undefined;
   private holds = 0;
+  private lingering: NodeJS.Timeout | undefined;
   private tail: Promise<unknown> = Promise.resolve();
 
   constructor(private readonly location: string) {}
@@ -82,7 +85,7 @@ export class Database {
     });
   }
 
-  /** Keeps it open after uses, until as many calls of `release`. */
+  /** Keeps it open between uses that follow each other quickly, until as many calls of `release`. */
   hold(): void {
     this.holds++;
   }
@@ -94,19 +97,31 @@ export class Database {
 
   /** Runs `task` after all tasks before it, and closes the database afterwards unless it is held. */
   private queue<T>(task: () => Promise<T>): Promise<T> {
+    clearTimeout(this.lingering);
     const run = this.tail.then(async () => {
       try {
         return await task();
       } finally {
-        const level = this.level;
-        if (this.holds === 0) {
-          this.level = undefined;
-          await level?.close();
-        }
+        if (this.holds === 0) await this.close();
+        else this.linger();
       }
     });
     this.tail = run.catch(() => undefined);
     return run;
+  }
+
+  /** Whoever holds it lets others in when it has had no use for a while. */
+  private linger(): void {
+    clearTimeout(this.lingering);
+    this.lingering = setTimeout(() => {
+      this.tail = this.tail.then(() => this.close()).catch(() => undefined);
+    }, LINGER_MS);
+  }
+
+  private async close(): Promise<void> {
+    const level = this.level;
+    this.level = undefined;
+    await level?.close();
   }
 }
 

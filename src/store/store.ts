@@ -42,7 +42,7 @@ export class Store {
     return this.database.use(this.options.waitMs ?? 10_000, (records) => this.sweepLayers(records), fn);
   }
 
-  /** Keeps the database open between transactions, for a process that is its only user. Ends with `close`. */
+  /** Keeps the database open between transactions in quick succession, for a process that has many. Ends with `close`. */
   async hold(): Promise<void> {
     if (!this.held) this.database.hold();
     this.held = true;

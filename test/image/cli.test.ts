@@ -8,7 +8,8 @@ import { Readable } from 'node:stream';
 import t from 'tap';
 import { imageCommand } from '../../src/cli/image.js';
 import type { ImageCommandOptions } from '../../src/cli/image.js';
-import { age, fill, humanSize } from '../../src/cli/image-output.js';
+import { fillTemplate as fill } from '../../src/cli/table.js';
+import { age, humanSize } from '../../src/cli/units.js';
 import { waitFor } from '../support/command.js';
 import { asTar, imageId, legacyArchive, sha256 } from './archives.js';
 import type { Source } from './archives.js';
@@ -87,7 +88,7 @@ void t.test('load, ls, inspect, rm', async (t) => {
   t.equal((await run(['ls', '--format', '{{.Repository}}:{{.Tag}}\\t{{.ID}}', 'busybox'])).out, `busybox:1\t${short}\n`);
   t.match(JSON.parse((await run(['ls', '--json', 'quay.io/x/y:2'])).out), { Repository: 'quay.io/x/y' });
   t.equal((await run(['ls', '--format', 'json'])).out, (await run(['ls', '--json'])).out);
-  t.match(await run(['ls', '--format', '{{.Nope}}']), { code: 1, err: 'Error: template: there is no field .Nope\n' });
+  t.match(await run(['ls', '--format', '{{.Nope}}']), { code: 1, err: /^Error: template: there is no field \.Nope: use one of / });
 
   const [shown] = JSON.parse((await run(['inspect', 'busybox:1'])).out) as [Record<string, never>];
   t.match(shown, {
@@ -134,12 +135,12 @@ void t.test('wrong usage and failures', async (t) => {
   const run = runner(rig);
   t.match(await run(['load'], { tty: true }), { code: 125, err: /requested load from stdin, but stdin is empty/ });
   t.match(await run(['load', '--nope']), { code: 125, err: "Error: unknown flag: --nope\nSee 'lamina image load --help'.\n" });
-  t.match(await run(['load', '-i']), { code: 125, err: /flag needs an argument: -i/ });
+  t.match(await run(['load', '-i']), { code: 125, err: /flag needs an argument: 'i' in -i/ });
   t.match(await run(['load', 'a', 'b']), { code: 125, err: /one archive at a time/ });
   t.match(await run(['rm']), { code: 125, err: /requires at least 1 argument/ });
-  t.match(await run(['ls', '--quiet=1']), { code: 125, err: /takes no argument/ });
+  t.match(await run(['ls', '--quiet=maybe']), { code: 125, err: /invalid argument "maybe"/ });
   t.match(await run(['frob']), { code: 125, err: /unknown command "lamina image frob"/ });
-  t.match(await run(['load', '--help']), { code: 0, out: /^Usage: lamina image load/ });
+  t.match(await run(['load', '--help']), { code: 0, out: /^Usage:  lamina image load/ });
   t.match(await run([]), { code: 0, out: /Commands: load, ls, rm, inspect/ });
   t.match(await run(['load', '/nonexistent.tar']), {
     code: 1,

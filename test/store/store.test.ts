@@ -236,19 +236,35 @@ void t.test('removeTree', async (t) => {
   removeTree(top);
 });
 
+void t.test('who holds the database lets others in when it has no use for it', async (t) => {
+  const root = join(scratch(t), 'root');
+  const holder = openStore(root);
+  await holder.hold();
+  const store = join(__dirname, '../../src/store/index.js');
+  const script = `require(${JSON.stringify(store)}).openStore(process.argv[1], { waitMs: 10000 }).transaction(async () => console.log('in')).catch((e) => console.log(e.name));`;
+  const child = spawn(process.execPath, ['-e', script, root], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [said] = (await once(child.stdout, 'data')) as [Buffer];
+  t.equal(said.toString(), 'in\n');
+  await holder.close();
+});
+
 void t.test('two stores of one process on one root keep the lock against other processes', async (t) => {
   const root = join(scratch(t), 'root');
   const [first, second] = [openStore(root), openStore(join(root, '..', 'root'))];
   await first.hold();
+  let release: () => void = () => undefined;
+  const released = new Promise<void>((resolve) => (release = resolve));
   const inside = second.transaction(async (records) => {
     await records.commit([{ table: 'reference', key: 'a', value: { name: 'a', id: '1' } }]);
+    await released;
   });
-  await inside;
   const store = join(__dirname, '../../src/store/index.js');
   const script = `require(${JSON.stringify(store)}).openStore(process.argv[1], { waitMs: 100 }).transaction(async () => console.log('in')).catch((e) => console.log(e.name));`;
   const child = spawn(process.execPath, ['-e', script, root], { stdio: ['ignore', 'pipe', 'inherit'] });
   const [said] = (await once(child.stdout, 'data')) as [Buffer];
   t.equal(said.toString(), 'StoreError\n');
+  release();
+  await inside;
   await first.close();
   t.equal(await second.transaction(async (records) => (await records.get('reference', 'a'))?.id), '1');
 });

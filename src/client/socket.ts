@@ -1,0 +1,54 @@
+// Where the engine listens, and how it comes to: the first client that finds nobody there starts it.
+
+import { spawn } from 'node:child_process';
+import { mkdtempSync, openSync, closeSync, readFileSync, rmSync } from 'node:fs';
+import { createConnection } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+
+const START_LIMIT_MS = 20_000;
+
+/** The engine does not answer and cannot be started. */
+export class EngineAbsent extends Error {
+  override readonly name = 'EngineAbsent';
+}
+
+export function isServed(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createConnection(path);
+    socket.on('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', () => resolve(false));
+  });
+}
+
+/**
+ * Starts the engine if nobody listens. Of several that are started at once one serves, and the others end.
+ * @param command program and arguments of the engine
+ * Errors: EngineAbsent with what the engine said.
+ */
+export async function ensureEngine(path: string, command: readonly string[]): Promise<void> {
+  if (await isServed(path)) return;
+  const directory = mkdtempSync(join(tmpdir(), 'lamina-start-'));
+  const log = join(directory, 'log');
+  const fd = openSync(log, 'w', 0o600);
+  try {
+    const [program = '', ...args] = command;
+    const child = spawn(program, args, { detached: true, stdio: ['ignore', fd, fd], cwd: '/' });
+    child.unref();
+    let ended = false;
+    child.on('exit', () => (ended = true)).on('error', () => (ended = true));
+    for (const end = Date.now() + START_LIMIT_MS; Date.now() < end; await delay(5)) {
+      if (await isServed(path)) return;
+      // The loser of a race ends before the winner listens.
+      if (ended && !(await delay(500, undefined)) && !(await isServed(path))) break;
+    }
+    throw new EngineAbsent(`the engine did not start on ${path}: ${readFileSync(log, 'utf8').trim() || 'it said nothing'}`);
+  } finally {
+    closeSync(fd);
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
