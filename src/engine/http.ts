@@ -177,6 +177,9 @@ const STATUS_BY_NAME: Readonly<Record<string, number>> = {
   UnknownUser: 400,
   SeccompError: 400,
   TmpfsOptionError: 400,
+  ExtractError: 400,
+  TarFormatError: 400,
+  CompressionError: 400,
 };
 
 function headersOf(): Record<string, string> {

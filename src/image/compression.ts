@@ -2,7 +2,7 @@
 // gzip by node:zlib, the others by Debian's zstd, xz and bzip2. Used for archives and for layers.
 
 import { spawn } from 'node:child_process';
-import { Readable } from 'node:stream';
+import { Duplex, Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 
@@ -153,4 +153,12 @@ async function* byProgram(kind: keyof typeof PROGRAMS, source: Readable, signal?
 async function* prefixed(start: Buffer, rest: AsyncIterator<Buffer>): AsyncGenerator<Buffer> {
   yield start;
   for (let next = await rest.next(); !next.done; next = await rest.next()) yield next.value;
+}
+
+/** A stream through Debian's zstd. */
+export function zstdCompressor(): Duplex {
+  const child = spawn('zstd', ['-c', '-q'], { stdio: ['pipe', 'pipe', 'ignore'] });
+  const stream = Duplex.from({ readable: child.stdout, writable: child.stdin });
+  child.on('error', (error) => stream.destroy(error));
+  return stream;
 }

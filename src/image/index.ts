@@ -18,4 +18,5 @@ export { imageHistory, tagImage } from './names.js';
 export type { HistoryEntry } from './names.js';
 export { saveImages } from './save.js';
 export type { SavedImage } from './save.js';
-export { plainTar } from './compression.js';
+export { plainTar, zstdCompressor } from './compression.js';
+export { Extractor, ExtractError } from './extract.js';
