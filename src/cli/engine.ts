@@ -2,13 +2,16 @@
 
 import { join } from 'node:path';
 import { ApiError, Client } from '../client/client.js';
-import { ensureEngine } from '../client/socket.js';
+import { EngineAbsent, ensureEngine, isServed } from '../client/socket.js';
 import { type Arguments, type CommandSpec, UsageError, helpText, parseArguments } from './arguments.js';
 import { socketPath } from './socket-path.js';
 
 /** A client of the engine, which is started when it is absent. */
 export async function engine(): Promise<Client> {
   const socket = socketPath();
+  if (process.env['LAMINA_NO_START'] && !(await isServed(socket))) {
+    throw new EngineAbsent(`no engine listens on ${socket}: start it with \`lamina daemon\``);
+  }
   await ensureEngine(socket, [process.execPath, join(__dirname, 'start-lamina.js'), 'daemon']);
   return new Client(socket);
 }

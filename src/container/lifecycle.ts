@@ -191,11 +191,23 @@ export class Lifecycle {
       else if (task && !task.exit) await this.#abandon(record.id);
       else if (state?.mounts.includes(record.id)) await takeDown(this.context, record.id);
     }
+    await this.#forgetUnknown(state);
     for (const record of registry.list()) {
       const policy = record.hostConfig.RestartPolicy?.Name;
       if (isUp(record) || record.state.startedAt === 0 || this.#restarts.has(record.id)) continue;
       if (policy === 'always' || (policy === 'unless-stopped' && !record.stopped)) this.#startLater(record.id, 0);
     }
+  }
+
+  /** Tasks of containers that are no more, and ends that have been taken note of. */
+  async #forgetUnknown(state: SupervisorState | undefined): Promise<void> {
+    const supervisor = state && (await this.context.supervisor());
+    for (const { task, container, exit } of state?.tasks ?? []) {
+      const record = this.context.registry.get(container);
+      if (exit) await supervisor?.call('forget', { task });
+      else if (!record) await this.#abandon(container);
+    }
+    for (const id of state?.mounts ?? []) if (!this.context.registry.get(id)) await takeDown(this.context, id);
   }
 
   /** The supervisor has died, and with it the roots of all containers. */

@@ -7,6 +7,9 @@ import { join } from 'node:path';
 import { familiarName } from '../image/index.js';
 import type { ContainerRecord, MountPoint } from '../store/index.js';
 import { removeTree } from '../store/index.js';
+import { sys } from '../native/load.js';
+import { MNT_DETACH } from '../native/syscalls.js';
+import { readMountinfo } from '../transport/check.js';
 import type { Bypass } from '../transport/plan.js';
 import { openSource } from '../volume/backing.js';
 import { logRequest } from './log-options.js';
@@ -142,6 +145,13 @@ class Start {
   }
 }
 
+/** A root whose supervisor died is still mounted, and answers nobody. */
+function detachDead(root: string): void {
+  while (readMountinfo().some((entry) => entry.mountpoint === root)) {
+    if (sys.umount2(Buffer.from(root).toString('latin1'), MNT_DETACH) < 0) return;
+  }
+}
+
 /** Takes down what a container had while it ran. Never throws: what cannot be done is logged. */
 export async function takeDown(context: Context, id: string): Promise<void> {
   const attempt = async (what: string, step: () => Promise<unknown>): Promise<void> => {
@@ -149,6 +159,7 @@ export async function takeDown(context: Context, id: string): Promise<void> {
   };
   await attempt('runc delete', () => deleteContainer(context.bundle(id), id));
   await attempt('unmount', async () => (await context.supervisor()).call('unmount', { id }));
+  detachDead(join(context.directory(id), 'root'));
   await attempt('network', () => context.networks.tearDown(id));
   removeTree(context.bundle(id));
 }

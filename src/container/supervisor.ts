@@ -81,7 +81,7 @@ export class Supervisor {
       return null;
     },
     stop: () => {
-      if (this.#tasks.size > 0 || this.#mounts.size > 0) return false;
+      if ([...this.#tasks.values()].some((task) => !task.exit) || this.#mounts.size > 0) return false;
       setImmediate(() => void this.#stop());
       return true;
     },

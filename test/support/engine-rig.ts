@@ -20,6 +20,7 @@ export class EngineRig {
     LAMINA_RUN: join(this.dir, 'run'),
     LAMINA_SOCKET: this.socket,
     LAMINA_TEST_ROOT: this.dir,
+    LAMINA_NO_START: '1',
     DOCKER_HOST: `unix://${this.socket}`,
     DOCKER_CONFIG: join(this.dir, 'docker'),
     PATH: `${join(checkout, 'bin')}:${process.env['PATH'] ?? ''}`,
