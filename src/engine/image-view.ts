@@ -26,6 +26,7 @@ export function inspection(image: Image): object {
 
 function repoDigests(image: Image): string[] {
   const { manifest } = image.record;
+  if (image.digests.length > 0) return image.digests.map(familiarName);
   if (manifest === undefined) return [];
   return [...new Set(image.references.map((name) => `${familiarName(splitTag(name).repository)}@sha256:${manifest}`))];
 }

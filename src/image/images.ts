@@ -4,7 +4,7 @@ import { JsonError } from './json.js';
 import { parseConfig } from './config.js';
 import type { ImageConfig } from './config.js';
 import { ImageError } from './image-error.js';
-import { canonicalName, familiarName, parseReference } from './reference.js';
+import { canonicalName, familiarName, isDigested, parseReference } from './reference.js';
 import type { ImageRecord, Store, Transaction } from '../store/index.js';
 
 export interface Image {
@@ -13,8 +13,10 @@ export interface Image {
   readonly config: ImageConfig;
   /** Directories, topmost first, each once. */
   readonly layers: readonly string[];
-  /** Canonical names, in order. */
+  /** Canonical names with tags, in order. */
   readonly references: readonly string[];
+  /** Canonical names with digests (`docker.io/library/busybox@sha256:...`) under which it was pulled, in order. */
+  readonly digests: readonly string[];
   /** Bytes of regular files in its layers. */
   readonly size: number;
   readonly record: ImageRecord;
@@ -34,13 +36,23 @@ export function layerDirectories(store: Store, record: ImageRecord): string[] {
   return [...new Set(topmost)].map((key) => store.layerDir(key));
 }
 
-async function describe(store: Store, records: Transaction, record: ImageRecord): Promise<Image> {
-  const references = (await records.list('reference')).filter(({ id }) => id === record.id).map(({ name }) => name);
-  let size = 0;
-  for (const { key } of record.layers) size += (await records.get('layer', key))?.size ?? 0;
+/** What the records say about an image beside its own. */
+interface Surroundings {
+  readonly names: readonly string[];
+  readonly size: (key: string) => number;
+}
+
+function describe(store: Store, record: ImageRecord, { names, size }: Surroundings): Image {
   try {
-    const config = parseConfig(record.config);
-    return { id: record.id, config, layers: layerDirectories(store, record), references, size, record };
+    return {
+      id: record.id,
+      config: parseConfig(record.config),
+      layers: layerDirectories(store, record),
+      references: names.filter((name) => !isDigested(name)),
+      digests: names.filter(isDigested),
+      size: record.layers.reduce((sum, { key }) => sum + size(key), 0),
+      record,
+    };
   } catch (error) {
     if (!(error instanceof JsonError)) throw error;
     throw new ImageError(
@@ -66,6 +78,8 @@ async function byReference(records: Transaction, text: string): Promise<ImageRec
     const found = await records.get('reference', canonicalName(text));
     return found && records.get('image', found.id);
   }
+  const exact = await records.get('reference', `${repository}@sha256:${digest}`);
+  if (exact) return records.get('image', exact.id);
   const named = (await records.list('reference', `${repository}:`)).filter(
     ({ name }) => tag === undefined || name === `${repository}:${tag}`,
   );
@@ -95,15 +109,31 @@ export async function findImage(records: Transaction, text: string): Promise<Fou
 
 /** The image that `reference` (NAME[:TAG][@DIGEST] or an id or its beginning) stands for. */
 export function resolveImage(store: Store, reference: string): Promise<Image> {
-  return store.transaction(async (records) => describe(store, records, (await findImage(records, reference)).record));
+  return store.transaction(async (records) => {
+    const { record } = await findImage(records, reference);
+    const names = (await records.list('reference')).filter(({ id }) => id === record.id).map(({ name }) => name);
+    const sizes = new Map<string, number>();
+    for (const { key } of record.layers) sizes.set(key, (await records.get('layer', key))?.size ?? 0);
+    return describe(store, record, { names, size: (key) => sizes.get(key) ?? 0 });
+  });
 }
 
 /** All images, last created first. */
 export function listImages(store: Store): Promise<Image[]> {
   return store.transaction(async (records) => {
-    const images: Image[] = [];
-    for (const record of await records.list('image')) images.push(await describe(store, records, record));
-    const time = (image: Image): number => Date.parse(image.config.created ?? '') || 0;
-    return images.sort((a, b) => time(b) - time(a) || (a.id < b.id ? -1 : 1));
+    // Each table once, however many images there are.
+    const names = new Map<string, string[]>();
+    for (const { id, name } of await records.list('reference')) {
+      const known = names.get(id);
+      if (known) known.push(name);
+      else names.set(id, [name]);
+    }
+    const sizes = new Map((await records.list('layer')).map(({ key, size }) => [key, size]));
+    const size = (key: string): number => sizes.get(key) ?? 0;
+    const images = (await records.list('image')).map((record) =>
+      describe(store, record, { names: names.get(record.id) ?? [], size }),
+    );
+    const time = new Map(images.map(({ id, config }) => [id, Date.parse(config.created ?? '') || 0]));
+    return images.sort((a, b) => (time.get(b.id) ?? 0) - (time.get(a.id) ?? 0) || (a.id < b.id ? -1 : 1));
   });
 }

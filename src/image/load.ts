@@ -66,7 +66,7 @@ const ARCHITECTURES: Readonly<Record<string, string>> = {
   arm: 'arm',
 };
 
-function hostPlatform(): Platform {
+export function hostPlatform(): Platform {
   return { os: 'linux', architecture: ARCHITECTURES[process.arch] ?? process.arch };
 }
 
@@ -134,7 +134,7 @@ class Load {
   }
 
   /** The key of each layer that is staged or in the store, by chainID. */
-  private async keys(records: Transaction, plans: readonly ImagePlan[]): Promise<Map<string, string>> {
+  async keys(records: Transaction, plans: readonly ImagePlan[]): Promise<Map<string, string>> {
     const found = new Map<string, string>();
     for (const { chainId, diffId } of plans.flatMap((plan) => plan.layers)) {
       const chained = this.staged.get(chainId) ?? (await records.get('layer', chainId));
@@ -158,7 +158,8 @@ class Load {
   }
 
   private async unpack(layer: LayerPlan, lower: readonly string[]): Promise<string> {
-    const { piece, diffId, digest, label } = layer;
+    const { diffId, digest, label } = layer;
+    const piece = layer.piece ?? (await layer.fetch?.());
     if (!piece) throw new ImageError(label, 'it is missing from the archive', MAKE_AGAIN);
     const { path, unpacker, close } = this.prepare(lower, label);
     const { progress, signal } = this.options;
@@ -300,6 +301,31 @@ export async function makeImage(store: Store, made: MadeImage): Promise<string> 
     return id;
   } catch (error) {
     throw explainSystem('the new image', error);
+  } finally {
+    removeTree(staging);
+  }
+}
+
+/** The chainIDs of those layers that the store has. */
+export async function layersInStore(store: Store, plan: ImagePlan): Promise<ReadonlySet<string>> {
+  const load = new Load(store, '', {});
+  return new Set((await store.transaction((records) => load.keys(records, [plan]))).keys());
+}
+
+/** Loads one planned image, whose layers bring themselves (`fetch`). Errors: those of `loadImage`, and what `fetch` throws. */
+export async function loadPlan(
+  store: Store,
+  plan: ImagePlan,
+  label: string,
+  options: LoadOptions,
+): Promise<ReadonlyMap<string, number>> {
+  const staging = store.makeStaging();
+  try {
+    const load = new Load(store, staging, options);
+    await load.run([plan]);
+    return load.omitted;
+  } catch (error) {
+    throw explainSystem(label, error);
   } finally {
     removeTree(staging);
   }

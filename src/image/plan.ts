@@ -14,6 +14,8 @@ export interface LayerPlan {
   readonly diffId: string;
   readonly chainId: string;
   readonly piece: Piece | undefined;
+  /** Gets the piece when the store lacks the layer, in place of `piece`. */
+  readonly fetch?: () => Promise<Piece>;
   /** Hex sha256 of the bytes as stored, when a manifest gives it. */
   readonly digest?: string;
   /** What to call it in messages. */
@@ -33,10 +35,17 @@ export interface ImagePlan {
 export interface Platform {
   readonly os: string;
   readonly architecture: string;
+  readonly variant?: string;
 }
 
 /** The layers of an image as its manifest lists them. */
-export type LayerSource = Pick<LayerPlan, 'piece' | 'digest' | 'label'>;
+export type LayerSource = Pick<LayerPlan, 'piece' | 'fetch' | 'digest' | 'label'>;
+
+/** Where JSON came from, for messages: what to call it and what to do when it is wrong. */
+export interface Origin {
+  readonly label: string;
+  readonly remedy?: string;
+}
 
 const MAX_JSON = 16 << 20;
 
@@ -67,19 +76,19 @@ export function readText(archive: Archive, name: string, expected?: { digest?: s
 }
 
 /** Reads JSON of the archive with `use`, which may throw `JsonError`. */
-export function withJson<T>(archive: Archive, name: string, text: string, use: (value: JsonObject | readonly unknown[]) => T): T {
+export function withJson<T>(archive: Origin, name: string, text: string, use: (value: JsonObject | readonly unknown[]) => T): T {
   try {
     const value = parseJson(text);
     return use(Array.isArray(value) ? (value as readonly unknown[]) : object(value, 'it'));
   } catch (error) {
     if (!(error instanceof JsonError)) throw error;
-    throw new ImageError(`${archive.label}: ${shown(name)}`, error.message, MAKE_AGAIN, error);
+    throw new ImageError(`${archive.label}: ${shown(name)}`, error.message, archive.remedy ?? MAKE_AGAIN, error);
   }
 }
 
 /** Joins a config with the layers that its manifest lists. */
 export function planImage(
-  archive: Archive,
+  archive: Origin,
   name: string,
   config: string,
   layers: readonly LayerSource[],
@@ -93,7 +102,7 @@ export function planImage(
     throw new ImageError(
       `${archive.label}: ${shown(name)}`,
       `the config names ${diffIds.length} layers, the manifest ${layers.length}`,
-      MAKE_AGAIN,
+      archive.remedy ?? MAKE_AGAIN,
     );
   }
   let chainId = '';

@@ -53,6 +53,11 @@ export function canonicalName(text: string): string {
   return `${repository}:${tag ?? 'latest'}`;
 }
 
+/** Whether a canonical name of the store ends in a digest, not in a tag. */
+export function isDigested(canonical: string): boolean {
+  return canonical.includes('@');
+}
+
 /** Without docker.io/ and library/, as Docker shows names. */
 export function familiarName(canonical: string): string {
   return canonical.replace(/^docker\.io\/(library\/(?=[^/]*$))?/, '');

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { removeTree } from '../store/index.js';
 import type { Change, ImageRecord, Store, Transaction } from '../store/index.js';
 import { findImage, layerDirectories } from './images.js';
-import { splitTag } from './reference.js';
+import { isDigested, splitTag } from './reference.js';
 
 /** The image cannot go; the message says why and what would let it go. */
 export class ImageInUse extends Error {
@@ -49,7 +49,9 @@ async function refuseIfUsed(store: Store, records: Transaction, record: ImageRec
 
 async function decide(store: Store, records: Transaction, text: string, options: RemoveOptions): Promise<Decision> {
   const { record, name } = await findImage(records, text);
-  const names = (await records.list('reference')).filter(({ id }) => id === record.id).map((reference) => reference.name);
+  const all = (await records.list('reference')).filter(({ id }) => id === record.id).map((reference) => reference.name);
+  // Names with digests go with the last one with a tag.
+  const names = all.filter((each) => !isDigested(each));
   const untag = (gone: readonly string[]): Change[] => gone.map((key) => ({ table: 'reference', key }));
   if (name !== undefined && names.length > 1) return { untagged: [name], deleted: [], changes: untag([name]), layers: [] };
   if (new Set(names.map((each) => splitTag(each).repository)).size > 1 && !options.force) {
@@ -58,7 +60,7 @@ async function decide(store: Store, records: Transaction, text: string, options:
     );
   }
   await refuseIfUsed(store, records, record, options);
-  const changes: Change[] = [...untag(names), { table: 'image', key: record.id }];
+  const changes: Change[] = [...untag(all), { table: 'image', key: record.id }];
   const layers: string[] = [];
   for (const key of new Set(record.layers.map((layer) => layer.key))) {
     const layer = await records.get('layer', key);
@@ -71,7 +73,7 @@ async function decide(store: Store, records: Transaction, text: string, options:
     .reverse()
     .filter(({ key }) => layers.includes(key))
     .map(({ chainId }) => `sha256:${chainId}`);
-  return { untagged: names, deleted: [`sha256:${record.id}`, ...chains], changes, layers };
+  return { untagged: all, deleted: [`sha256:${record.id}`, ...chains], changes, layers };
 }
 
 /**

@@ -19,3 +19,4 @@ export type {
 } from './container-record.js';
 export { createVolume, getVolume, listVolumes, removeVolume } from './volumes.js';
 export { removeTree } from './remove-tree.js';
+export { abandonedStaging, makeStaging } from './staging.js';

@@ -54,10 +54,13 @@ export function makeStaging(tmp: string): string {
   return path;
 }
 
+/** Names of the directories under `tmp` whose owner no longer runs, and of whatever else is there. */
+export function abandonedStaging(tmp: string): string[] {
+  const here = self();
+  return readdirSync(tmp).filter((name) => isGone(name, here));
+}
+
 /** Removes every directory under `tmp` whose owner no longer runs. */
 export function sweepStaging(tmp: string): void {
-  const here = self();
-  for (const name of readdirSync(tmp)) {
-    if (isGone(name, here)) removeTree(join(tmp, name));
-  }
+  for (const name of abandonedStaging(tmp)) removeTree(join(tmp, name));
 }

@@ -1,0 +1,69 @@
+// Blobs on their way in: <root>/download/<owner>/<digest> while a pull writes them, <root>/download/kept/<digest> when it was
+// interrupted, for the next to go on from. A pull that was killed leaves its directory, which the next one takes over.
+
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { abandonedStaging, makeStaging, removeTree } from '../../store/index.js';
+
+const KEPT_MS = 7 * 24 * 3600 * 1000;
+
+export class DownloadArea {
+  private readonly kept: string;
+  private readonly own: string;
+
+  /** `root` is the data root. */
+  constructor(root: string) {
+    const top = join(root, 'download');
+    this.kept = join(top, 'kept');
+    mkdirSync(this.kept, { recursive: true, mode: 0o700 });
+    for (const name of abandonedStaging(top)) if (name !== 'kept') this.keepAll(join(top, name));
+    for (const name of readdirSync(this.kept)) this.dropOld(join(this.kept, name));
+    this.own = makeStaging(top);
+  }
+
+  /** Where the blob is to be; what an earlier pull had of it is there already. */
+  claim(digest: string): string {
+    const path = join(this.own, digest);
+    if (!existsSync(path)) moved(join(this.kept, digest), path);
+    return path;
+  }
+
+  /** Ends this pull: `done` drops the blobs, else what has arrived is kept. */
+  close(done: boolean): void {
+    if (done) removeTree(this.own);
+    else this.keepAll(this.own);
+  }
+
+  private keepAll(directory: string): void {
+    let names: string[] = [];
+    try {
+      names = readdirSync(directory);
+    } catch (error) {
+      // Another process takes it over at the same time.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+    for (const name of names) {
+      const path = join(directory, name);
+      if (sizeOf(path) > sizeOf(join(this.kept, name))) moved(path, join(this.kept, name));
+    }
+    rmSync(directory, { recursive: true, force: true });
+  }
+
+  private dropOld(path: string): void {
+    const stat = statSync(path, { throwIfNoEntry: false });
+    if (stat && Date.now() - stat.mtimeMs > KEPT_MS) rmSync(path, { force: true });
+  }
+}
+
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? -1;
+}
+
+/** Another process may have been quicker. */
+function moved(from: string, to: string): void {
+  try {
+    renameSync(from, to);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+}

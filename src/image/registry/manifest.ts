@@ -1,0 +1,213 @@
+// From a name to one manifest: fetches it, follows indexes to the manifest for a platform, checks digests. Used by pull.ts.
+
+import { array, JsonError, object, optionalString, parseJson, sha256Digest } from '../json.js';
+import type { JsonObject } from '../json.js';
+import { sha256 } from '../plan.js';
+import type { Platform } from '../plan.js';
+import { familiarName } from '../reference.js';
+import type { Reference } from '../reference.js';
+import type { RegistryClient } from './client.js';
+import { RegistryError } from './registry-error.js';
+import { discard, readBody } from './transport.js';
+import type { Reply } from './transport.js';
+
+export interface Descriptor {
+  readonly mediaType: string;
+  /** Hex sha256. */
+  readonly digest: string;
+  readonly size: number;
+}
+
+interface Choice extends Descriptor {
+  readonly platform?: Platform;
+}
+
+export interface Manifest {
+  /** Of what the name leads to, perhaps an index. */
+  readonly digest: string;
+  /** Of the image's own manifest. */
+  readonly own: string;
+  readonly config: Descriptor;
+  /** Bottom first. */
+  readonly layers: readonly Descriptor[];
+}
+
+const ACCEPT = [
+  'application/vnd.oci.image.index.v1+json',
+  'application/vnd.oci.image.manifest.v1+json',
+  'application/vnd.docker.distribution.manifest.list.v2+json',
+  'application/vnd.docker.distribution.manifest.v2+json',
+].join(', ');
+const MAX_MANIFEST = 4 << 20;
+const MAX_DEPTH = 8;
+
+/** `busybox:1` or `busybox@sha256:...`, as Docker shows it. */
+export function shownReference({ repository, tag, digest }: Reference): string {
+  const name = familiarName(`${repository}:`).slice(0, -1);
+  return digest === undefined ? `${name}:${tag ?? 'latest'}` : `${name}@sha256:${digest}`;
+}
+
+export function platformText({ os, architecture, variant }: Platform): string {
+  return [os, architecture, ...(variant ? [variant] : [])].join('/');
+}
+
+function descriptor(value: unknown): Descriptor {
+  const fields = object(value, 'a descriptor');
+  const size = fields['size'];
+  if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0)
+    throw new JsonError('the size of a descriptor is not a number');
+  return {
+    mediaType: optionalString(fields['mediaType'], 'mediaType') ?? '',
+    digest: sha256Digest(fields['digest'], 'the digest of a descriptor'),
+    size,
+  };
+}
+
+/** An entry of an index; undefined for what is no image, as attestations. */
+function choice(value: unknown): Choice | undefined {
+  const fields = object(value, 'a descriptor');
+  const annotations = object(fields['annotations'] ?? {}, 'annotations');
+  if (annotations['vnd.docker.reference.type'] === 'attestation-manifest') return undefined;
+  const given = fields['platform'];
+  if (given === undefined || given === null) return descriptor(value);
+  const parts = object(given, 'platform');
+  const text = (key: string): string => optionalString(parts[key], key) ?? '';
+  const platform = { os: text('os'), architecture: text('architecture'), variant: text('variant') || undefined };
+  return platform.os === 'unknown' ? undefined : { ...descriptor(value), platform };
+}
+
+const level = (variant: string): number => Number(/^v(\d+)/.exec(variant)?.[1] ?? NaN);
+
+/** How well `offered` runs on `wanted`: 0 not at all, more is better. arm v7 also runs v6 and v5; arm64 alone means v8, amd64 v1. */
+export function fitness(offered: Platform, wanted: Platform): number {
+  if (offered.os !== wanted.os || offered.architecture !== wanted.architecture) return 0;
+  const usual = { arm: 'v7', arm64: 'v8', amd64: 'v1' }[wanted.architecture] ?? '';
+  const has = offered.variant ?? usual;
+  const wants = wanted.variant ?? usual;
+  if (has === wants) return 1000;
+  return level(has) < level(wants) ? level(has) : 0;
+}
+
+function choose(items: readonly Choice[], wanted: Platform, explicit: boolean): Choice {
+  let best: Choice | undefined;
+  let score = 0;
+  for (const item of items) {
+    // One without a platform is taken when nothing better is there; its config tells later.
+    const fit = item.platform ? fitness(item.platform, wanted) : 0.5;
+    if (fit > score) [best, score] = [item, fit];
+  }
+  if (best) return best;
+  const text = platformText(wanted);
+  const offered = [...new Set(items.flatMap(({ platform }) => (platform ? [platformText(platform)] : [])))].join(', ') || 'none';
+  const why = explicit ? ': no match for platform in manifest: not found' : '';
+  throw new RegistryError(
+    'not-found',
+    `no matching manifest for ${text} in the manifest list entries${why}; it offers: ${offered}`,
+  );
+}
+
+export interface Wanted {
+  readonly platform: Platform;
+  /** Whether the user asked for that platform. */
+  readonly explicit: boolean;
+}
+
+class Resolver {
+  private readonly shown: string;
+
+  constructor(
+    private readonly client: RegistryClient,
+    private readonly reference: Reference,
+    private readonly wanted: Wanted,
+  ) {
+    this.shown = shownReference(reference);
+  }
+
+  async resolve(): Promise<Manifest> {
+    const { tag, digest } = this.reference;
+    let [found, document] = await this.fetch(digest === undefined ? (tag ?? 'latest') : `sha256:${digest}`, digest);
+    const first = found;
+    for (let depth = 0; document['manifests'] !== undefined; depth++) {
+      if (depth === MAX_DEPTH) throw this.broken(`more than ${MAX_DEPTH} indexes inside each other`);
+      const next = this.choice(document);
+      [found, document] = await this.fetch(`sha256:${next.digest}`, next.digest);
+    }
+    return this.read(() => {
+      if (document['config'] === undefined || document['layers'] === undefined)
+        throw new JsonError('it is neither an index nor a manifest of schema 2; push the image again with a newer program');
+      const config = descriptor(document['config']);
+      const layers = array(document['layers'], 'layers').map(descriptor);
+      if (!/config\.v1\+json|container\.image\.v1\+json|^$/.test(config.mediaType))
+        throw new JsonError(`it is no image but of the type ${config.mediaType}`);
+      return { digest: first, own: found, config, layers };
+    });
+  }
+
+  private choice(document: JsonObject): Choice {
+    const items = this.read(() => array(document['manifests'], 'manifests').flatMap((item) => choice(item) ?? []));
+    return choose(items, this.wanted.platform, this.wanted.explicit);
+  }
+
+  private async fetch(name: string, digest: string | undefined): Promise<[digest: string, document: JsonObject]> {
+    const reply = await this.client.request(`manifests/${name}`, { method: 'GET', headers: { Accept: ACCEPT } });
+    if (reply.status !== 200)
+      throw await refusal(reply, this.reference, `manifest for ${this.shown} not found: manifest unknown: manifest unknown`);
+    const data = await readBody(reply, MAX_MANIFEST);
+    const found = sha256(data);
+    if (digest !== undefined && digest !== found) throw this.broken(`its digest is sha256:${found}, expected sha256:${digest}`);
+    return [found, this.read(() => object(parseJson(data.toString('utf8')), 'it'))];
+  }
+
+  private read<T>(use: () => T): T {
+    try {
+      return use();
+    } catch (error) {
+      if (!(error instanceof JsonError)) throw error;
+      throw this.broken(error.message);
+    }
+  }
+
+  private broken(why: string): RegistryError {
+    return new RegistryError('broken', `the manifest of ${this.shown} cannot be used: ${why}`);
+  }
+}
+
+/** Errors: RegistryError. */
+export function resolveManifest(client: RegistryClient, reference: Reference, wanted: Wanted): Promise<Manifest> {
+  return new Resolver(client, reference, wanted).resolve();
+}
+
+/** The error codes of an answer (`{"errors": [{"code": ...}]}`), with their messages. */
+async function errorsOf(reply: Reply): Promise<{ code: string; text: string }[]> {
+  try {
+    const body = (await readBody(reply, 1 << 20)).toString('utf8');
+    return array(object(parseJson(body), 'it')['errors'], 'errors').map((item) => {
+      const fields = object(item, 'an error');
+      const code = optionalString(fields['code'], 'code') ?? '';
+      return { code, text: `${code.toLowerCase().replace(/_/g, ' ')}: ${optionalString(fields['message'], 'message') ?? ''}` };
+    });
+  } catch {
+    discard(reply);
+    return [];
+  }
+}
+
+/** What an answer other than the hoped-for means, in Docker's words. `missing`: said when only the thing asked for is not there. */
+export async function refusal(reply: Reply, reference: Reference, missing: string, verb = 'pull'): Promise<RegistryError> {
+  const errors = await errorsOf(reply);
+  const has = (code: string): boolean => errors.some((error) => error.code === code);
+  const detail = errors.map(({ text }) => text).join('; ');
+  if (reply.status === 401 || reply.status === 403 || has('NAME_UNKNOWN') || has('DENIED')) {
+    const name = familiarName(`${reference.repository}:`).slice(0, -1);
+    const words =
+      verb === 'pull'
+        ? `pull access denied for ${name}, repository does not exist or may require 'docker login'`
+        : `push access denied for ${name}: log in with an account that may write there`;
+    return new RegistryError('denied', `${words}${detail === '' ? '' : `: ${detail}`}`);
+  }
+  if (reply.status === 404) return new RegistryError('not-found', missing);
+  return new RegistryError(
+    'broken',
+    `${reply.url.href}: status ${reply.status}${detail === '' ? '' : `: ${detail}`}; try again later`,
+  );
+}
