@@ -62,7 +62,7 @@ function fromEntry(entry: JsonObject): Credentials | undefined {
 /** What `docker-credential-NAME get` says; undefined when it has nothing for `server`. */
 async function askHelper(name: string, server: string, env: Environment): Promise<Credentials | undefined> {
   const program = `docker-credential-${name}`;
-  const child = spawn(program, ['get'], { stdio: ['pipe', 'pipe', 'ignore'], env: env as NodeJS.ProcessEnv });
+  const child = spawn(program, ['get'], { stdio: ['pipe', 'pipe', 'ignore'], env });
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
   // A helper that does not read its input is no fault.

@@ -169,7 +169,7 @@ class Unpacking {
       const take = paced((current) => this.report({ id, status: 'Extracting', progressDetail: { current, total } }), total);
       this.current = { diffId: event.diffId, take, id };
     }
-    this.current?.take(event.done);
+    this.current.take(event.done);
   }
 
   flush(): void {
