@@ -108,14 +108,29 @@ const part = (value: object): string => Buffer.from(JSON.stringify(value)).toStr
 export async function startTokenServer(t: Test): Promise<TokenServer> {
   const dir = directory(t);
   const [key, cert] = [join(dir, 'key.pem'), join(dir, 'cert.pem')];
-  await mustCommand(
-    ['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', key, '-out', cert, '-subj', '/CN=test', '-days', '2'],
-  );
+  await mustCommand([
+    'openssl',
+    'req',
+    '-x509',
+    '-newkey',
+    'rsa:2048',
+    '-nodes',
+    '-keyout',
+    key,
+    '-out',
+    cert,
+    '-subj',
+    '/CN=test',
+    '-days',
+    '2',
+  ]);
   const x5c = [readFileSync(cert, 'latin1').replace(/-----[^-]*-----|\s/g, '')];
   const asked: { scope: string | null; user: string | undefined }[] = [];
   const host = await serve(t, (incoming, reply) => {
     const { searchParams } = new URL(incoming.url ?? '', 'http://token');
-    const [user, password] = Buffer.from(incoming.headers.authorization?.slice(6) ?? '', 'base64').toString().split(':');
+    const [user, password] = Buffer.from(incoming.headers.authorization?.slice(6) ?? '', 'base64')
+      .toString()
+      .split(':');
     const scope = searchParams.get('scope');
     asked.push({ scope, user: user || undefined });
     if (user && (user !== USER || password !== PASSWORD)) {
@@ -125,11 +140,21 @@ export async function startTokenServer(t: Test): Promise<TokenServer> {
     const [, name = '', actions = ''] = /^repository:(.*):([\w,]+)$/.exec(scope ?? '') ?? [];
     const granted = user ? actions.split(',') : name.startsWith('open/') ? ['pull'] : [];
     const now = Math.floor(Date.now() / 1000);
-    const claims = { iss: 'test', sub: user ?? '', aud: 'registry', iat: now, nbf: now - 10, exp: now + 300, jti: `${asked.length}` };
+    const claims = {
+      iss: 'test',
+      sub: user ?? '',
+      aud: 'registry',
+      iat: now,
+      nbf: now - 10,
+      exp: now + 300,
+      jti: `${asked.length}`,
+    };
     const access = [{ type: 'repository', name, actions: granted }];
     const text = `${part({ typ: 'JWT', alg: 'RS256', x5c })}.${part({ ...claims, access })}`;
     const signature = createSign('RSA-SHA256').update(text).sign(readFileSync(key)).toString('base64url');
-    reply.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify({ token: `${text}.${signature}`, expires_in: 300 }));
+    reply
+      .writeHead(200, { 'Content-Type': 'application/json' })
+      .end(JSON.stringify({ token: `${text}.${signature}`, expires_in: 300 }));
   });
   return { asked, auth: { token: { realm: `http://${host}/token`, service: 'registry', issuer: 'test', rootcertbundle: cert } } };
 }
@@ -138,5 +163,13 @@ export async function startTokenServer(t: Test): Promise<TokenServer> {
 export async function fill(t: Test, host: string, name: string, source: Source, flags: readonly string[] = []): Promise<void> {
   const path = join(directory(t), 'image.tar');
   writeFileSync(path, asTar(legacyArchive(source)));
-  await mustCommand(['skopeo', 'copy', '-q', '--dest-tls-verify=false', ...flags, `docker-archive:${path}`, `docker://${host}/${name}`]);
+  await mustCommand([
+    'skopeo',
+    'copy',
+    '-q',
+    '--dest-tls-verify=false',
+    ...flags,
+    `docker-archive:${path}`,
+    `docker://${host}/${name}`,
+  ]);
 }

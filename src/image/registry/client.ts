@@ -5,7 +5,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { Authorization } from './authorization.js';
 import type { Credentials } from './credentials.js';
 import { RegistryError } from './registry-error.js';
-import { discard, Transport } from './transport.js';
+import { discard, readBody, Transport } from './transport.js';
 import type { Outgoing, Reply } from './transport.js';
 
 export interface ClientOptions {
@@ -17,8 +17,16 @@ export interface ClientOptions {
   readonly backoffMs?: number;
 }
 
+/** An answer with its body, which was small. */
+export interface Answer {
+  readonly status: number;
+  readonly url: URL;
+  readonly data: Buffer;
+}
+
 export const RETRIES = 5;
 const MAX_REDIRECTS = 5;
+const MAX_REFUSAL = 1 << 20;
 const TEMPORARY = new Set([408, 429, 500, 502, 503, 504]);
 
 const isLoopback = (domain: string): boolean => /^(localhost|127(\.\d+){3})(:\d+)?$/.test(domain);
@@ -56,7 +64,10 @@ export class RegistryClient {
     const plain = new URL(root.href.replace(/^https/, 'http'));
     for (const url of this.allowsPlain ? [root, plain] : [root]) {
       try {
-        const reply = await this.persist(() => this.transport.send(url, { method: 'GET', signal: this.options.signal }));
+        const reply = await this.persist(
+          () => this.transport.send(url, { method: 'GET', signal: this.options.signal }),
+          (answer) => Promise.resolve(answer),
+        );
         discard(reply);
         if (reply.status !== 200 && reply.status !== 401)
           throw new RegistryError('broken', `${url.href}: status ${reply.status}: this is no registry of version 2`);
@@ -83,10 +94,23 @@ export class RegistryClient {
    * Sends a request below the repository, or to a place that the registry named. Answers whatever status comes, after
    * challenges, redirects (GET and HEAD) and retries. Errors: RegistryError, the signal's reason.
    */
-  async request(to: string | URL, outgoing: Outgoing): Promise<Reply> {
+  request(to: string | URL, outgoing: Outgoing): Promise<Reply> {
+    return this.reach(to, outgoing, (reply) => Promise.resolve(reply));
+  }
+
+  /** The same, with a body of at most `limit` bytes read; a connection that breaks meanwhile is a reason to try again. */
+  document(to: string | URL, outgoing: Outgoing, limit: number): Promise<Answer> {
+    return this.reach(to, outgoing, async (reply) => ({
+      status: reply.status,
+      url: reply.url,
+      data: await readBody(reply, reply.status === 200 ? limit : MAX_REFUSAL),
+    }));
+  }
+
+  private async reach<T>(to: string | URL, outgoing: Outgoing, take: (reply: Reply) => Promise<T>): Promise<T> {
     const url = typeof to === 'string' ? this.url(to) : to;
     try {
-      return await this.persist(() => this.attempt(url, { ...outgoing, signal: this.options.signal }));
+      return await this.persist(async () => this.attempt(url, { ...outgoing, signal: this.options.signal }), take);
     } catch (error) {
       this.options.signal?.throwIfAborted();
       throw error instanceof RegistryError ? error : this.unreachable(outgoing.method, url, error);
@@ -99,11 +123,11 @@ export class RegistryClient {
     await wait(base * (0.75 + Math.random() / 2), undefined, { signal: this.options.signal });
   }
 
-  private async persist(send: () => Promise<Reply>): Promise<Reply> {
+  private async persist<T>(send: () => Promise<Reply>, take: (reply: Reply) => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       try {
         const reply = await send();
-        if (!TEMPORARY.has(reply.status) || attempt > RETRIES) return reply;
+        if (!TEMPORARY.has(reply.status) || attempt > RETRIES) return await take(reply);
         discard(reply);
       } catch (error) {
         this.options.signal?.throwIfAborted();

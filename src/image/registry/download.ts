@@ -11,7 +11,7 @@ import type { RegistryClient } from './client.js';
 import { refusal } from './manifest.js';
 import type { Descriptor } from './manifest.js';
 import { RegistryError } from './registry-error.js';
-import { discard } from './transport.js';
+import { discard, readBody } from './transport.js';
 import type { Reply } from './transport.js';
 
 export interface Download {
@@ -87,7 +87,11 @@ async function transfer({ client, reference, blob }: Download, writer: BlobWrite
     return writer.restart();
   }
   if (reply.status !== 200 && reply.status !== 206)
-    throw await refusal(reply, reference, `blob sha256:${blob.digest} not found: blob unknown to registry`);
+    throw refusal(
+      { status: reply.status, url: reply.url, data: await readBody(reply, 1 << 20) },
+      reference,
+      `blob sha256:${blob.digest} not found: blob unknown to registry`,
+    );
   if (reply.status === 200 && writer.at > 0) await writer.restart();
   try {
     for await (const chunk of reply.body as AsyncIterable<Buffer>) await writer.take(chunk);

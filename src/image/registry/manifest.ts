@@ -6,10 +6,8 @@ import { sha256 } from '../plan.js';
 import type { Platform } from '../plan.js';
 import { familiarName } from '../reference.js';
 import type { Reference } from '../reference.js';
-import type { RegistryClient } from './client.js';
+import type { Answer, RegistryClient } from './client.js';
 import { RegistryError } from './registry-error.js';
-import { discard, readBody } from './transport.js';
-import type { Reply } from './transport.js';
 
 export interface Descriptor {
   readonly mediaType: string;
@@ -39,6 +37,7 @@ const ACCEPT = [
   'application/vnd.docker.distribution.manifest.v2+json',
 ].join(', ');
 const MAX_MANIFEST = 4 << 20;
+const CONFIGS = ['application/vnd.oci.image.config.v1+json', 'application/vnd.docker.container.image.v1+json', ''];
 const MAX_DEPTH = 8;
 
 /** `busybox:1` or `busybox@sha256:...`, as Docker shows it. */
@@ -137,8 +136,7 @@ class Resolver {
         throw new JsonError('it is neither an index nor a manifest of schema 2; push the image again with a newer program');
       const config = descriptor(document['config']);
       const layers = array(document['layers'], 'layers').map(descriptor);
-      if (!/config\.v1\+json|container\.image\.v1\+json|^$/.test(config.mediaType))
-        throw new JsonError(`it is no image but of the type ${config.mediaType}`);
+      if (!CONFIGS.includes(config.mediaType)) throw new JsonError(`it is no image but of the type ${config.mediaType}`);
       return { digest: first, own: found, config, layers };
     });
   }
@@ -149,10 +147,11 @@ class Resolver {
   }
 
   private async fetch(name: string, digest: string | undefined): Promise<[digest: string, document: JsonObject]> {
-    const reply = await this.client.request(`manifests/${name}`, { method: 'GET', headers: { Accept: ACCEPT } });
-    if (reply.status !== 200)
-      throw await refusal(reply, this.reference, `manifest for ${this.shown} not found: manifest unknown: manifest unknown`);
-    const data = await readBody(reply, MAX_MANIFEST);
+    const outgoing = { method: 'GET', headers: { Accept: ACCEPT } };
+    const answer = await this.client.document(`manifests/${name}`, outgoing, MAX_MANIFEST);
+    if (answer.status !== 200)
+      throw refusal(answer, this.reference, `manifest for ${this.shown} not found: manifest unknown: manifest unknown`);
+    const { data } = answer;
     const found = sha256(data);
     if (digest !== undefined && digest !== found) throw this.broken(`its digest is sha256:${found}, expected sha256:${digest}`);
     return [found, this.read(() => object(parseJson(data.toString('utf8')), 'it'))];
@@ -178,23 +177,22 @@ export function resolveManifest(client: RegistryClient, reference: Reference, wa
 }
 
 /** The error codes of an answer (`{"errors": [{"code": ...}]}`), with their messages. */
-async function errorsOf(reply: Reply): Promise<{ code: string; text: string }[]> {
+function errorsOf(data: Buffer): { code: string; text: string }[] {
   try {
-    const body = (await readBody(reply, 1 << 20)).toString('utf8');
-    return array(object(parseJson(body), 'it')['errors'], 'errors').map((item) => {
+    return array(object(parseJson(data.toString('utf8')), 'it')['errors'], 'errors').map((item) => {
       const fields = object(item, 'an error');
       const code = optionalString(fields['code'], 'code') ?? '';
       return { code, text: `${code.toLowerCase().replace(/_/g, ' ')}: ${optionalString(fields['message'], 'message') ?? ''}` };
     });
-  } catch {
-    discard(reply);
+  } catch (error) {
+    if (!(error instanceof JsonError)) throw error;
     return [];
   }
 }
 
 /** What an answer other than the hoped-for means, in Docker's words. `missing`: said when only the thing asked for is not there. */
-export async function refusal(reply: Reply, reference: Reference, missing: string, verb = 'pull'): Promise<RegistryError> {
-  const errors = await errorsOf(reply);
+export function refusal(reply: Answer, reference: Reference, missing: string, verb = 'pull'): RegistryError {
+  const errors = errorsOf(reply.data);
   const has = (code: string): boolean => errors.some((error) => error.code === code);
   const detail = errors.map(({ text }) => text).join('; ');
   if (reply.status === 401 || reply.status === 403 || has('NAME_UNKNOWN') || has('DENIED')) {

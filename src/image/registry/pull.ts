@@ -17,7 +17,6 @@ import type { Report, TransferEvent } from './layer-downloads.js';
 import { fitness, platformText, refusal, resolveManifest, shownReference } from './manifest.js';
 import type { Descriptor, Manifest } from './manifest.js';
 import { RegistryError } from './registry-error.js';
-import { readBody } from './transport.js';
 
 export interface PullOptions extends ClientOptions {
   /** The host's by default. */
@@ -80,10 +79,10 @@ class Pull {
   private async config(blob: Descriptor): Promise<string> {
     if (blob.size > MAX_CONFIG)
       throw new RegistryError('broken', `the config of ${this.shown} is larger than ${MAX_CONFIG >> 20} MiB`);
-    const reply = await this.client.request(`blobs/sha256:${blob.digest}`, { method: 'GET' });
-    if (reply.status !== 200)
-      throw await refusal(reply, this.reference, `the config of ${this.shown} is not there: blob unknown to registry`);
-    const data = await readBody(reply, blob.size);
+    const answer = await this.client.document(`blobs/sha256:${blob.digest}`, { method: 'GET' }, blob.size);
+    if (answer.status !== 200)
+      throw refusal(answer, this.reference, `the config of ${this.shown} is not there: blob unknown to registry`);
+    const { data } = answer;
     if (sha256(data) !== blob.digest)
       throw new RegistryError(
         'broken',

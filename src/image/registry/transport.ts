@@ -5,6 +5,7 @@ import { Agent as HttpAgent, type IncomingMessage, request as httpRequest } from
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { RegistryError } from './registry-error.js';
 
 export interface Reply {
   readonly status: number;
@@ -68,13 +69,13 @@ export function discard({ body }: Reply): void {
   else body.destroy();
 }
 
-/** The whole body. Throws `RangeError` beyond `limit` bytes. */
+/** The whole body. Errors: RegistryError beyond `limit` bytes, those of the connection. */
 export async function readBody(reply: Reply, limit: number): Promise<Buffer> {
   const parts: Buffer[] = [];
   let length = 0;
   for await (const part of reply.body as AsyncIterable<Buffer>) {
     length += part.length;
-    if (length > limit) throw new RangeError(`the answer is larger than ${limit} bytes`);
+    if (length > limit) throw new RegistryError('broken', `${reply.url.href}: the answer is larger than ${limit} bytes`);
     parts.push(part);
   }
   return Buffer.concat(parts);
