@@ -1,0 +1,66 @@
+// HEALTHCHECK: its options (Go durations) and its test. Pure.
+
+import type { Healthcheck } from './host.js';
+import type { Command } from './instructions.js';
+import type { Flags } from './flags.js';
+
+export interface Health {
+  /** undefined is NONE. */
+  readonly test: Command | undefined;
+  readonly times: Omit<Healthcheck, 'Test'>;
+}
+
+const UNITS: Readonly<Record<string, number>> = { ns: 1, us: 1e3, µs: 1e3, ms: 1e6, s: 1e9, m: 60e9, h: 3600e9 };
+const LEAST = 1e6;
+
+/** `1m30s` in nanoseconds. Throws an Error. */
+function duration(text: string, flag: string): number {
+  const invalid = (): Error => new Error(`time: invalid duration ${JSON.stringify(text)}`);
+  if (text === '0') return 0;
+  if (!/^(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|ms|s|m|h))+$/.test(text)) throw invalid();
+  let total = 0;
+  for (const [, number = '', unit = ''] of text.matchAll(/([\d.]+)(ns|us|µs|ms|s|m|h)/g))
+    total += Number(number) * (UNITS[unit] ?? NaN);
+  if (!Number.isFinite(total)) throw invalid();
+  if (total !== 0 && total < LEAST) throw new Error(`Interval ${JSON.stringify(flag)} cannot be less than 1ms`);
+  return Math.round(total);
+}
+
+function retries(text: string): number {
+  if (!/^[+-]?\d+$/.test(text)) throw new Error(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
+  const count = Number(text);
+  if (count < 0) throw new Error(`--retries cannot be negative (${count})`);
+  return count;
+}
+
+function times(flags: Flags): Omit<Healthcheck, 'Test'> {
+  const time = (flag: string): number | undefined => {
+    const text = flags.get(flag);
+    return text === undefined || text === '' ? undefined : duration(text, flag) || undefined;
+  };
+  const [interval, timeout] = [time('interval'), time('timeout')];
+  const [period, start] = [time('start-period'), time('start-interval')];
+  const count = flags.has('retries') ? retries(flags.get('retries') ?? '') : 0;
+  return {
+    ...(interval === undefined ? {} : { Interval: interval }),
+    ...(timeout === undefined ? {} : { Timeout: timeout }),
+    ...(period === undefined ? {} : { StartPeriod: period }),
+    ...(start === undefined ? {} : { StartInterval: start }),
+    ...(count === 0 ? {} : { Retries: count }),
+  };
+}
+
+/** Parses what follows HEALTHCHECK. Throws an Error without the line. */
+export function parseHealthcheck(text: string, flags: Flags, command: (text: string) => Command): Health {
+  const [, word = '', rest = ''] = /^(\S*)\s*(.*)$/s.exec(text) ?? [];
+  const type = word.toUpperCase();
+  if (type === '') throw new Error('HEALTHCHECK requires at least one argument');
+  if (type === 'NONE') {
+    if (rest !== '') throw new Error('HEALTHCHECK NONE takes no arguments');
+    return { test: undefined, times: {} };
+  }
+  if (type !== 'CMD') throw new Error(`Unknown type ${JSON.stringify(type)} in HEALTHCHECK (try CMD)`);
+  const test = command(rest);
+  if (rest === '' || ('exec' in test && test.exec.length === 0)) throw new Error('Missing command after HEALTHCHECK CMD');
+  return { test, times: times(flags) };
+}
