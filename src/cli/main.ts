@@ -97,14 +97,13 @@ export async function main(argv: readonly string[]): Promise<void> {
     if (code !== undefined) finish(code);
   } catch (error) {
     const usage = (error as Error).name === 'UsageError' ? (error as Error & { command: string }).command : undefined;
-    if (usage === undefined) fail(prefixOf(error) + (error as Error).message, exitCode(error));
+    if ((error as Error).name === 'ApiError') {
+      process.stderr.write(`Error response from daemon: ${(error as Error).message}\n`);
+      return finish(1);
+    }
+    if (usage === undefined) fail((error as Error).message, exitCode(error));
     fail(`${(error as Error).message}\n\nRun '${usage} --help' for more information`, 125);
   }
-}
-
-/** Errors of the engine are told in its words. */
-function prefixOf(error: unknown): string {
-  return (error as Error).name === 'ApiError' ? 'Error response from daemon: ' : '';
 }
 
 function exitCode(error: unknown): number {

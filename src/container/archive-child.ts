@@ -84,7 +84,7 @@ function pathStat({ parent, base, mode }: Found): PathStat {
   };
 }
 
-async function send(chunks: AsyncIterable<Buffer>): Promise<void> {
+async function send(chunks: AsyncIterable<Buffer> | Iterable<Buffer>): Promise<void> {
   for await (const chunk of chunks) if (!process.stdout.write(chunk)) await once(process.stdout, 'drain');
 }
 
@@ -98,6 +98,14 @@ async function get(root: number, path: string): Promise<void> {
   if (fd < 0) throw missing(path, fd);
   const top = contents || found.base === '' ? '.' : bytes(found.base);
   await send(packTree(fd, { top, crossMounts: true }));
+}
+
+/** Names in a directory, bytes as latin1, as JSON on stdout. */
+async function list(root: number, path: string): Promise<void> {
+  const fd = open(root, path, Open.RDONLY | Open.DIRECTORY);
+  if (fd < 0) throw missing(path, fd);
+  const listing = sys.readdir(fd);
+  await send([Buffer.from(JSON.stringify(typeof listing === 'number' ? [] : listing.names))]);
 }
 
 async function put(root: number, request: ArchiveRequest): Promise<void> {
@@ -133,6 +141,8 @@ async function main(): Promise<void> {
   switch (request.op) {
     case 'stat':
       return report({ stat: pathStat(find(root, request.path)) });
+    case 'list':
+      return list(root, request.path);
     case 'get':
       return get(root, request.path);
     case 'put':

@@ -22,7 +22,7 @@ export interface PathStat {
 }
 
 export interface ArchiveRequest {
-  readonly op: 'stat' | 'get' | 'put' | 'export';
+  readonly op: 'stat' | 'list' | 'get' | 'put' | 'export';
   /** Directory of the root on the host. */
   readonly root: string;
   /** In the container. */
@@ -81,7 +81,7 @@ async function runChild(request: ArchiveRequest, streams: ArchiveStreams): Promi
     if (streams.output && child.stdout) sending = pipeline(child.stdout, streams.output(found)).catch(() => child.kill('SIGKILL'));
   };
   const ended = listen(child, begin);
-  if (request.op === 'export') begin(undefined);
+  if (request.op === 'export' || request.op === 'list') begin(undefined);
   if (streams.input && child.stdin) {
     // The child may have had enough before the input ends.
     pipeline(streams.input, child.stdin, { end: true }).catch(() => undefined);

@@ -26,6 +26,11 @@ export interface CreateRequest {
   readonly config: ContainerConfig;
   readonly hostConfig: HostConfig;
   readonly networks: ContainerRecord['networks'];
+  /**
+   * A step of a build: the config as it stands, nothing of the image's merged in and no volumes; without an image the root is
+   * empty.
+   */
+  readonly step?: { readonly image: Image | undefined };
 }
 
 const LOG_DRIVERS: readonly string[] = ['', 'json-file', 'local', 'none'];
@@ -54,9 +59,9 @@ export function mergeConfig(asked: ContainerConfig, image: Image, id: string): C
 }
 
 /** What can be known to be wrong before anything is made. Errors: EngineError and those of the parts. */
-function check(record: ContainerRecord): void {
+function check(record: ContainerRecord, mayBeIdle: boolean): void {
   const { config, hostConfig } = record;
-  if (record.command.length === 0) throw badParameter('no command specified');
+  if (record.command.length === 0 && !mayBeIdle) throw badParameter('no command specified');
   capabilities(hostConfig.CapAdd ?? [], hostConfig.CapDrop ?? [], hostConfig.Privileged ?? false);
   seccompProfile(record, hostConfig.Privileged ?? false);
   for (const options of Object.values(hostConfig.Tmpfs ?? {})) tmpfsOptions(options);
@@ -119,19 +124,20 @@ class Creation {
   async run(): Promise<ContainerRecord> {
     const { registry } = this.context;
     const { config, hostConfig, networks } = this.request;
-    const image = await resolveImage(this.context.store, config.Image ?? '');
-    const merged = mergeConfig(config, image, this.id);
+    const { step } = this.request;
+    const image = step ? step.image : await resolveImage(this.context.store, config.Image ?? '');
+    const merged = step || !image ? { ...config, Hostname: this.id.slice(0, 12) } : mergeConfig(config, image, this.id);
     const planned = planMounts({
       hostConfig,
-      volumes: Object.keys(merged.Volumes ?? {}),
+      volumes: step ? [] : Object.keys(merged.Volumes ?? {}),
       find: (reference) => registry.find(reference),
     });
     const draft: ContainerRecord = {
       id: this.id,
       name: '',
       created: Date.now(),
-      image: image.id,
-      layers: [initLayer(this.context, image), ...image.layers],
+      image: image?.id ?? '',
+      layers: [initLayer(this.context, image), ...(image?.layers ?? [])],
       config: merged,
       hostConfig,
       mounts: [],
@@ -143,7 +149,7 @@ class Creation {
       restartCount: 0,
       stopped: false,
     };
-    check(draft);
+    check(draft, step !== undefined);
     for (const { point } of planned) {
       if (point.Type === 'bind' && !point.create) openSource(point.Source ?? '', false);
     }

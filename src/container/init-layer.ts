@@ -51,16 +51,16 @@ function fill(view: LayerView, top: string): void {
 }
 
 /** The layer's directory. */
-export function initLayer(context: Context, image: Image): string {
-  const path = pathOf(context, image.id);
+export function initLayer(context: Context, image: Image | undefined): string {
+  const path = pathOf(context, image?.id ?? 'scratch');
   if (existsSync(path)) return path;
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const staging = context.store.makeStaging();
-  const view = openLayers(image.layers, context.scheme);
+  const view = openLayers(image?.layers ?? [], context.scheme);
   try {
     const draft = join(staging, 'init');
     mkdirSync(draft, { mode: 0o755 });
-    const [top] = image.layers;
+    const [top] = image?.layers ?? [];
     if (top !== undefined) chmodSync(draft, statSync(top).mode & 0o7777);
     fill(view, draft);
     renameSync(draft, path);

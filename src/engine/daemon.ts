@@ -25,6 +25,7 @@ import { imageRoutes } from './images.js';
 import { imageTransferRoutes } from './image-transfer.js';
 import { EngineNetworks } from './network.js';
 import { networkRoutes } from './networks.js';
+import { statsRoutes } from './stats.js';
 import { systemRoutes } from './system.js';
 import { volumeRoutes } from './volumes.js';
 
@@ -117,7 +118,7 @@ export class Daemon {
     await this.#engine.context.registry.load();
     await this.#recover();
     const router = new Router();
-    for (const routes of [systemRoutes, containerRoutes, containerIoRoutes, containerFileRoutes, imageRoutes, imageTransferRoutes, volumeRoutes, networkRoutes]) routes(this.#engine, router);
+    for (const routes of [systemRoutes, containerRoutes, containerIoRoutes, containerFileRoutes, imageRoutes, imageTransferRoutes, volumeRoutes, networkRoutes, statsRoutes]) routes(this.#engine, router);
     this.#server = router.server(this.options.log);
     await listenOn(this.#server, this.options.socket);
   }

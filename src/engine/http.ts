@@ -5,6 +5,7 @@ import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES, c
 import type { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import { EngineError, badParameter } from '../container/errors.js';
+import { RegistryError } from '../image/index.js';
 import { NetworkError } from '../network/network-error.js';
 
 export const API_VERSION = '1.47';
@@ -158,12 +159,14 @@ async function readAll(source: AsyncIterable<Buffer>, most: number): Promise<Buf
 
 function errorBody(error: unknown): { status: number; message: string } {
   if (error instanceof NetworkError) return { status: NETWORK_STATUS[error.kind], message: error.message };
+  if (error instanceof RegistryError) return { status: REGISTRY_STATUS[error.kind], message: error.message };
   if (error instanceof EngineError) return { status: error.status, message: error.message };
   const name = error instanceof Error ? error.name : '';
   const message = error instanceof Error ? error.message : String(error);
   return { status: STATUS_BY_NAME[name] ?? 500, message };
 }
 
+const REGISTRY_STATUS = { denied: 404, 'not-found': 404, unauthorized: 500, unreachable: 500, broken: 500 } as const;
 const NETWORK_STATUS = { 'not found': 404, conflict: 409, invalid: 400, forbidden: 403, failed: 500 } as const;
 
 /** Errors of the parts below the engine. */

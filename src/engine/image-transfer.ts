@@ -2,18 +2,21 @@
 
 import { createReadStream, createWriteStream } from 'node:fs';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
+import { Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { badParameter } from '../container/errors.js';
+import { badParameter, messageOf } from '../container/errors.js';
 import {
   type Image,
   type SavedImage,
   canonicalName,
+  type Credentials,
   commitImage,
   familiarName,
+  findCredentials,
   imageHistory,
   listImages,
   plainTar,
+  pullImage,
   resolveImage,
   saveImages,
   splitTag,
@@ -23,6 +26,7 @@ import { removeTree } from '../store/index.js';
 import { applyChanges } from './change-instructions.js';
 import type { Engine } from './engine.js';
 import type { Call, Router } from './http.js';
+import { shaped } from './shape.js';
 
 /** What a name on the command line of `save` stands for: an image by one name, by all of a repository's, or without any. */
 async function savedImages(engine: Engine, references: readonly string[]): Promise<SavedImage[]> {
@@ -126,10 +130,54 @@ export async function importImage(engine: Engine, call: Call): Promise<void> {
   }
 }
 
+/** What the client sends of `docker login`, else what this engine's user has kept. Errors: 400. */
+async function credentialsOf(call: Call, repository: string): Promise<Credentials | undefined> {
+  const header = call.request.headers['x-registry-auth'];
+  if (typeof header === 'string' && header !== '') {
+    const given = shaped(parseAuth(header), AUTH, 'X-Registry-Auth') as Readonly<Record<string, string | undefined>>;
+    if (given['identitytoken']) return { identityToken: given['identitytoken'] };
+    if (given['registrytoken']) return { registryToken: given['registrytoken'] };
+    if (given['username']) return { username: given['username'], password: given['password'] ?? '' };
+  }
+  return findCredentials(repository);
+}
+
+const AUTH = { username: 'string', password: 'string', identitytoken: 'string', registrytoken: 'string' } as const;
+
+function parseAuth(header: string): unknown {
+  try {
+    return JSON.parse(Buffer.from(header, 'base64url').toString() || '{}') as unknown;
+  } catch {
+    throw badParameter('invalid X-Registry-Auth header');
+  }
+}
+
+/** `POST /images/create?fromImage=X&tag=Y`: progress as lines, also the end when it fails after the first. */
+async function pull(engine: Engine, call: Call): Promise<void> {
+  const { store, events } = engine.context;
+  const from = call.query.get('fromImage') ?? '';
+  const tagText = call.query.get('tag') ?? '';
+  const name = tagText === '' ? from : tagText.includes(':') ? `${from}@${tagText}` : `${from}:${tagText}`;
+  const credentials = await credentialsOf(call, splitTag(canonicalName(name.split('@')[0] ?? '')).repository);
+  let out: Writable | undefined;
+  const write = (message: object): void => void (out ??= call.stream('application/json')).write(`${JSON.stringify(message)}\n`);
+  try {
+    const pulled = await pullImage(store, name, { ...(credentials ? { credentials } : {}), signal: call.signal, progress: write });
+    events.publish('image', 'pull', familiarName(pulled.name), { name: familiarName(pulled.name) });
+    if (out) out.end();
+    else call.answer(200);
+  } catch (error) {
+    if (!out) throw error;
+    const message = messageOf(error);
+    write({ errorDetail: { message }, error: message });
+    out.end();
+  }
+}
+
 export function imageTransferRoutes(engine: Engine, router: Router): void {
   router.on('GET', '/images/get', (call) => save(engine, call, call.query.getAll('names').flatMap((names) => names.split(','))));
   router.on('GET', '/images/{}/get', (call) => save(engine, call, [call.param()]));
   router.on('POST', '/images/{}/tag', (call) => tag(engine, call));
   router.on('GET', '/images/{}/history', (call) => history(engine, call));
-  router.on('POST', '/images/create', (call) => importImage(engine, call));
+  router.on('POST', '/images/create', (call) => (call.query.has('fromImage') ? pull(engine, call) : importImage(engine, call)));
 }

@@ -35,3 +35,14 @@ export async function* layerOf(context: Context, record: ContainerRecord): Async
     if (mount) await (await context.supervisor()).call('unmount', { id: record.id });
   }
 }
+
+/** Whether the container has changed anything. */
+export function hasChanges(context: Context, record: ContainerRecord): Promise<boolean> {
+  const upper = openDirectory(join(context.directory(record.id), 'upper'));
+  try {
+    const listing = sys.readdir(upper);
+    return Promise.resolve(typeof listing === 'number' || listing.names.length > 0);
+  } finally {
+    sys.close(upper);
+  }
+}

@@ -9,7 +9,8 @@ import { type PackEntry, type PackOptions, packTree } from '../tar/pack-tree.js'
 import { blankHeader } from '../tar/tar-encode.js';
 import type { Image } from './images.js';
 import type { JsonObject } from './json.js';
-import { makeImage } from './load.js';
+import { hostPlatform, makeImage } from './load.js';
+import type { Platform } from './plan.js';
 
 function marker(name: string): PackEntry {
   return { name, replacement: { ...blankHeader(name, '0'), mode: 0o600 } };
@@ -71,6 +72,8 @@ export interface CommitRequest {
   readonly createdBy: string;
   /** Canonical names. */
   readonly names: readonly string[];
+  /** Of an image without a parent; the host's by default. */
+  readonly platform?: Platform;
   /** More of the image's document (`container`, `docker_version`). */
   readonly extra?: JsonObject;
 }
@@ -79,17 +82,19 @@ export interface CommitRequest {
 export function commitImage(store: Store, request: CommitRequest): Promise<string> {
   const { parent, author, comment, createdBy } = request;
   const created = new Date().toISOString();
+  const platform = request.platform;
   const inherited = (parent?.config.raw['history'] as readonly object[] | undefined) ?? [];
   return makeImage(store, {
     parent: parent?.record.layers ?? [],
     lower: parent?.layers ?? [],
     ...(request.layer ? { layer: request.layer } : {}),
     names: request.names,
+    parentId: parent?.id ?? '',
     config: (diffIds, madeLayer) =>
       JSON.stringify({
         ...request.extra,
-        architecture: parent?.config.architecture || (process.arch === 'x64' ? 'amd64' : process.arch),
-        os: parent?.config.os ?? 'linux',
+        architecture: parent?.config.architecture || (platform?.architecture ?? hostPlatform().architecture),
+        os: parent?.config.os ?? platform?.os ?? 'linux',
         ...(author === '' ? {} : { author }),
         ...(comment === '' ? {} : { comment }),
         created,

@@ -262,7 +262,8 @@ class Load {
 
 function imageRecord(plan: ImagePlan, keys: ReadonlyMap<string, string>): ImageRecord {
   const layers = plan.layers.map(({ diffId, chainId }) => ({ key: keys.get(chainId) ?? chainId, diffId, chainId }));
-  return { id: plan.id, config: plan.config, layers, manifest: plan.manifest, loadedAt: Date.now() };
+  const parent = plan.parent === undefined ? {} : { parent: plan.parent };
+  return { id: plan.id, config: plan.config, layers, manifest: plan.manifest, loadedAt: Date.now(), ...parent };
 }
 
 /** What becomes of a new layer or config: made here, not loaded. */
@@ -277,6 +278,8 @@ export interface MadeImage {
   readonly config: (diffIds: readonly string[], madeLayer: boolean) => string;
   /** Canonical names. */
   readonly names: readonly string[];
+  /** Hex id of the image it was made from; '' for one that a build made from scratch. */
+  readonly parentId?: string;
 }
 
 /**
@@ -297,7 +300,7 @@ export async function makeImage(store: Store, made: MadeImage): Promise<string> 
       layers.push({ diffId, chainId, piece: undefined, label: `layer ${diffId.slice(0, 12)}` });
     }
     const id = sha256(config);
-    await load.run([{ id, config, layers, names: made.names }]);
+    await load.run([{ id, config, layers, names: made.names, ...(made.parentId === undefined ? {} : { parent: made.parentId }) }]);
     return id;
   } catch (error) {
     throw explainSystem('the new image', error);

@@ -26,6 +26,8 @@ export interface ImagePlan {
   readonly id: string;
   readonly config: string;
   readonly manifest?: string;
+  /** Of an image made here; see `MadeImage`. */
+  readonly parent?: string;
   /** Bottom first. */
   readonly layers: readonly LayerPlan[];
   /** Canonical names with tags. */

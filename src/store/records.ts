@@ -12,6 +12,8 @@ export interface ImageRecord {
   readonly layers: readonly { readonly key: string; readonly diffId: string; readonly chainId: string }[];
   /** Hex sha256 of the manifest it came with, when it came with one. */
   readonly manifest?: string;
+  /** Of an image made here: the hex id of the image it was made from; '' for one that a build made from scratch. */
+  readonly parent?: string;
   /** Milliseconds since the epoch. */
   readonly loadedAt: number;
 }
