@@ -60,6 +60,11 @@ export class IgnoreRules {
     if (this.always.some((each) => each === path || each.startsWith(`${path}/`))) return true;
     let kept = true;
     for (const { keep, expression } of this.#rules) if (expression.test(path)) kept = keep;
-    return kept || this.#rules.some(({ keep, pattern }) => keep && (pattern.startsWith(`${path}/`) || /[*?[]/.test(pattern.split('/')[0] ?? '')));
+    return (
+      kept ||
+      this.#rules.some(
+        ({ keep, pattern }) => keep && (pattern.startsWith(`${path}/`) || /[*?[]/.test(pattern.split('/')[0] ?? '')),
+      )
+    );
   }
 }

@@ -15,10 +15,20 @@ export function buildContext(directory: string, file: string | undefined): { upl
   if (!statSync(top, { throwIfNoEntry: false })?.isDirectory()) {
     throw new Error(`unable to prepare context: path ${JSON.stringify(directory)} not found`);
   }
-  const path = file === undefined ? join(top, 'Dockerfile') : isAbsolute(file) ? file : existsSync(resolve(file)) ? resolve(file) : join(top, file);
+  const path =
+    file === undefined
+      ? join(top, 'Dockerfile')
+      : isAbsolute(file)
+        ? file
+        : existsSync(resolve(file))
+          ? resolve(file)
+          : join(top, file);
   const dockerfile = relative(top, path);
   if (dockerfile.startsWith('..')) throw new Error(`the Dockerfile (${path}) must be within the build context`);
-  if (!existsSync(path)) throw new Error(`unable to prepare context: unable to evaluate symlinks in Dockerfile path: lstat ${path}: no such file or directory`);
+  if (!existsSync(path))
+    throw new Error(
+      `unable to prepare context: unable to evaluate symlinks in Dockerfile path: lstat ${path}: no such file or directory`,
+    );
   const own = `${path}.dockerignore`;
   const ignore = existsSync(own) ? own : join(top, '.dockerignore');
   const rules = new IgnoreRules(existsSync(ignore) ? readFileSync(ignore, 'utf8') : '', [dockerfile, '.dockerignore']);
@@ -28,7 +38,8 @@ export function buildContext(directory: string, file: string | undefined): { upl
     top: '',
     xattr: () => undefined,
     crossMounts: true,
-    entries: (_, at, names) => names.filter((name) => rules.keeps(decode(at === '' ? name : `${at}/${name}`))).map((name) => ({ name })),
+    entries: (_, at, names) =>
+      names.filter((name) => rules.keeps(decode(at === '' ? name : `${at}/${name}`))).map((name) => ({ name })),
   });
   return { upload: Readable.from(closing(pack, fd), { objectMode: false }), dockerfile };
 }

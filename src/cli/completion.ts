@@ -2,7 +2,21 @@
 
 import { engineCommands } from './dispatch.js';
 
-const PLAIN: readonly string[] = ['mount', 'umount', 'ls', 'stats', 'image', 'images', 'rmi', 'load', 'volume', 'daemon', 'version', 'completion', 'help'];
+const PLAIN: readonly string[] = [
+  'mount',
+  'umount',
+  'ls',
+  'stats',
+  'image',
+  'images',
+  'rmi',
+  'load',
+  'volume',
+  'daemon',
+  'version',
+  'completion',
+  'help',
+];
 
 /** Which list a command's arguments come from. */
 const NAMES = `case "$1" in

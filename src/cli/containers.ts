@@ -108,7 +108,12 @@ const ps: Command = {
   },
 };
 
-function post(client: Client, name: string, action: string, query: Readonly<Record<string, string | undefined>> = {}): Promise<string> {
+function post(
+  client: Client,
+  name: string,
+  action: string,
+  query: Readonly<Record<string, string | undefined>> = {},
+): Promise<string> {
   return client.call('POST', path('/containers/', name, `/${action}`), { query }).then((response) => {
     response.resume();
     return name;
@@ -116,7 +121,12 @@ function post(client: Client, name: string, action: string, query: Readonly<Reco
 }
 
 /** A command that does one thing to each container and prints its name. */
-function simple(name: string, summary: string, flags: Readonly<Record<string, Flag>>, queryOf: (args: Arguments) => Readonly<Record<string, string | undefined>>): Command {
+function simple(
+  name: string,
+  summary: string,
+  flags: Readonly<Record<string, Flag>>,
+  queryOf: (args: Arguments) => Readonly<Record<string, string | undefined>>,
+): Command {
   return {
     spec: { command: `lamina ${name}`, usage: '[OPTIONS] CONTAINER [CONTAINER...]', summary, flags },
     takes: [1, Infinity],
@@ -131,7 +141,10 @@ const STOP_FLAGS = {
   signal: { short: 's', takes: 'SIGNAL', help: 'Signal to send to the container' },
   time: { short: 't', takes: 'SECONDS', help: 'Seconds to wait before killing the container' },
 };
-const stopQuery = (args: Arguments): Record<string, string | undefined> => ({ signal: args.value('signal'), t: args.value('time') });
+const stopQuery = (args: Arguments): Record<string, string | undefined> => ({
+  signal: args.value('signal'),
+  t: args.value('time'),
+});
 
 const rm: Command = {
   spec: {
@@ -148,7 +161,9 @@ const rm: Command = {
     const client = await engine();
     return forEach(args.rest, async (name) => {
       try {
-        (await client.call('DELETE', path('/containers/', name), { query: { force: args.has('force'), v: args.has('volumes') } })).resume();
+        (
+          await client.call('DELETE', path('/containers/', name), { query: { force: args.has('force'), v: args.has('volumes') } })
+        ).resume();
         return name;
       } catch (error) {
         if (args.has('force') && (error as { status?: number }).status === 404) return undefined;
@@ -159,7 +174,12 @@ const rm: Command = {
 };
 
 const wait: Command = {
-  spec: { command: 'lamina wait', usage: 'CONTAINER [CONTAINER...]', summary: 'Block until one or more containers stop, then print their exit codes', flags: {} },
+  spec: {
+    command: 'lamina wait',
+    usage: 'CONTAINER [CONTAINER...]',
+    summary: 'Block until one or more containers stop, then print their exit codes',
+    flags: {},
+  },
   takes: [1, Infinity],
   async run(args) {
     const client = await engine();
@@ -217,27 +237,46 @@ const logs: Command = {
 };
 
 const top: Command = {
-  spec: { command: 'lamina top', usage: 'CONTAINER [ps OPTIONS]', summary: 'Display the running processes of a container', flags: {}, stopAtFirst: true },
+  spec: {
+    command: 'lamina top',
+    usage: 'CONTAINER [ps OPTIONS]',
+    summary: 'Display the running processes of a container',
+    flags: {},
+    stopAtFirst: true,
+  },
   takes: [1, Infinity],
   async run(args) {
     const [name = '', ...options] = args.rest;
-    const { Titles: titles, Processes: rows } = await (await engine()).json<{ Titles: string[]; Processes: string[][] }>(
-      'GET',
-      path('/containers/', name, '/top'),
-      { query: { ps_args: options.join(' ') } },
-    );
+    const { Titles: titles, Processes: rows } = await (
+      await engine()
+    ).json<{ Titles: string[]; Processes: string[][] }>('GET', path('/containers/', name, '/top'), {
+      query: { ps_args: options.join(' ') },
+    });
     const columns = titles.map((title, i) => [String(i), title] as const);
-    process.stdout.write(renderRows(undefined, columns, rows.map((row) => ({ ...row }) as unknown as Record<string, string>)));
+    process.stdout.write(
+      renderRows(
+        undefined,
+        columns,
+        rows.map((row) => Object.fromEntries(row.entries()) as Record<string, string>),
+      ),
+    );
     return 0;
   },
 };
 
 const port: Command = {
-  spec: { command: 'lamina port', usage: 'CONTAINER [PRIVATE_PORT[/PROTO]]', summary: 'List port mappings or a specific mapping for the container', flags: {} },
+  spec: {
+    command: 'lamina port',
+    usage: 'CONTAINER [PRIVATE_PORT[/PROTO]]',
+    summary: 'List port mappings or a specific mapping for the container',
+    flags: {},
+  },
   takes: [1, 2],
   async run(args) {
     const [name = '', wanted] = args.rest;
-    const { NetworkSettings: settings } = await (await engine()).json<{
+    const { NetworkSettings: settings } = await (
+      await engine()
+    ).json<{
       NetworkSettings: { Ports: Readonly<Record<string, readonly { HostIp: string; HostPort: string }[] | null>> };
     }>('GET', path('/containers/', name, '/json'));
     const key = wanted === undefined ? undefined : wanted.includes('/') ? wanted : `${wanted}/tcp`;
@@ -268,7 +307,12 @@ const inspect: Command = {
   },
 };
 
-const KINDS: Readonly<Record<string, string>> = { container: '/containers/', image: '/images/', network: '/networks/', volume: '/volumes/' };
+const KINDS: Readonly<Record<string, string>> = {
+  container: '/containers/',
+  image: '/images/',
+  network: '/networks/',
+  volume: '/volumes/',
+};
 
 async function inspectOne(client: Client, name: string, type: string | undefined, size: boolean): Promise<unknown> {
   for (const [kind, base] of Object.entries(KINDS)) {
@@ -294,7 +338,8 @@ export async function inspectObjects(args: Arguments, type: string | undefined):
   });
   const format = args.value('format');
   if (format === undefined) process.stdout.write(`${JSON.stringify(found, null, 4)}\n`);
-  else for (const each of found) process.stdout.write(`${format === 'json' ? JSON.stringify(each) : fillTemplate(format, each)}\n`);
+  else
+    for (const each of found) process.stdout.write(`${format === 'json' ? JSON.stringify(each) : fillTemplate(format, each)}\n`);
   return code;
 }
 
@@ -316,7 +361,9 @@ const update: Command = {
     const { createBody } = await import('./run-flags.js');
     const { HostConfig: host } = createBody(args, 'lamina update', true) as { HostConfig: Record<string, unknown> };
     const fields = { cpus: 'NanoCpus', memory: 'Memory', 'pids-limit': 'PidsLimit', restart: 'RestartPolicy' };
-    const body = Object.fromEntries(Object.entries(fields).flatMap(([flag, field]) => (args.has(flag) ? [[field, host[field]]] : [])));
+    const body = Object.fromEntries(
+      Object.entries(fields).flatMap(([flag, field]) => (args.has(flag) ? [[field, host[field]]] : [])),
+    );
     return forEach(args.rest, async (name) => {
       await client.json('POST', path('/containers/', name, '/update'), { body });
       return name;
@@ -325,12 +372,19 @@ const update: Command = {
 };
 
 const prune: Command = {
-  spec: { command: 'lamina container prune', usage: '[OPTIONS]', summary: 'Remove all stopped containers', flags: { filter: PRUNE_FILTER, force: { short: 'f', help: 'Do not prompt for confirmation' } } },
+  spec: {
+    command: 'lamina container prune',
+    usage: '[OPTIONS]',
+    summary: 'Remove all stopped containers',
+    flags: { filter: PRUNE_FILTER, force: { short: 'f', help: 'Do not prompt for confirmation' } },
+  },
   takes: [0, 0],
   async run(args) {
     const { confirm } = await import('./confirm.js');
     if (!args.has('force') && !(await confirm('WARNING! This will remove all stopped containers.'))) return 0;
-    const answer = await (await engine()).json<{ ContainersDeleted: string[] | null; SpaceReclaimed: number }>('POST', '/containers/prune', {
+    const answer = await (
+      await engine()
+    ).json<{ ContainersDeleted: string[] | null; SpaceReclaimed: number }>('POST', '/containers/prune', {
       query: { filters: filterQuery(args, prune.spec) },
     });
     const deleted = answer.ContainersDeleted ?? [];
@@ -353,7 +407,9 @@ export const commands: Readonly<Record<string, Command>> = {
   prune,
   stop: simple('stop', 'Stop one or more running containers', STOP_FLAGS, stopQuery),
   restart: simple('restart', 'Restart one or more containers', STOP_FLAGS, stopQuery),
-  kill: simple('kill', 'Kill one or more running containers', { signal: STOP_FLAGS.signal }, (args) => ({ signal: args.value('signal') ?? 'KILL' })),
+  kill: simple('kill', 'Kill one or more running containers', { signal: STOP_FLAGS.signal }, (args) => ({
+    signal: args.value('signal') ?? 'KILL',
+  })),
   pause: simple('pause', 'Pause all processes within one or more containers', {}, () => ({})),
   unpause: simple('unpause', 'Unpause all processes within one or more containers', {}, () => ({})),
 };

@@ -13,7 +13,10 @@ const objects: Loader = async () => (await import('./objects.js')).commands;
 const CONTAINER: Readonly<Record<string, Loader>> = {
   ...Object.fromEntries(['run', 'create', 'start', 'attach', 'exec'].map((name) => [name, run])),
   ...Object.fromEntries(
-    ['ps', 'rm', 'wait', 'rename', 'logs', 'top', 'port', 'stop', 'restart', 'kill', 'pause', 'unpause', 'update'].map((name) => [name, containers]),
+    ['ps', 'rm', 'wait', 'rename', 'logs', 'top', 'port', 'stop', 'restart', 'kill', 'pause', 'unpause', 'update'].map((name) => [
+      name,
+      containers,
+    ]),
   ),
   ...Object.fromEntries(['cp', 'diff', 'export', 'commit'].map((name) => [name, files])),
 };

@@ -66,11 +66,16 @@ export async function forEach(names: readonly string[], each: (name: string) => 
 }
 
 /** `--filter a=b --filter a=c` as the API wants it. */
-export function filterQuery(args: Arguments, spec: CommandSpec, more: Readonly<Record<string, readonly string[]>> = {}): string | undefined {
+export function filterQuery(
+  args: Arguments,
+  spec: CommandSpec,
+  more: Readonly<Record<string, readonly string[]>> = {},
+): string | undefined {
   const filters: Record<string, string[]> = Object.fromEntries(Object.entries(more).map(([key, values]) => [key, [...values]]));
   for (const text of args.all('filter')) {
     const equals = text.indexOf('=');
-    if (equals < 1) throw new UsageError(`invalid argument "${text}" for "-f, --filter" flag: invalid filter '${text}'`, spec.command);
+    if (equals < 1)
+      throw new UsageError(`invalid argument "${text}" for "-f, --filter" flag: invalid filter '${text}'`, spec.command);
     const key = text.slice(0, equals).trim().toLowerCase();
     (filters[key] ??= []).push(text.slice(equals + 1).trim());
   }

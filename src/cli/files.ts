@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 import { createWriteStream, existsSync, lstatSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { Readable } from 'node:stream';
+import { type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { ApiError, type Client } from '../client/client.js';
 import { type Command, engine, path } from './engine.js';
@@ -20,7 +20,9 @@ const GO_SYMLINK = 2 ** 27;
 function splitPlace(text: string): { container: string | undefined; path: string } {
   if (text.startsWith('/') || text.startsWith('.') || text === '-') return { container: undefined, path: text };
   const colon = text.indexOf(':');
-  return colon < 1 ? { container: undefined, path: text } : { container: text.slice(0, colon), path: text.slice(colon + 1) || '/' };
+  return colon < 1
+    ? { container: undefined, path: text }
+    : { container: text.slice(0, colon), path: text.slice(colon + 1) || '/' };
 }
 
 async function statIn(client: Client, container: string, at: string): Promise<PathStat | undefined> {
@@ -57,7 +59,14 @@ function rename(from: string, to: string): string {
   return `--transform=flags=rSH;s/^${escape(from)}\\(\\/\\|$\\)/${escape(to)}\\1/`;
 }
 
-async function copyOut(client: Client, container: string, from: string, to: string, archive: boolean, follow: boolean): Promise<void> {
+async function copyOut(
+  client: Client,
+  container: string,
+  from: string,
+  to: string,
+  archive: boolean,
+  follow: boolean,
+): Promise<void> {
   let source = from;
   if (follow) {
     const stat = await statIn(client, container, from);
@@ -69,7 +78,8 @@ async function copyOut(client: Client, container: string, from: string, to: stri
   const isDirectory = stat.mode >= GO_DIRECTORY;
   const target = statSync(to, { throwIfNoEntry: false });
   const owner = archive && process.geteuid?.() === 0 ? ['--same-owner', '--numeric-owner'] : ['--no-same-owner'];
-  const extract = (cwd: string, more: readonly string[] = []): Promise<void> => tar(['-x', '-p', ...owner, ...more, '-f', '-'], cwd, { input: response });
+  const extract = (cwd: string, more: readonly string[] = []): Promise<void> =>
+    tar(['-x', '-p', ...owner, ...more, '-f', '-'], cwd, { input: response });
   if (/(^|\/)\.$/.test(source)) {
     if (target && !target.isDirectory()) throw new Error(`cannot copy directory: ${to} is a file`);
     if (!target) return extract(resolve(dirname(to)), [rename('.', basename(to))]);
@@ -78,11 +88,19 @@ async function copyOut(client: Client, container: string, from: string, to: stri
   if (target?.isDirectory()) return extract(to);
   if (target && isDirectory) throw new Error('cannot copy a directory onto a file');
   if (!target && to.endsWith('/') && !isDirectory) throw new Error(`destination "${to}" must be a directory`);
-  if (!existsSync(dirname(resolve(to)))) throw new Error(`invalid output path: directory "${dirname(resolve(to))}" does not exist`);
+  if (!existsSync(dirname(resolve(to))))
+    throw new Error(`invalid output path: directory "${dirname(resolve(to))}" does not exist`);
   return extract(dirname(resolve(to)), [rename(stat.name === '/' ? '.' : stat.name, basename(resolve(to)))]);
 }
 
-async function copyIn(client: Client, from: string, container: string, to: string, archive: boolean, follow: boolean): Promise<void> {
+async function copyIn(
+  client: Client,
+  from: string,
+  container: string,
+  to: string,
+  archive: boolean,
+  follow: boolean,
+): Promise<void> {
   let stat = await statIn(client, container, to);
   let target = to;
   if (stat && (stat.mode & GO_SYMLINK) !== 0) {
@@ -91,10 +109,14 @@ async function copyIn(client: Client, from: string, container: string, to: strin
   }
   const isDirectory = stat !== undefined && stat.mode >= GO_DIRECTORY;
   const put = (at: string, upload: Readable): Promise<unknown> =>
-    client.json('PUT', path('/containers/', container, '/archive'), { query: { path: at, noOverwriteDirNonDir: true, copyUIDGID: archive }, upload });
+    client.json('PUT', path('/containers/', container, '/archive'), {
+      query: { path: at, noOverwriteDirNonDir: true, copyUIDGID: archive },
+      upload,
+    });
   if (from === '-') {
     if (!isDirectory) throw new Error(`destination "${container}:${to}" must be a directory`);
-    return void (await put(target, process.stdin));
+    await put(target, process.stdin);
+    return;
   }
   const own = (follow ? statSync : lstatSync)(from, { throwIfNoEntry: false });
   if (!own) throw new Error(`lstat ${resolve(from)}: no such file or directory`);
@@ -106,7 +128,17 @@ async function copyIn(client: Client, from: string, container: string, to: strin
   const name = isDirectory ? top : basename(target.replace(/\/+$/, ''));
   const child = spawn(
     'tar',
-    ['-c', '--xattrs', '--numeric-owner', ...(follow ? ['-h'] : []), ...(name === top ? [] : [rename(top, name)]), '-f', '-', '--', top],
+    [
+      '-c',
+      '--xattrs',
+      '--numeric-owner',
+      ...(follow ? ['-h'] : []),
+      ...(name === top ? [] : [rename(top, name)]),
+      '-f',
+      '-',
+      '--',
+      top,
+    ],
     { cwd: contents ? resolve(from) : dirname(resolve(from)), stdio: ['ignore', 'pipe', 'inherit'] },
   );
   await put(into, child.stdout);
@@ -128,7 +160,8 @@ const cp: Command = {
     const [from, to] = args.rest.map(splitPlace);
     const archive = args.has('archive');
     const follow = args.has('follow-link');
-    if (from?.container !== undefined && to?.container !== undefined) throw new Error('copying between containers is not supported');
+    if (from?.container !== undefined && to?.container !== undefined)
+      throw new Error('copying between containers is not supported');
     if (from?.container !== undefined) await copyOut(await engine(), from.container, from.path, to?.path ?? '', archive, follow);
     else if (to?.container !== undefined) await copyIn(await engine(), from?.path ?? '', to.container, to.path, archive, follow);
     else throw new Error('must specify at least one container source');
@@ -137,10 +170,17 @@ const cp: Command = {
 };
 
 const diff: Command = {
-  spec: { command: 'lamina diff', usage: 'CONTAINER', summary: "Inspect changes to files or directories on a container's filesystem", flags: {} },
+  spec: {
+    command: 'lamina diff',
+    usage: 'CONTAINER',
+    summary: "Inspect changes to files or directories on a container's filesystem",
+    flags: {},
+  },
   takes: [1, 1],
   async run(args) {
-    const changes = await (await engine()).json<{ Path: string; Kind: number }[] | null>('GET', path('/containers/', args.rest[0] ?? '', '/changes'));
+    const changes = await (
+      await engine()
+    ).json<{ Path: string; Kind: number }[] | null>('GET', path('/containers/', args.rest[0] ?? '', '/changes'));
     for (const { Path: at, Kind: kind } of changes ?? []) process.stdout.write(`${'CAD'[kind] ?? '?'} ${at}\n`);
     return 0;
   },
@@ -152,7 +192,9 @@ export async function writeArchive(source: Readable, file: string | undefined): 
     source.destroy();
     throw new Error('cowardly refusing to save to a terminal. Use the -o flag or redirect');
   }
-  await (file === undefined ? pipeline(source, process.stdout, { end: false }) : pipeline(source, createWriteStream(file, { mode: 0o600 })));
+  await (file === undefined
+    ? pipeline(source, process.stdout, { end: false })
+    : pipeline(source, createWriteStream(file, { mode: 0o600 })));
 }
 
 const exportCommand: Command = {
@@ -188,7 +230,9 @@ const commit: Command = {
     const [container, name = ''] = args.rest;
     const colon = name.lastIndexOf(':');
     const tagged = colon > name.lastIndexOf('/');
-    const { Id: id } = await (await engine()).json<{ Id: string }>('POST', '/commit', {
+    const { Id: id } = await (
+      await engine()
+    ).json<{ Id: string }>('POST', '/commit', {
       query: {
         container,
         repo: tagged ? name.slice(0, colon) : name,

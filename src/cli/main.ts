@@ -53,7 +53,10 @@ async function run(command: string | undefined, argv: readonly string[]): Promis
     case 'load':
       return run('image', ['load', ...argv]);
     case 'image':
-      return (await (await import('./dispatch.js')).dispatch(command, argv)) ?? (await import('./image.js')).imageCommand(argv, process, { inUse: (await import('./in-use.js')).layerUsers });
+      return (
+        (await (await import('./dispatch.js')).dispatch(command, argv)) ??
+        (await import('./image.js')).imageCommand(argv, process, { inUse: (await import('./in-use.js')).layerUsers })
+      );
     case 'volume':
       return volume(argv);
     case 'daemon':
@@ -86,7 +89,8 @@ async function volume(argv: readonly string[]): Promise<number> {
   const isPlain = command === 'ls' || command === 'rm' || command === undefined || command.startsWith('-');
   const { isServed } = await import('../client/socket.js');
   const { socketPath } = await import('./socket-path.js');
-  const asked = isPlain && !(await isServed(socketPath())) ? undefined : await (await import('./dispatch.js')).dispatch('volume', argv);
+  const asked =
+    isPlain && !(await isServed(socketPath())) ? undefined : await (await import('./dispatch.js')).dispatch('volume', argv);
   return asked ?? (await import('./volumes.js')).volumeCommand(argv);
 }
 

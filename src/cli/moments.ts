@@ -10,6 +10,9 @@ export function parseTime(text: string | undefined): string | undefined {
     return String(Date.now() / 1000 - parts.reduce((sum, [, count, unit = 's']) => sum + Number(count) * (units[unit] ?? 0), 0));
   }
   const time = Date.parse(text);
-  if (Number.isNaN(time)) throw new Error(`invalid value for time: failed to parse ${JSON.stringify(text)}: give a Unix time, RFC 3339, or a duration like 42m`);
+  if (Number.isNaN(time))
+    throw new Error(
+      `invalid value for time: failed to parse ${JSON.stringify(text)}: give a Unix time, RFC 3339, or a duration like 42m`,
+    );
   return String(time / 1000);
 }

@@ -20,7 +20,12 @@ const FORCE: Flag = { short: 'f', help: 'Do not prompt for confirmation' };
 const QUIET: Flag = { short: 'q', help: 'Only display names' };
 
 const pull: Command = {
-  spec: { command: 'lamina pull', usage: '[OPTIONS] NAME[:TAG|@DIGEST]', summary: 'Download an image from a registry', flags: { quiet: { short: 'q', help: 'Suppress verbose output' } } },
+  spec: {
+    command: 'lamina pull',
+    usage: '[OPTIONS] NAME[:TAG|@DIGEST]',
+    summary: 'Download an image from a registry',
+    flags: { quiet: { short: 'q', help: 'Suppress verbose output' } },
+  },
   takes: [1, 1],
   async run(args) {
     await pullImage(await engine(), args.rest[0] ?? '', args.has('quiet'));
@@ -43,7 +48,12 @@ const save: Command = {
 };
 
 const tag: Command = {
-  spec: { command: 'lamina tag', usage: 'SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]', summary: 'Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE', flags: {} },
+  spec: {
+    command: 'lamina tag',
+    usage: 'SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]',
+    summary: 'Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE',
+    flags: {},
+  },
   takes: [2, 2],
   async run(args) {
     const [source = '', target = ''] = args.rest;
@@ -62,7 +72,9 @@ const history: Command = {
   takes: [1, 1],
   async run(args) {
     const full = args.has('no-trunc');
-    const entries = await (await engine()).json<{ Id: string; Created: number; CreatedBy: string; Size: number; Comment: string }[]>(
+    const entries = await (
+      await engine()
+    ).json<{ Id: string; Created: number; CreatedBy: string; Size: number; Comment: string }[]>(
       'GET',
       path('/images/', args.rest[0] ?? '', '/history'),
     );
@@ -75,7 +87,13 @@ const history: Command = {
     }));
     if (args.has('quiet')) for (const { ID: id } of rows) process.stdout.write(`${id}\n`);
     else {
-      const columns = [['ID', 'IMAGE'], ['CreatedSince', 'CREATED'], ['CreatedBy', 'CREATED BY'], ['Size', 'SIZE'], ['Comment', 'COMMENT']] as const;
+      const columns = [
+        ['ID', 'IMAGE'],
+        ['CreatedSince', 'CREATED'],
+        ['CreatedBy', 'CREATED BY'],
+        ['Size', 'SIZE'],
+        ['Comment', 'COMMENT'],
+      ] as const;
       process.stdout.write(renderRows(args.value('format'), columns, rows));
     }
     return 0;
@@ -97,7 +115,8 @@ const importCommand: Command = {
     const [file = '', repository] = args.rest;
     const upload = file === '-' ? process.stdin : createReadStream(file);
     const query = { fromSrc: '-', repo: repository, message: args.value('message'), changes: args.all('change') };
-    for await (const { status } of (await engine()).lines('POST', '/images/create', { query, upload })) process.stdout.write(`${status ?? ''}\n`);
+    for await (const { status } of (await engine()).lines('POST', '/images/create', { query, upload }))
+      process.stdout.write(`${status ?? ''}\n`);
     return 0;
   },
 };
@@ -117,11 +136,19 @@ const volumeLs: Command = {
     command: 'lamina volume ls',
     usage: '[OPTIONS]',
     summary: 'List volumes; with --size also what they take, who refers to them and when they were last used',
-    flags: { filter: FILTER, format: FORMAT, json: { help: 'Print JSON' }, quiet: QUIET, size: { short: 's', help: 'Show size, references and last use' } },
+    flags: {
+      filter: FILTER,
+      format: FORMAT,
+      json: { help: 'Print JSON' },
+      quiet: QUIET,
+      size: { short: 's', help: 'Show size, references and last use' },
+    },
   },
   takes: [0, 0],
   async run(args) {
-    const { Volumes: volumes } = await (await engine()).json<{ Volumes: Volume[] }>('GET', '/volumes', {
+    const { Volumes: volumes } = await (
+      await engine()
+    ).json<{ Volumes: Volume[] }>('GET', '/volumes', {
       query: { size: args.has('size'), filters: filterQuery(args, volumeLs.spec) },
     });
     if (args.has('json')) process.stdout.write(`${JSON.stringify(volumes, undefined, 2)}\n`);
@@ -139,8 +166,13 @@ const volumeLs: Command = {
         Links: volume.UsageData ? String(volume.UsageData.RefCount) : 'N/A',
         LastUsed: age(volume.LastUsed),
       }));
-      const plain = [['Driver', 'DRIVER'], ['Name', 'VOLUME NAME']] as const;
-      const columns = args.has('size') ? ([...plain, ['Size', 'SIZE'], ['Links', 'REFS'], ['LastUsed', 'LAST USED']] as const) : plain;
+      const plain = [
+        ['Driver', 'DRIVER'],
+        ['Name', 'VOLUME NAME'],
+      ] as const;
+      const columns = args.has('size')
+        ? ([...plain, ['Size', 'SIZE'], ['Links', 'REFS'], ['LastUsed', 'LAST USED']] as const)
+        : plain;
       process.stdout.write(renderRows(args.value('format'), columns, rows));
     }
     return 0;
@@ -148,7 +180,11 @@ const volumeLs: Command = {
 };
 
 function pairs(entries: readonly string[]): Record<string, string> {
-  return Object.fromEntries(entries.map((entry) => (entry.includes('=') ? [entry.slice(0, entry.indexOf('=')), entry.slice(entry.indexOf('=') + 1)] : [entry, ''])));
+  return Object.fromEntries(
+    entries.map((entry) =>
+      entry.includes('=') ? [entry.slice(0, entry.indexOf('=')), entry.slice(entry.indexOf('=') + 1)] : [entry, ''],
+    ),
+  );
 }
 
 const volumeCreate: Command = {
@@ -164,7 +200,12 @@ const volumeCreate: Command = {
   },
   takes: [0, 1],
   async run(args) {
-    const body = { Name: args.rest[0] ?? '', Driver: args.value('driver') ?? '', DriverOpts: pairs(args.all('opt')), Labels: pairs(args.all('label')) };
+    const body = {
+      Name: args.rest[0] ?? '',
+      Driver: args.value('driver') ?? '',
+      DriverOpts: pairs(args.all('opt')),
+      Labels: pairs(args.all('label')),
+    };
     const { Name: name } = await (await engine()).json<Volume>('POST', '/volumes/create', { body });
     process.stdout.write(`${name}\n`);
     return 0;
@@ -172,7 +213,12 @@ const volumeCreate: Command = {
 };
 
 const volumeRm: Command = {
-  spec: { command: 'lamina volume rm', usage: '[OPTIONS] VOLUME [VOLUME...]', summary: 'Remove one or more volumes that nothing refers to', flags: { force: { short: 'f', help: 'Do not complain of volumes that do not exist' } } },
+  spec: {
+    command: 'lamina volume rm',
+    usage: '[OPTIONS] VOLUME [VOLUME...]',
+    summary: 'Remove one or more volumes that nothing refers to',
+    flags: { force: { short: 'f', help: 'Do not complain of volumes that do not exist' } },
+  },
   takes: [1, Infinity],
   async run(args) {
     const client = await engine();
@@ -184,17 +230,26 @@ const volumeRm: Command = {
 };
 
 const volumePrune: Command = {
-  spec: { command: 'lamina volume prune', usage: '[OPTIONS]', summary: 'Remove unused local volumes', flags: { all: { short: 'a', help: 'Remove all unused volumes, not just anonymous ones' }, filter: PRUNE_FILTER, force: FORCE } },
+  spec: {
+    command: 'lamina volume prune',
+    usage: '[OPTIONS]',
+    summary: 'Remove unused local volumes',
+    flags: {
+      all: { short: 'a', help: 'Remove all unused volumes, not just anonymous ones' },
+      filter: PRUNE_FILTER,
+      force: FORCE,
+    },
+  },
   takes: [0, 0],
   async run(args) {
     const what = args.has('all') ? 'all local volumes' : 'anonymous local volumes';
     if (!args.has('force') && !(await confirm(`WARNING! This will remove ${what} not used by at least one container.`))) return 0;
     const more: Record<string, string[]> = args.has('all') ? { all: ['1'] } : {};
-    const { VolumesDeleted: deleted, SpaceReclaimed: space } = await (await engine()).json<{ VolumesDeleted: string[] | null; SpaceReclaimed: number }>(
-      'POST',
-      '/volumes/prune',
-      { query: { filters: filterQuery(args, volumePrune.spec, more) } },
-    );
+    const { VolumesDeleted: deleted, SpaceReclaimed: space } = await (
+      await engine()
+    ).json<{ VolumesDeleted: string[] | null; SpaceReclaimed: number }>('POST', '/volumes/prune', {
+      query: { filters: filterQuery(args, volumePrune.spec, more) },
+    });
     if (deleted && deleted.length > 0) process.stdout.write(`Deleted Volumes:\n${deleted.join('\n')}\n\n`);
     process.stdout.write(`Total reclaimed space: ${humanSize(space)}\n`);
     return 0;
@@ -206,12 +261,18 @@ const volumeExport: Command = {
     command: 'lamina volume export',
     usage: '[OPTIONS] VOLUME',
     summary: "Write a volume's content as a tar archive",
-    flags: { output: { short: 'o', takes: 'FILE', help: 'Write to a file, instead of STDOUT' }, compress: { takes: 'none|gzip|zstd', help: 'Compression (default none)' } },
+    flags: {
+      output: { short: 'o', takes: 'FILE', help: 'Write to a file, instead of STDOUT' },
+      compress: { takes: 'none|gzip|zstd', help: 'Compression (default none)' },
+    },
   },
   takes: [1, 1],
   async run(args) {
     const query = { compress: args.value('compress') };
-    await writeArchive(await (await engine()).call('GET', path('/volumes/', args.rest[0] ?? '', '/export'), { query }), args.value('output'));
+    await writeArchive(
+      await (await engine()).call('GET', path('/volumes/', args.rest[0] ?? '', '/export'), { query }),
+      args.value('output'),
+    );
     return 0;
   },
 };
@@ -234,7 +295,12 @@ const volumeImport: Command = {
 };
 
 const volumeClone: Command = {
-  spec: { command: 'lamina volume clone', usage: 'VOLUME NEW_VOLUME', summary: 'Copy a volume; shares its blocks where the filesystem can', flags: {} },
+  spec: {
+    command: 'lamina volume clone',
+    usage: 'VOLUME NEW_VOLUME',
+    summary: 'Copy a volume; shares its blocks where the filesystem can',
+    flags: {},
+  },
   takes: [2, 2],
   async run(args) {
     const [from = '', to = ''] = args.rest;
@@ -245,13 +311,44 @@ const volumeClone: Command = {
 };
 
 const networkLs: Command = {
-  spec: { command: 'lamina network ls', usage: '[OPTIONS]', summary: 'List networks', flags: { filter: FILTER, format: FORMAT, quiet: { short: 'q', help: 'Only display network IDs' }, 'no-trunc': { help: 'Do not truncate the output' } } },
+  spec: {
+    command: 'lamina network ls',
+    usage: '[OPTIONS]',
+    summary: 'List networks',
+    flags: {
+      filter: FILTER,
+      format: FORMAT,
+      quiet: { short: 'q', help: 'Only display network IDs' },
+      'no-trunc': { help: 'Do not truncate the output' },
+    },
+  },
   takes: [0, 0],
   async run(args) {
-    const networks = await (await engine()).json<{ Id: string; Name: string; Driver: string; Scope: string }[]>('GET', '/networks', { query: { filters: filterQuery(args, networkLs.spec) } });
-    const rows = networks.map(({ Id: id, Name, Driver, Scope }) => ({ ID: args.has('no-trunc') ? id : id.slice(0, 12), Name, Driver, Scope }));
+    const networks = await (
+      await engine()
+    ).json<{ Id: string; Name: string; Driver: string; Scope: string }[]>('GET', '/networks', {
+      query: { filters: filterQuery(args, networkLs.spec) },
+    });
+    const rows = networks.map(({ Id: id, Name, Driver, Scope }) => ({
+      ID: args.has('no-trunc') ? id : id.slice(0, 12),
+      Name,
+      Driver,
+      Scope,
+    }));
     if (args.has('quiet')) for (const { ID: id } of rows) process.stdout.write(`${id}\n`);
-    else process.stdout.write(renderRows(args.value('format'), [['ID', 'NETWORK ID'], ['Name', 'NAME'], ['Driver', 'DRIVER'], ['Scope', 'SCOPE']], rows));
+    else
+      process.stdout.write(
+        renderRows(
+          args.value('format'),
+          [
+            ['ID', 'NETWORK ID'],
+            ['Name', 'NAME'],
+            ['Driver', 'DRIVER'],
+            ['Scope', 'SCOPE'],
+          ],
+          rows,
+        ),
+      );
     return 0;
   },
 };
@@ -273,7 +370,10 @@ const networkCreate: Command = {
   async run(args) {
     const subnet = args.value('subnet');
     const gateway = args.value('gateway');
-    const config = { ...(subnet === undefined ? {} : { Subnet: subnet }), ...(gateway === undefined ? {} : { Gateway: gateway }) };
+    const config = {
+      ...(subnet === undefined ? {} : { Subnet: subnet }),
+      ...(gateway === undefined ? {} : { Gateway: gateway }),
+    };
     const body = {
       Name: args.rest[0],
       Driver: args.value('driver') ?? 'bridge',
@@ -301,21 +401,46 @@ const networkRm: Command = {
 
 function inspectKind(kind: string): Command {
   return {
-    spec: { command: `lamina ${kind} inspect`, usage: `[OPTIONS] ${kind.toUpperCase()} [${kind.toUpperCase()}...]`, summary: `Display detailed information on one or more ${kind}s`, flags: { format: { short: 'f', takes: 'TEMPLATE', help: "Format output: 'json' or a Go template" } } },
+    spec: {
+      command: `lamina ${kind} inspect`,
+      usage: `[OPTIONS] ${kind.toUpperCase()} [${kind.toUpperCase()}...]`,
+      summary: `Display detailed information on one or more ${kind}s`,
+      flags: { format: { short: 'f', takes: 'TEMPLATE', help: "Format output: 'json' or a Go template" } },
+    },
     takes: [1, Infinity],
     run: (args) => inspectObjects(args, kind),
   };
 }
 
 const info: Command = {
-  spec: { command: 'lamina info', usage: '[OPTIONS]', summary: 'Display system-wide information', flags: { format: { short: 'f', takes: 'TEMPLATE', help: "Format output: 'json' or a Go template" } } },
+  spec: {
+    command: 'lamina info',
+    usage: '[OPTIONS]',
+    summary: 'Display system-wide information',
+    flags: { format: { short: 'f', takes: 'TEMPLATE', help: "Format output: 'json' or a Go template" } },
+  },
   takes: [0, 0],
   async run(args) {
     const found = await (await engine()).json<Record<string, unknown>>('GET', '/info');
     const format = args.value('format');
-    if (format !== undefined) process.stdout.write(`${format === 'json' ? JSON.stringify(found) : fillTemplate(format, found)}\n`);
+    if (format !== undefined)
+      process.stdout.write(`${format === 'json' ? JSON.stringify(found) : fillTemplate(format, found)}\n`);
     else {
-      const keys = ['Containers', 'ContainersRunning', 'ContainersPaused', 'ContainersStopped', 'Images', 'ServerVersion', 'Driver', 'LoggingDriver', 'DockerRootDir', 'KernelVersion', 'OperatingSystem', 'NCPU', 'MemTotal'];
+      const keys = [
+        'Containers',
+        'ContainersRunning',
+        'ContainersPaused',
+        'ContainersStopped',
+        'Images',
+        'ServerVersion',
+        'Driver',
+        'LoggingDriver',
+        'DockerRootDir',
+        'KernelVersion',
+        'OperatingSystem',
+        'NCPU',
+        'MemTotal',
+      ];
       for (const key of keys) process.stdout.write(`${key}: ${String(found[key])}\n`);
     }
     return 0;
@@ -327,18 +452,36 @@ const events: Command = {
     command: 'lamina events',
     usage: '[OPTIONS]',
     summary: 'Get real time events from the engine',
-    flags: { filter: FILTER, format: FORMAT, since: { takes: 'TIME', help: 'Show all events created since timestamp' }, until: { takes: 'TIME', help: 'Stream events until this timestamp' } },
+    flags: {
+      filter: FILTER,
+      format: FORMAT,
+      since: { takes: 'TIME', help: 'Show all events created since timestamp' },
+      until: { takes: 'TIME', help: 'Stream events until this timestamp' },
+    },
   },
   takes: [0, 0],
   async run(args) {
-    const query = { filters: filterQuery(args, events.spec), since: parseTime(args.value('since')), until: parseTime(args.value('until')) };
+    const query = {
+      filters: filterQuery(args, events.spec),
+      since: parseTime(args.value('since')),
+      until: parseTime(args.value('until')),
+    };
     const format = args.value('format');
-    type Event = StreamMessage & { Type: string; Action: string; timeNano: number; Actor: { ID: string; Attributes: Record<string, string> } };
+    type Event = StreamMessage & {
+      Type: string;
+      Action: string;
+      timeNano: number;
+      Actor: { ID: string; Attributes: Record<string, string> };
+    };
     for await (const line of (await engine()).lines('GET', '/events', { query })) {
       const event = line as Event;
-      const attributes = Object.entries(event.Actor.Attributes).map(([key, value]) => `${key}=${value}`).join(', ');
+      const attributes = Object.entries(event.Actor.Attributes)
+        .map(([key, value]) => `${key}=${value}`)
+        .join(', ');
       const plain = `${new Date(event.timeNano / 1e6).toISOString()} ${event.Type} ${event.Action} ${event.Actor.ID}${attributes === '' ? '' : ` (${attributes})`}`;
-      process.stdout.write(`${format === undefined ? plain : format === 'json' ? JSON.stringify(event) : fillTemplate(format, event)}\n`);
+      process.stdout.write(
+        `${format === undefined ? plain : format === 'json' ? JSON.stringify(event) : fillTemplate(format, event)}\n`,
+      );
     }
     return 0;
   },
@@ -367,7 +510,17 @@ const build: Command = {
     const query = {
       t: args.all('tag'),
       dockerfile,
-      buildargs: JSON.stringify(Object.fromEntries(args.all('build-arg').map((text) => (text.includes('=') ? [text.slice(0, text.indexOf('=')), text.slice(text.indexOf('=') + 1)] : [text, process.env[text] ?? ''])))),
+      buildargs: JSON.stringify(
+        Object.fromEntries(
+          args
+            .all('build-arg')
+            .map((text) =>
+              text.includes('=')
+                ? [text.slice(0, text.indexOf('=')), text.slice(text.indexOf('=') + 1)]
+                : [text, process.env[text] ?? ''],
+            ),
+        ),
+      ),
       labels: JSON.stringify(pairs(args.all('label'))),
       nocache: args.has('no-cache'),
       pull: args.has('pull'),
@@ -380,9 +533,27 @@ const build: Command = {
   },
 };
 
-export const commands: Readonly<Record<string, Command>> = { pull, save, tag, history, import: importCommand, info, events, build };
+export const commands: Readonly<Record<string, Command>> = {
+  pull,
+  save,
+  tag,
+  history,
+  import: importCommand,
+  info,
+  events,
+  build,
+};
 export const groups: Readonly<Record<string, Readonly<Record<string, Command>>>> = {
-  volume: { ls: volumeLs, create: volumeCreate, rm: volumeRm, prune: volumePrune, inspect: inspectKind('volume'), export: volumeExport, import: volumeImport, clone: volumeClone },
+  volume: {
+    ls: volumeLs,
+    create: volumeCreate,
+    rm: volumeRm,
+    prune: volumePrune,
+    inspect: inspectKind('volume'),
+    export: volumeExport,
+    import: volumeImport,
+    clone: volumeClone,
+  },
   network: { ls: networkLs, create: networkCreate, rm: networkRm, inspect: inspectKind('network') },
   image: { inspect: inspectKind('image') },
   container: { inspect: inspectKind('container') },

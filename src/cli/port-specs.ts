@@ -27,7 +27,8 @@ interface Parsed {
 
 function parseSpec(text: string): Parsed {
   const [rest = '', protocol = 'tcp', ...more] = text.split('/');
-  if (more.length > 0 || !['tcp', 'udp', 'sctp'].includes(protocol.toLowerCase())) throw new PortError(`invalid proto: ${protocol}`);
+  if (more.length > 0 || !['tcp', 'udp', 'sctp'].includes(protocol.toLowerCase()))
+    throw new PortError(`invalid proto: ${protocol}`);
   const bracketed = /^\[([0-9a-fA-F:.]+)\]:(.*)$/.exec(rest);
   const parts = bracketed ? [bracketed[1] ?? '', ...(bracketed[2] ?? '').split(':')] : rest.split(':');
   const container = parts.at(-1) ?? '';
@@ -60,7 +61,8 @@ export function parsePorts(published: readonly string[], exposed: readonly strin
   for (const text of published) {
     const { ip, host, container, protocol } = parseSpec(text);
     const length = container.last - container.first;
-    if (host && host.last - host.first !== length && length > 0) throw new PortError(`invalid ranges specified for container and host Ports: ${text}`);
+    if (host && host.last - host.first !== length && length > 0)
+      throw new PortError(`invalid ranges specified for container and host Ports: ${text}`);
     for (let i = 0; i <= length; i++) {
       const key = `${container.first + i}/${protocol}`;
       const many = host && length === 0 && host.last > host.first;

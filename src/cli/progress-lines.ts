@@ -1,6 +1,6 @@
 // The engine's progress messages on a terminal (a line for each layer, redrawn) and in a pipe (one line for each step).
 
-import type { WriteStream } from 'node:tty';
+import type { Writable } from 'node:stream';
 import type { StreamMessage } from '../client/client.js';
 
 function bar({ current = 0, total = 0 }: NonNullable<StreamMessage['progressDetail']>): string {
@@ -11,7 +11,10 @@ function bar({ current = 0, total = 0 }: NonNullable<StreamMessage['progressDeta
 }
 
 /** Prints messages as they come. Errors: those of the stream. */
-export async function showProgress(messages: AsyncIterable<StreamMessage>, out: NodeJS.WriteStream | WriteStream): Promise<void> {
+export async function showProgress(
+  messages: AsyncIterable<StreamMessage>,
+  out: Writable & { readonly isTTY?: boolean },
+): Promise<void> {
   const rows = new Map<string, number>();
   const last = new Map<string, string>();
   for await (const { stream, status, id, progressDetail } of messages) {

@@ -1,5 +1,6 @@
 // Pulling an image, with the progress that the engine reports.
 
+import { Writable } from 'node:stream';
 import type { Client } from '../client/client.js';
 import { showProgress } from './progress-lines.js';
 
@@ -7,12 +8,14 @@ import { showProgress } from './progress-lines.js';
 function splitName(name: string): { fromImage: string; tag: string } {
   if (name.includes('@')) return { fromImage: name.slice(0, name.indexOf('@')), tag: name.slice(name.indexOf('@') + 1) };
   const colon = name.lastIndexOf(':');
-  return colon > name.lastIndexOf('/') ? { fromImage: name.slice(0, colon), tag: name.slice(colon + 1) } : { fromImage: name, tag: 'latest' };
+  return colon > name.lastIndexOf('/')
+    ? { fromImage: name.slice(0, colon), tag: name.slice(colon + 1) }
+    : { fromImage: name, tag: 'latest' };
 }
 
 /** Errors: ApiError. */
 export async function pullImage(client: Client, name: string, quiet: boolean): Promise<void> {
   const lines = client.lines('POST', '/images/create', { query: { ...splitName(name) } });
   if (!quiet) return showProgress(lines, process.stderr);
-  for await (const line of lines) void line;
+  await showProgress(lines, new Writable({ write: (_, __, done) => done() }));
 }

@@ -97,13 +97,13 @@ function environment(entries: readonly string[]): string[] {
   });
 }
 
+function splitOnce(text: string, separator: string): [string, string] {
+  const at = text.indexOf(separator);
+  return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)];
+}
+
 function pairs(entries: readonly string[]): Record<string, string> {
-  return Object.fromEntries(
-    entries.map((entry) => {
-      const equals = entry.indexOf('=');
-      return equals < 0 ? [entry, ''] : [entry.slice(0, equals), entry.slice(equals + 1)];
-    }),
-  );
+  return Object.fromEntries(entries.map((entry) => splitOnce(entry, '=')));
 }
 
 class Flags {
@@ -172,7 +172,10 @@ function mounts(args: Arguments): object[] {
     const flag = parseMountFlag(text, process.cwd());
     const base = { Target: flag.destination, ...(flag.readOnly ? { ReadOnly: true } : {}) };
     if (flag.kind === 'tmpfs') {
-      const options = { ...(flag.size === undefined ? {} : { SizeBytes: flag.size }), ...(flag.mode === undefined ? {} : { Mode: flag.mode }) };
+      const options = {
+        ...(flag.size === undefined ? {} : { SizeBytes: flag.size }),
+        ...(flag.mode === undefined ? {} : { Mode: flag.mode }),
+      };
       return { Type: 'tmpfs', ...base, TmpfsOptions: options };
     }
     if (flag.kind === 'bind') {
@@ -212,7 +215,7 @@ function hostConfig(flags: Flags): object {
     Mounts: mounts(args),
     VolumesFrom: args.all('volumes-from'),
     VolumeDriver: args.value('volume-driver') ?? '',
-    Tmpfs: Object.fromEntries(args.all('tmpfs').map((text) => [text.split(':')[0], text.split(':').slice(1).join(':')])),
+    Tmpfs: Object.fromEntries(args.all('tmpfs').map((text) => splitOnce(text, ':'))),
     NetworkMode: args.value('network') ?? 'default',
     PortBindings: bindings,
     PublishAllPorts: args.has('publish-all'),
@@ -252,7 +255,9 @@ function networking(args: Arguments): object {
   const aliases = args.all('network-alias');
   const ip = args.value('ip');
   if (network === undefined || (aliases.length === 0 && ip === undefined)) return {};
-  return { EndpointsConfig: { [network]: { Aliases: aliases, ...(ip === undefined ? {} : { IPAMConfig: { IPv4Address: ip } }) } } };
+  return {
+    EndpointsConfig: { [network]: { Aliases: aliases, ...(ip === undefined ? {} : { IPAMConfig: { IPv4Address: ip } }) } },
+  };
 }
 
 export interface Streams {
@@ -266,7 +271,10 @@ export function streamsOf(args: Arguments, command: string): Streams {
   const asked = args.all('attach').map((name) => name.toLowerCase());
   const wrong = asked.find((name) => !['stdin', 'stdout', 'stderr'].includes(name));
   if (wrong !== undefined) {
-    throw new UsageError(`invalid argument ${JSON.stringify(wrong)} for "-a, --attach" flag: valid streams are STDIN, STDOUT and STDERR`, command);
+    throw new UsageError(
+      `invalid argument ${JSON.stringify(wrong)} for "-a, --attach" flag: valid streams are STDIN, STDOUT and STDERR`,
+      command,
+    );
   }
   if (asked.length === 0) return { stdin: args.has('interactive'), stdout: true, stderr: true };
   return { stdin: asked.includes('stdin'), stdout: asked.includes('stdout'), stderr: asked.includes('stderr') };

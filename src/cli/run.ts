@@ -60,7 +60,8 @@ async function createContainer(client: Client, args: Arguments, spec: CommandSpe
   if (!['missing', 'always', 'never'].includes(policy)) {
     throw new UsageError(`invalid pull option: '${policy}': must be one of "always", "missing" or "never"`, spec.command);
   }
-  const make = (): Promise<{ Id: string }> => client.json('POST', '/containers/create', { query: { name: args.value('name') }, body });
+  const make = (): Promise<{ Id: string }> =>
+    client.json('POST', '/containers/create', { query: { name: args.value('name') }, body });
   if (policy === 'always') await pullImage(client, image, args.has('quiet'));
   const { Id: id } = await make().catch(async (error: unknown) => {
     if (!isMissingImage(error) || policy === 'never') throw error;
@@ -83,24 +84,26 @@ interface Session {
 async function converse(socket: Socket, { tty, streams, detachKeys, resize }: Session): Promise<boolean> {
   const keys = parseDetachKeys(detachKeys);
   if (!keys) throw new Error(`invalid detach keys (${detachKeys}) provided`);
-  let detached = false;
+  const state = { detached: false };
   const leave = (): void => {
-    detached = true;
+    state.detached = true;
     socket.destroy();
   };
-  const stopInput = streams.stdin ? sendInput(process.stdin, socket, { tty, detachKeys: tty ? keys : [], onDetach: leave }) : () => undefined;
+  const stopInput = streams.stdin
+    ? sendInput(process.stdin, socket, { tty, detachKeys: tty ? keys : [], onDetach: leave })
+    : () => undefined;
   if (!streams.stdin) socket.end();
   const stopSize = tty && process.stdout.isTTY ? followSize(process.stdout, resize) : () => undefined;
   try {
     await (tty ? copyRaw(socket, process.stdout) : demultiplex(socket, process.stdout, process.stderr));
   } catch (error) {
-    if (!detached) throw error;
+    if (!state.detached) throw error;
   } finally {
     stopInput();
     stopSize();
     socket.destroy();
   }
-  return detached;
+  return state.detached;
 }
 
 /** Passes on the signals that this process gets; a terminal's keys reach the container themselves. */
@@ -123,7 +126,12 @@ function proxySignals(client: Client, id: string): () => void {
   };
 }
 
-function attach(client: Client, id: string, streams: Streams, more: Readonly<Record<string, boolean | string>> = {}): Promise<Socket> {
+function attach(
+  client: Client,
+  id: string,
+  streams: Streams,
+  more: Readonly<Record<string, boolean | string>> = {},
+): Promise<Socket> {
   return client.hijack(path('/containers/', id, '/attach'), { query: { stream: true, ...streams, ...more } });
 }
 
@@ -149,7 +157,12 @@ async function runAttached(client: Client, id: string, args: Arguments): Promise
   const waiting = client.json<{ StatusCode: number }>('POST', path('/containers/', id, '/wait'), { query: { condition } });
   waiting.catch(() => undefined);
   const stop = tty ? () => undefined : proxySignals(client, id);
-  const session = { tty, streams, detachKeys: args.value('detach-keys') ?? 'ctrl-p,ctrl-q', resize: resizer(client, path('/containers/', id)) };
+  const session = {
+    tty,
+    streams,
+    detachKeys: args.value('detach-keys') ?? 'ctrl-p,ctrl-q',
+    resize: resizer(client, path('/containers/', id)),
+  };
   try {
     await start(client, id).catch((error: unknown) => {
       socket.destroy();
@@ -169,7 +182,8 @@ const run: Command = {
     try {
       const client = await engine();
       const detached = args.has('detach');
-      if (detached && args.all('attach').length > 0) throw new UsageError('conflicting options: cannot specify both --attach and --detach', RUN.command);
+      if (detached && args.all('attach').length > 0)
+        throw new UsageError('conflicting options: cannot specify both --attach and --detach', RUN.command);
       const id = await createContainer(client, args, RUN, detached);
       if (!detached) return await runAttached(client, id, args);
       await start(client, id);
@@ -178,7 +192,9 @@ const run: Command = {
     } catch (error) {
       if (error instanceof UsageError || (error as Error).name === 'VolumeSpecError') throw error;
       const text = error instanceof Error ? error.message : String(error);
-      process.stderr.write(`lamina: ${error instanceof ApiError ? 'Error response from daemon: ' : ''}${text}\n\nRun 'lamina run --help' for more information\n`);
+      process.stderr.write(
+        `lamina: ${error instanceof ApiError ? 'Error response from daemon: ' : ''}${text}\n\nRun 'lamina run --help' for more information\n`,
+      );
       return exitCodeOf(error);
     }
   },
@@ -235,13 +251,16 @@ const startCommand: Command = {
     const { Id: id, Config: config } = await inspect(client, args.rest[0] ?? '');
     const streams = { stdin: args.has('interactive') && config.OpenStdin, stdout: true, stderr: true };
     const socket = await attach(client, id, streams);
-    const waiting = client.json<{ StatusCode: number }>('POST', path('/containers/', id, '/wait'), { query: { condition: 'next-exit' } });
+    const waiting = client.json<{ StatusCode: number }>('POST', path('/containers/', id, '/wait'), {
+      query: { condition: 'next-exit' },
+    });
     waiting.catch(() => undefined);
     const stop = config.Tty ? () => undefined : proxySignals(client, id);
     try {
       await start(client, id);
       const detachKeys = args.value('detach-keys') ?? 'ctrl-p,ctrl-q';
-      if (await converse(socket, { tty: config.Tty, streams, detachKeys, resize: resizer(client, path('/containers/', id)) })) return 0;
+      if (await converse(socket, { tty: config.Tty, streams, detachKeys, resize: resizer(client, path('/containers/', id)) }))
+        return 0;
       return (await waiting).StatusCode;
     } finally {
       stop();
@@ -270,7 +289,8 @@ const attachCommand: Command = {
     const stop = config.Tty ? () => undefined : proxySignals(client, id);
     try {
       const detachKeys = args.value('detach-keys') ?? 'ctrl-p,ctrl-q';
-      if (await converse(socket, { tty: config.Tty, streams, detachKeys, resize: resizer(client, path('/containers/', id)) })) return 0;
+      if (await converse(socket, { tty: config.Tty, streams, detachKeys, resize: resizer(client, path('/containers/', id)) }))
+        return 0;
       return (await inspect(client, id)).State.ExitCode;
     } finally {
       stop();
@@ -307,7 +327,11 @@ const exec: Command = {
       AttachStdout: true,
       AttachStderr: true,
       Tty: tty,
-      Env: args.all('env').flatMap((entry) => (entry.includes('=') ? [entry] : process.env[entry] === undefined ? [] : [`${entry}=${process.env[entry]}`])),
+      Env: args
+        .all('env')
+        .flatMap((entry) =>
+          entry.includes('=') ? [entry] : process.env[entry] === undefined ? [] : [`${entry}=${process.env[entry]}`],
+        ),
       Cmd: words,
       Privileged: args.has('privileged'),
       User: args.value('user') ?? '',

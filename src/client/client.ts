@@ -1,6 +1,6 @@
 // The Docker Engine API as a client sees it: JSON calls, streams of JSON lines, archives, and connections that are taken over.
 
-import { type IncomingMessage, type RequestOptions, request } from 'node:http';
+import { type IncomingMessage, type OutgoingHttpHeaders, type RequestOptions, request } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -112,7 +112,10 @@ export class Client {
   async hijack(path: string, options: CallOptions = {}): Promise<Socket> {
     return new Promise((resolve, reject) => {
       const plain = this.#request('POST', path, options);
-      const sent = request({ ...plain, headers: { ...plain.headers, Connection: 'Upgrade', Upgrade: 'tcp' } });
+      const sent = request({
+        ...plain,
+        headers: { ...(plain.headers as OutgoingHttpHeaders), Connection: 'Upgrade', Upgrade: 'tcp' },
+      });
       sent.on('upgrade', (_, socket: Socket, head: Buffer) => {
         // The other direction stays open when stdin has ended.
         socket.allowHalfOpen = true;

@@ -39,12 +39,15 @@ export async function ensureEngine(path: string, command: readonly string[]): Pr
     const [program = '', ...args] = command;
     const child = spawn(program, args, { detached: true, stdio: ['ignore', fd, fd], cwd: '/' });
     child.unref();
-    let ended = false;
-    child.on('exit', () => (ended = true)).on('error', () => (ended = true));
-    for (const end = Date.now() + START_LIMIT_MS; Date.now() < end; await delay(5)) {
+    const state = { ended: false };
+    const end = (): void => void (state.ended = true);
+    child.on('exit', end).on('error', end);
+    for (const limit = Date.now() + START_LIMIT_MS; Date.now() < limit; await delay(5)) {
       if (await isServed(path)) return;
       // The loser of a race ends before the winner listens.
-      if (ended && !(await delay(500, undefined)) && !(await isServed(path))) break;
+      if (!state.ended) continue;
+      await delay(500);
+      if (!(await isServed(path))) break;
     }
     throw new EngineAbsent(`the engine did not start on ${path}: ${readFileSync(log, 'utf8').trim() || 'it said nothing'}`);
   } finally {

@@ -94,7 +94,13 @@ async function get(root: number, path: string): Promise<void> {
   report({ stat: pathStat(found) });
   const isDirectory = (found.mode & Mode.FMT) === Mode.DIR;
   if (!isDirectory) return send(packObject(found.parent, bytes(found.base), bytes(found.base), { crossMounts: true }));
-  const fd = sys.openat2(found.parent, found.base === '' ? '.' : bytes(found.base), Open.RDONLY | Open.DIRECTORY | Open.NOFOLLOW, 0, 0);
+  const fd = sys.openat2(
+    found.parent,
+    found.base === '' ? '.' : bytes(found.base),
+    Open.RDONLY | Open.DIRECTORY | Open.NOFOLLOW,
+    0,
+    0,
+  );
   if (fd < 0) throw missing(path, fd);
   const top = contents || found.base === '' ? '.' : bytes(found.base);
   await send(packTree(fd, { top, crossMounts: true }));
@@ -113,7 +119,10 @@ async function put(root: number, request: ArchiveRequest): Promise<void> {
   if (fd < 0) throw missing(request.path, fd);
   sys.statx(fd, '', stat);
   if ((Number(stat[Stat.mode]) & Mode.FMT) !== Mode.DIR) throw new Failure(400, 'extraction point is not a directory');
-  const extractor = new Extractor(fd, { keepTypes: request.keepTypes ?? false, ...(request.owner ? { owner: request.owner } : {}) });
+  const extractor = new Extractor(fd, {
+    keepTypes: request.keepTypes ?? false,
+    ...(request.owner ? { owner: request.owner } : {}),
+  });
   const reader = new TarReader(extractor);
   try {
     for await (const chunk of process.stdin) reader.write(chunk as Buffer);

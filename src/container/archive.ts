@@ -33,9 +33,7 @@ export interface ArchiveRequest {
 }
 
 export type ArchiveReport =
-  | { readonly stat: PathStat }
-  | { readonly done: true }
-  | { readonly error: string; readonly status: 400 | 403 | 404 | 500 };
+  { readonly stat: PathStat } | { readonly done: true } | { readonly error: string; readonly status: 400 | 403 | 404 | 500 };
 
 type Work = Omit<ArchiveRequest, 'root'>;
 
@@ -63,7 +61,11 @@ function listen(child: ChildProcess, onStat: (stat: PathStat) => void): Promise<
     });
     child.stderr?.on('data', (data: Buffer) => (complaint += data.toString()));
     child.on('error', reject);
-    child.on('close', (code, signal) => reject(new EngineError(500, `reading the container's files: ${complaint.trim() || `ended with ${String(signal ?? code)}`}`)));
+    child.on('close', (code, signal) =>
+      reject(
+        new EngineError(500, `reading the container's files: ${complaint.trim() || `ended with ${String(signal ?? code)}`}`),
+      ),
+    );
   });
 }
 
@@ -78,7 +80,8 @@ async function runChild(request: ArchiveRequest, streams: ArchiveStreams): Promi
   let sending: Promise<unknown> = Promise.resolve();
   const begin = (found: PathStat | undefined): void => {
     stat = found;
-    if (streams.output && child.stdout) sending = pipeline(child.stdout, streams.output(found)).catch(() => child.kill('SIGKILL'));
+    if (streams.output && child.stdout)
+      sending = pipeline(child.stdout, streams.output(found)).catch(() => child.kill('SIGKILL'));
   };
   const ended = listen(child, begin);
   if (request.op === 'export' || request.op === 'list') begin(undefined);
@@ -93,7 +96,12 @@ async function runChild(request: ArchiveRequest, streams: ArchiveStreams): Promi
 }
 
 /** Runs `use` with the container's root as its processes see it; that of one that does not run is mounted for it. */
-async function withRoot<T>(context: Context, record: ContainerRecord, volumes: boolean, use: (root: string) => Promise<T>): Promise<T> {
+async function withRoot<T>(
+  context: Context,
+  record: ContainerRecord,
+  volumes: boolean,
+  use: (root: string) => Promise<T>,
+): Promise<T> {
   if (isUp(record)) return use(volumes ? `/proc/${record.state.pid}/root` : join(context.directory(record.id), 'root'));
   return context.registry.exclusive(record.id, async () => {
     const last = context.registry.find(record.id);

@@ -26,13 +26,21 @@ const stat = new BigInt64Array(STAT_WORDS);
 
 function attributesOf(dirfd: number, name: string): Attributes | undefined {
   if (sys.statx(dirfd, name, stat) !== 0) return undefined;
-  const [mode, uid, gid, mtime, size, rdev] = [Stat.mode, Stat.uid, Stat.gid, Stat.mtime, Stat.size, Stat.rdev].map((word) => stat[word] ?? 0n);
+  const [mode, uid, gid, mtime, size, rdev] = [Stat.mode, Stat.uid, Stat.gid, Stat.mtime, Stat.size, Stat.rdev].map(
+    (word) => stat[word] ?? 0n,
+  );
   return { mode: mode ?? 0n, uid: uid ?? 0n, gid: gid ?? 0n, mtime: mtime ?? 0n, size: size ?? 0n, rdev: rdev ?? 0n };
 }
 
 /** Sizes of directories say nothing. */
 function differ(a: Attributes, b: Attributes, isDirectory: boolean): boolean {
-  return a.mode !== b.mode || a.uid !== b.uid || a.gid !== b.gid || a.mtime !== b.mtime || (!isDirectory && (a.size !== b.size || a.rdev !== b.rdev));
+  return (
+    a.mode !== b.mode ||
+    a.uid !== b.uid ||
+    a.gid !== b.gid ||
+    a.mtime !== b.mtime ||
+    (!isDirectory && (a.size !== b.size || a.rdev !== b.rdev))
+  );
 }
 
 class Comparison {
@@ -55,7 +63,8 @@ class Comparison {
     if (marks.opaque) {
       for (const name of this.below.names(path)) if (!listing.present.has(name)) this.#note(path, name, ChangeKind.delete);
     }
-    for (const name of [...listing.present.keys()].sort()) this.#object(fd, path, name, listing.present.get(name) === DirentType.DIR);
+    for (const name of [...listing.present.keys()].sort())
+      this.#object(fd, path, name, listing.present.get(name) === DirentType.DIR);
     return this.changes.length > before;
   }
 

@@ -72,7 +72,8 @@ function check(record: ContainerRecord, mayBeIdle: boolean): void {
   const driver = hostConfig.LogConfig?.Type ?? '';
   if (!LOG_DRIVERS.includes(driver)) throw badParameter(`logger: no log driver named '${driver}' is registered`);
   const { Name: policy = '', MaximumRetryCount: retries = 0 } = hostConfig.RestartPolicy ?? {};
-  if (!RESTART.includes(policy)) throw badParameter(`invalid restart policy: unknown policy '${policy}'; use one of '${RESTART.slice(1).join("', '")}'`);
+  if (!RESTART.includes(policy))
+    throw badParameter(`invalid restart policy: unknown policy '${policy}'; use one of '${RESTART.slice(1).join("', '")}'`);
   if (retries > 0 && policy !== 'on-failure') {
     throw badParameter(`invalid restart policy: maximum retry count can only be used with 'on-failure'`);
   }
@@ -172,9 +173,7 @@ class Creation {
     const volumes = planned.flatMap(({ volume }) => (volume?.anonymous ? [volume.name] : []));
     const { store, registry } = this.context;
     const journal = { table: 'journal' as const, key: this.id };
-    await store.transaction((records) =>
-      records.commit([{ ...journal, value: { id: this.id, op: 'create', volumes } }]),
-    );
+    await store.transaction((records) => records.commit([{ ...journal, value: { id: this.id, op: 'create', volumes } }]));
     try {
       makeDirectories(this.#directory, draft.layers[1]);
       const mounts: MountPoint[] = [];

@@ -144,7 +144,9 @@ export class Lifecycle {
       const state = record.state.status === 'paused' ? 'paused' : 'running';
       const advice = record.state.status === 'paused' ? 'unpause and then stop the container' : 'stop the container';
       if (!options.force) {
-        throw conflict(`cannot remove container "${record.name}": container is ${state}: ${advice} before removing or force remove`);
+        throw conflict(
+          `cannot remove container "${record.name}": container is ${state}: ${advice} before removing or force remove`,
+        );
       }
       await this.kill(record.id, 'SIGKILL').catch((error: unknown) => {
         if (!(error instanceof EngineError)) throw error;

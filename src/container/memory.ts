@@ -2,7 +2,10 @@
 
 import { readFileSync } from 'node:fs';
 
-const COUNTERS: readonly string[] = ['/sys/fs/cgroup/memory/lamina/ID/memory.oom_control', '/sys/fs/cgroup/lamina/ID/memory.events'];
+const COUNTERS: readonly string[] = [
+  '/sys/fs/cgroup/memory/lamina/ID/memory.oom_control',
+  '/sys/fs/cgroup/lamina/ID/memory.events',
+];
 
 export function wasKilledForMemory(id: string): boolean {
   return COUNTERS.some((path) => {

@@ -92,9 +92,7 @@ export class Registry {
 
   /** Records a container, new or changed, in one batch with `more`. */
   async put(record: ContainerRecord, more: readonly Change[] = []): Promise<ContainerRecord> {
-    await this.store.transaction((records) =>
-      records.commit([{ table: 'container', key: record.id, value: record }, ...more]),
-    );
+    await this.store.transaction((records) => records.commit([{ table: 'container', key: record.id, value: record }, ...more]));
     this.#records.set(record.id, record);
     return record;
   }
@@ -105,7 +103,11 @@ export class Registry {
     return record && this.put({ ...record, ...change });
   }
 
-  async setState(id: string, state: Partial<ContainerState>, more: Partial<ContainerRecord> = {}): Promise<ContainerRecord | undefined> {
+  async setState(
+    id: string,
+    state: Partial<ContainerState>,
+    more: Partial<ContainerRecord> = {},
+  ): Promise<ContainerRecord | undefined> {
     const record = this.#records.get(id);
     return record && this.put({ ...record, ...more, state: { ...record.state, ...state } });
   }

@@ -64,7 +64,8 @@ function explainStart(error: unknown): { error: EngineError; exitCode: number } 
   const said = messageOf(error);
   const text = `failed to create task for container: failed to create shim task: OCI runtime create failed: ${said.replace(/^runc run failed/, 'runc create failed')}: unknown`;
   if (/not a directory/.test(said) && /mount/.test(said)) {
-    const hint = 'Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path exists and is the expected type';
+    const hint =
+      'Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path exists and is the expected type';
     return { error: badParameter(`${text}: ${hint}`), exitCode: 127 };
   }
   if (/executable file not found|no such file or directory/.test(said)) return { error: badParameter(text), exitCode: 127 };

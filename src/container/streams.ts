@@ -72,7 +72,9 @@ export class Streams {
       if (behind.length === 0 && logged) return;
       source.pause();
       let waiting = behind.length + (logged ? 0 : 1);
-      const resume = (): void => void (--waiting === 0 && source.resume());
+      const resume = (): void => {
+        if (--waiting === 0) source.resume();
+      };
       for (const { socket } of behind) {
         const once = (): void => {
           socket.off('drain', once).off('close', once);

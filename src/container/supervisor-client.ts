@@ -17,8 +17,8 @@ export class SupervisorError extends Error {
 const START_LIMIT_MS = 10_000;
 
 interface Waiting {
-  resolve(value: unknown): void;
-  reject(error: Error): void;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: Error) => void;
 }
 
 export interface SupervisorEvents {
@@ -72,10 +72,10 @@ export class SupervisorClient {
     });
     closeSync(log);
     child.unref();
-    let failed = false;
-    child.on('error', () => (failed = true)).on('exit', (code) => (failed ||= code !== 0));
+    const state = { failed: false };
+    child.on('error', () => (state.failed = true)).on('exit', (code) => (state.failed ||= code !== 0));
     for (const end = Date.now() + START_LIMIT_MS; !(await this.find()); await delay(2)) {
-      if (failed || Date.now() > end) {
+      if (state.failed || Date.now() > end) {
         throw new SupervisorError(`the mount server did not start: read ${join(this.run, 'supervisor.log')}`);
       }
     }
@@ -86,7 +86,7 @@ export class SupervisorClient {
     if (!connection) return Promise.reject(new SupervisorError('the mount server is not running'));
     const id = this.#next++;
     return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
+      this.#waiting.set(id, { resolve: (value) => resolve(value as Operations[O]['answer']), reject });
       connection.write(`${JSON.stringify({ id, op, request })}\n`);
     });
   }

@@ -134,7 +134,7 @@ export class Supervisor {
     connection.on('error', () => connection.destroy());
     const lines = new LineReader(connection);
     lines.once((text, rest) => {
-      const greeting = parse<Greeting>(text);
+      const greeting = parse(text) as Greeting | undefined;
       if (greeting && 'attach' in greeting) return this.#attach(connection, greeting.attach, rest);
       if (!greeting || !('control' in greeting)) return void connection.destroy();
       this.#daemons.add(connection);
@@ -155,7 +155,7 @@ export class Supervisor {
   }
 
   async #answer(connection: Socket, line: string): Promise<void> {
-    const message = parse<{ id: number; op: Operation; request: unknown }>(line);
+    const message = parse(line) as { id: number; op: Operation; request: unknown } | undefined;
     if (!message) return void connection.destroy();
     try {
       const handler = this.#handlers[message.op] as (request: unknown) => unknown;
@@ -172,9 +172,9 @@ export class Supervisor {
   }
 }
 
-function parse<T>(text: string): T | undefined {
+function parse(text: string): unknown {
   try {
-    return JSON.parse(text) as T;
+    return JSON.parse(text) as unknown;
   } catch {
     return undefined;
   }

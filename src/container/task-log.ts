@@ -72,9 +72,7 @@ export class TaskLog {
   }
 
   #line(stream: string, piece: Buffer): void {
-    const text = Buffer.from(
-      `${JSON.stringify({ log: piece.toString(), stream, time: logTime(Date.now()) })}\n`,
-    );
+    const text = Buffer.from(`${JSON.stringify({ log: piece.toString(), stream, time: logTime(Date.now()) })}\n`);
     const { maxSize } = this.request;
     if (maxSize > 0 && this.#size > 0 && this.#size + text.length > maxSize) this.#rotate();
     this.#size += text.length;

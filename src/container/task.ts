@@ -10,7 +10,7 @@ import { ReadStream } from 'node:tty';
 import { errno, errnoText } from '../abi/errno.js';
 import { sys } from '../native/load.js';
 import { runcArguments } from './runc.js';
-import { Streams } from './streams.js';
+import { type Streams } from './streams.js';
 import type { TaskExit, TaskRequest } from './supervisor-protocol.js';
 import { TaskLog } from './task-log.js';
 
@@ -40,11 +40,11 @@ function readingEnd(fd: number): Socket {
 
 /** Pipes, not sockets: programs open /dev/stdout, which a socket refuses (ENXIO). */
 function makePipes(withStdin: boolean): Stdio {
-  const [outR, outW] = must(sys.pipe(), 'pipe') as [number, number];
-  const [errR, errW] = must(sys.pipe(), 'pipe') as [number, number];
+  const [outR, outW] = must<[number, number]>(sys.pipe(), 'pipe');
+  const [errR, errW] = must<[number, number]>(sys.pipe(), 'pipe');
   const outputs = [[readingEnd(outR), 'stdout'] as const, [readingEnd(errR), 'stderr'] as const];
   if (!withStdin) return { given: [openSync('/dev/null', 'r'), outW, errW], stdin: undefined, outputs };
-  const [inR, inW] = must(sys.pipe(), 'pipe') as [number, number];
+  const [inR, inW] = must<[number, number]>(sys.pipe(), 'pipe');
   return { given: [inR, outW, errW], stdin: new Socket({ fd: inW, readable: false, writable: true }), outputs };
 }
 
@@ -112,13 +112,10 @@ export class Task {
 
   async #finish(exit: TaskExit): Promise<void> {
     const closed = this.#outputs.map((output) =>
-      output.closed ? undefined : new Promise<void>((resolve) => output.once('close', resolve)),
+      output.closed ? Promise.resolve() : new Promise<void>((resolve) => output.once('close', resolve)),
     );
     let timer: NodeJS.Timeout | undefined;
-    await Promise.race([
-      Promise.all(closed),
-      new Promise<void>((resolve) => (timer = setTimeout(resolve, DRAIN_MS))),
-    ]);
+    await Promise.race([Promise.all(closed), new Promise<void>((resolve) => (timer = setTimeout(resolve, DRAIN_MS)))]);
     clearTimeout(timer);
     for (const output of this.#outputs) output.destroy();
     await this.#log?.end();

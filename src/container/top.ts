@@ -7,7 +7,11 @@ import { runc } from './runc.js';
 
 const run = promisify(execFile);
 
-export async function processesOf(bundle: string, id: string, psArgs: string): Promise<{ Titles: string[]; Processes: string[][] }> {
+export async function processesOf(
+  bundle: string,
+  id: string,
+  psArgs: string,
+): Promise<{ Titles: string[]; Processes: string[][] }> {
   const pids = new Set((JSON.parse(await runc(bundle, ['ps', '--format', 'json', id])) as number[]).map(String));
   const args = psArgs.split(/\s+/).filter(Boolean);
   if (args.some((arg) => /o.*=/.test(arg))) throw badParameter('ps: custom column titles are not supported');

@@ -21,7 +21,8 @@ function subpathOf(mount: MountPoint): string {
   if (base < 0) throw badParameter(`cannot access path ${source}: ${errnoText(base)}`);
   const fd = sys.openat2(base, bytes(subpath), Open.PATH, 0, Resolve.BENEATH);
   closeSync(base);
-  if (fd === -errno.EXDEV) throw badParameter(`path concatenation escapes the base directory, base: ${source}, subpath: ${subpath}`);
+  if (fd === -errno.EXDEV)
+    throw badParameter(`path concatenation escapes the base directory, base: ${source}, subpath: ${subpath}`);
   if (fd < 0) throw badParameter(`cannot access path ${source}/${subpath}: ${errnoText(fd)}`);
   closeSync(fd);
   return `${source}/${subpath}`;

@@ -2,10 +2,30 @@
 
 import type { Socket } from 'node:net';
 import { Readable, Writable } from 'node:stream';
-import type { BuildConfig, BuildContainer, BuildHost, BuildImage, CommitRequest, ContainerRequest, FileStat, ResolveOptions } from '../build/host.js';
+import type {
+  BuildConfig,
+  BuildContainer,
+  BuildHost,
+  BuildImage,
+  CommitRequest,
+  ContainerRequest,
+  FileStat,
+  ResolveOptions,
+} from '../build/host.js';
 import { archiveContainer } from '../container/archive.js';
 import { EngineError } from '../container/errors.js';
-import { type Image, NoSuchImage, commitImage, findCredentials, listImages, pullImage, resolveImage, splitTag, canonicalName, tagImage } from '../image/index.js';
+import {
+  type Image,
+  NoSuchImage,
+  commitImage,
+  findCredentials,
+  listImages,
+  pullImage,
+  resolveImage,
+  splitTag,
+  canonicalName,
+  tagImage,
+} from '../image/index.js';
 import type { ContainerConfig, ContainerRecord, HostConfig } from '../store/index.js';
 import type { Engine } from './engine.js';
 import { hasChanges, layerOf } from './writable-layer.js';
@@ -54,12 +74,24 @@ class StepContainer implements BuildContainer {
     const { context, lifecycle } = this.engine;
     const supervisor = await context.supervisor();
     const attach = (stream: 'stdout' | 'stderr'): Promise<Socket> =>
-      supervisor.attach({ task: this.id, tty: true, stdin: false, stdout: stream === 'stdout', stderr: stream === 'stderr', detachKeys: [] });
+      supervisor.attach({
+        task: this.id,
+        tty: true,
+        stdin: false,
+        stdout: stream === 'stdout',
+        stderr: stream === 'stderr',
+        detachKeys: [],
+      });
     const [out, err] = await Promise.all([attach('stdout'), attach('stderr')]);
     const drained = [out, err].map((socket, i) => {
       socket.on('data', (chunk: Buffer) => output(chunk, i === 0 ? 'stdout' : 'stderr'));
       socket.end();
-      return new Promise<void>((resolve) => socket.on('close', () => resolve()).on('error', () => resolve()).on('end', () => socket.destroy()));
+      return new Promise<void>((resolve) =>
+        socket
+          .on('close', () => resolve())
+          .on('error', () => resolve())
+          .on('end', () => socket.destroy()),
+      );
     });
     const kill = (): void => void lifecycle.kill(this.id, 'SIGKILL').catch(() => undefined);
     signal.addEventListener('abort', kill);
@@ -80,11 +112,22 @@ class StepContainer implements BuildContainer {
 
   async stat(path: string): Promise<FileStat | undefined> {
     try {
-      const stat = await archiveContainer(this.engine.context, this.#now, { op: 'stat', path: decode(path) }, { signal: new AbortController().signal });
+      const stat = await archiveContainer(
+        this.engine.context,
+        this.#now,
+        { op: 'stat', path: decode(path) },
+        { signal: new AbortController().signal },
+      );
       if (!stat) return undefined;
       const { mode } = stat;
       const has = (bits: number): boolean => Math.floor(mode / bits) % 2 === 1;
-      const type = has(GO_DIRECTORY) ? 'directory' : has(GO_SYMLINK) ? 'symlink' : [2 ** 26, 2 ** 25, 2 ** 24].some(has) ? 'other' : 'file';
+      const type = has(GO_DIRECTORY)
+        ? 'directory'
+        : has(GO_SYMLINK)
+          ? 'symlink'
+          : [2 ** 26, 2 ** 25, 2 ** 24].some(has)
+            ? 'other'
+            : 'file';
       return { type, linkTarget: Buffer.from(stat.linkTarget).toString('latin1') };
     } catch (error) {
       if (error instanceof EngineError && error.status === 404) return undefined;
@@ -95,7 +138,12 @@ class StepContainer implements BuildContainer {
   async list(path: string): Promise<string[]> {
     const chunks: Buffer[] = [];
     const output = (): Writable => new Writable({ write: (chunk: Buffer, _, done) => (chunks.push(chunk), done()) });
-    await archiveContainer(this.engine.context, this.#now, { op: 'list', path: decode(path) }, { signal: new AbortController().signal, output });
+    await archiveContainer(
+      this.engine.context,
+      this.#now,
+      { op: 'list', path: decode(path) },
+      { signal: new AbortController().signal, output },
+    );
     return (JSON.parse(Buffer.concat(chunks).toString() || '[]') as string[]).sort();
   }
 

@@ -7,7 +7,12 @@ type Config = Record<string, unknown>;
 /** Words, with quotes and backslashes as in a Dockerfile. */
 function words(text: string): string[] {
   const found = [...text.matchAll(/((?:"(?:\\.|[^"\\])*"|'[^']*'|\\.|[^\s"'\\])+)/g)].map(([word]) => word);
-  return found.map((word) => word.replace(/"((?:\\.|[^"\\])*)"|'([^']*)'|\\(.)/g, (_, a?: string, b?: string, c?: string) => a?.replace(/\\(.)/g, '$1') ?? b ?? c ?? ''));
+  return found.map((word) =>
+    word.replace(
+      /"((?:\\.|[^"\\])*)"|'([^']*)'|\\(.)/g,
+      (_, a?: string, b?: string, c?: string) => a?.replace(/\\(.)/g, '$1') ?? b ?? c ?? '',
+    ),
+  );
 }
 
 /** `["a","b"]`, or a line for the shell. */
@@ -67,13 +72,22 @@ function apply(config: Config, line: string): Config {
     case 'LABEL':
       return { ...config, Labels: { ...(config['Labels'] as object | null), ...Object.fromEntries(pairs(rest, instruction)) } };
     case 'EXPOSE':
-      return merged(config, 'ExposedPorts', words(rest).map((port) => (port.includes('/') ? port : `${port}/tcp`)));
+      return merged(
+        config,
+        'ExposedPorts',
+        words(rest).map((port) => (port.includes('/') ? port : `${port}/tcp`)),
+      );
     case 'VOLUME':
       return merged(config, 'Volumes', list(rest));
     case 'USER':
       return { ...config, User: rest.trim() };
     case 'WORKDIR':
-      return { ...config, WorkingDir: rest.startsWith('/') ? rest.trim() : `${String(config['WorkingDir'] || '')}/${rest.trim()}`.replace(/^\/?/, '/') };
+      return {
+        ...config,
+        WorkingDir: rest.startsWith('/')
+          ? rest.trim()
+          : `${(config['WorkingDir'] as string | undefined) ?? ''}/${rest.trim()}`.replace(/^\/?/, '/'),
+      };
     case 'STOPSIGNAL':
       return { ...config, StopSignal: rest.trim() };
     case 'ONBUILD':

@@ -22,7 +22,8 @@ function statHeader(stat: PathStat): Record<string, string> {
 
 /** Docker's words name the container too. */
 function explain(error: unknown, path: string, reference: string): unknown {
-  if (error instanceof EngineError && error.status === 404) return new EngineError(404, `Could not find the file ${path} in container ${reference}`);
+  if (error instanceof EngineError && error.status === 404)
+    return new EngineError(404, `Could not find the file ${path} in container ${reference}`);
   return error;
 }
 
@@ -41,8 +42,7 @@ async function read(engine: Engine, call: Call): Promise<void> {
       const stat = await archiveContainer(engine.context, record, { op: 'stat', path }, { signal });
       return call.answer(200, undefined, stat ? statHeader(stat) : {});
     }
-    const output = (stat: PathStat | undefined): Writable =>
-      call.stream('application/x-tar', stat ? statHeader(stat) : {});
+    const output = (stat: PathStat | undefined): Writable => call.stream('application/x-tar', stat ? statHeader(stat) : {});
     await archiveContainer(engine.context, record, { op: 'get', path }, { output, signal });
     engine.context.publish('archive-path', record);
   } catch (error) {
@@ -62,7 +62,12 @@ async function write(engine: Engine, call: Call): Promise<void> {
     await archiveContainer(
       engine.context,
       record,
-      { op: 'put', path, keepTypes: call.flag('noOverwriteDirNonDir'), ...(user ? { owner: { uid: user.uid, gid: user.gid } } : {}) },
+      {
+        op: 'put',
+        path,
+        keepTypes: call.flag('noOverwriteDirNonDir'),
+        ...(user ? { owner: { uid: user.uid, gid: user.gid } } : {}),
+      },
       { input: call.request, signal: call.signal },
     );
   } catch (error) {
@@ -123,7 +128,7 @@ async function commit(engine: Engine, call: Call): Promise<void> {
   const paused = pause && record.state.status === 'running';
   if (paused) await lifecycle.pause(record.id);
   try {
-    const layer = await layerOf(context, record);
+    const layer = layerOf(context, record);
     const id = await commitImage(context.store, {
       parent,
       layer,
@@ -134,7 +139,11 @@ async function commit(engine: Engine, call: Call): Promise<void> {
       names,
       extra: { container: record.id },
     });
-    context.publish('commit', record, { comment: call.query.get('comment') ?? '', imageID: `sha256:${id}`, ...(names[0] ? { imageRef: familiarName(names[0]) } : {}) });
+    context.publish('commit', record, {
+      comment: call.query.get('comment') ?? '',
+      imageID: `sha256:${id}`,
+      ...(names[0] ? { imageRef: familiarName(names[0]) } : {}),
+    });
     call.answer(201, { Id: `sha256:${id}` });
   } finally {
     if (paused && isUp(context.registry.get(record.id) ?? record)) await lifecycle.unpause(record.id).catch(() => undefined);

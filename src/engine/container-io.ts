@@ -91,7 +91,8 @@ async function logs(engine: Engine, call: Call): Promise<void> {
   const out = call.stream(contentType(call, record.config.Tty ?? false));
   for await (const entry of readLog(engine.context.logPath(record.id), options)) {
     if (!wanted[entry.stream]) continue;
-    if (!out.write(logPiece(entry, call, record))) await new Promise((resolve) => out.once('drain', resolve).once('close', resolve));
+    if (!out.write(logPiece(entry, call, record)))
+      await new Promise((resolve) => out.once('drain', resolve).once('close', resolve));
     if (call.signal.aborted) return;
   }
   out.end();
@@ -120,8 +121,16 @@ async function attach(engine: Engine, call: Call): Promise<void> {
       : undefined;
   const client = call.hijack(contentType(call, tty));
   if (call.flag('logs')) {
-    const options = { tail: undefined, since: undefined, until: undefined, follow: false, signal: call.signal, ended: Promise.resolve() };
-    for await (const entry of readLog(engine.context.logPath(record.id), options)) client.output.write(logPiece(entry, call, record));
+    const options = {
+      tail: undefined,
+      since: undefined,
+      until: undefined,
+      follow: false,
+      signal: call.signal,
+      ended: Promise.resolve(),
+    };
+    for await (const entry of readLog(engine.context.logPath(record.id), options))
+      client.output.write(logPiece(entry, call, record));
   }
   engine.context.publish('attach', record);
   if (task) await join(client, task, call.signal);

@@ -24,7 +24,16 @@ export function statusText(record: ContainerRecord, now = Date.now()): string {
 
 /** `Mounts[]`: what the engine adds for itself does not show. */
 function mountView({ Type, Name, Source, Destination, Driver, Mode, RW, Propagation }: MountPoint): object {
-  return { Type, ...(Name === undefined ? {} : { Name }), Source, Destination, ...(Driver ? { Driver } : {}), Mode, RW, Propagation };
+  return {
+    Type,
+    ...(Name === undefined ? {} : { Name }),
+    Source,
+    Destination,
+    ...(Driver ? { Driver } : {}),
+    Mode,
+    RW,
+    Propagation,
+  };
 }
 
 interface Port {
@@ -194,7 +203,13 @@ function tierOf(record: ContainerRecord): string {
 }
 
 /** `GET /containers/{id}/json`. */
-export function containerView(engine: Engine, record: ContainerRecord, image: Image | undefined, netns: string, size?: { rw: number; root: number }): object {
+export function containerView(
+  engine: Engine,
+  record: ContainerRecord,
+  image: Image | undefined,
+  netns: string,
+  size?: { rw: number; root: number },
+): object {
   const directory = engine.context.directory(record.id);
   const [path = '', ...args] = record.command;
   return {
@@ -229,7 +244,17 @@ export function containerView(engine: Engine, record: ContainerRecord, image: Im
     },
     ...(size ? { SizeRw: size.rw, SizeRootFs: size.root } : {}),
     Mounts: record.mounts.map(mountView),
-    Config: { OnBuild: null, Domainname: '', AttachStdin: false, AttachStdout: true, AttachStderr: true, Tty: false, OpenStdin: false, StdinOnce: false, ...record.config },
+    Config: {
+      OnBuild: null,
+      Domainname: '',
+      AttachStdin: false,
+      AttachStdout: true,
+      AttachStderr: true,
+      Tty: false,
+      OpenStdin: false,
+      StdinOnce: false,
+      ...record.config,
+    },
     NetworkSettings: networkSettings(record, netns),
   };
 }

@@ -11,7 +11,23 @@ import type { Engine } from './engine.js';
 import type { Call, Filters, Router } from './http.js';
 import { CONTAINER_CONFIG, ENDPOINTS, HOST_CONFIG, shaped } from './shape.js';
 
-const FILTERS = ['ancestor', 'before', 'exited', 'id', 'label', 'name', 'network', 'since', 'status', 'volume', 'expose', 'publish', 'health', 'is-task', 'isolation'];
+const FILTERS = [
+  'ancestor',
+  'before',
+  'exited',
+  'id',
+  'label',
+  'name',
+  'network',
+  'since',
+  'status',
+  'volume',
+  'expose',
+  'publish',
+  'health',
+  'is-task',
+  'isolation',
+];
 const STATUSES = ['created', 'running', 'paused', 'restarting', 'removing', 'exited', 'dead'];
 
 /** `POST /containers/create`: the config's fields beside HostConfig and NetworkingConfig. */
@@ -31,7 +47,9 @@ function readCreate(body: unknown): { config: ContainerConfig; hostConfig: HostC
   const mode = config.NetworkDisabled ? 'none' : hostConfig.NetworkMode || 'default';
   const main = mode === 'default' ? 'bridge' : mode;
   const asked = networking?.EndpointsConfig ?? {};
-  const names = new Set(main.startsWith('container:') ? [] : [main, ...Object.keys(asked).map((name) => (name === 'default' ? 'bridge' : name))]);
+  const names = new Set(
+    main.startsWith('container:') ? [] : [main, ...Object.keys(asked).map((name) => (name === 'default' ? 'bridge' : name))],
+  );
   const networks = [...names].map((name) => {
     const { Aliases: aliases = [], IPAMConfig: ipam } = asked[name] ?? {};
     return { name, aliases, ...(ipam?.IPv4Address ? { ip: ipam.IPv4Address } : {}) };
@@ -77,20 +95,24 @@ async function filtered(engine: Engine, call: Call): Promise<ContainerRecord[]> 
   const any = (name: string, fits: (value: string) => boolean): boolean => !filters.has(name) || filters.get(name).some(fits);
   const all = call.flag('all') || ['status', 'exited', 'before', 'since'].some((name) => filters.has(name));
   const limit = call.integer('limit') ?? 0;
-  const found = engine.context.registry.list().filter(
-    (record) =>
-      (all || limit > 0 || isUp(record)) &&
-      (before === undefined || record.created < before) &&
-      (since === undefined || record.created > since) &&
-      (ancestors === undefined || ancestors.has(record.image)) &&
-      any('status', (status) => record.state.status === status) &&
-      any('exited', (code) => record.state.status === 'exited' && record.state.exitCode === Number(code)) &&
-      any('id', (id) => record.id.startsWith(id)) &&
-      any('name', (name) => fitsName(name, record.name)) &&
-      any('network', (network) => record.networks.some((each) => each.name === network)) &&
-      any('volume', (volume) => record.mounts.some(({ Name, Destination, Source }) => [Name, Destination, Source].includes(volume))) &&
-      filters.matchLabels('label', record.config.Labels ?? {}),
-  );
+  const found = engine.context.registry
+    .list()
+    .filter(
+      (record) =>
+        (all || limit > 0 || isUp(record)) &&
+        (before === undefined || record.created < before) &&
+        (since === undefined || record.created > since) &&
+        (ancestors === undefined || ancestors.has(record.image)) &&
+        any('status', (status) => record.state.status === status) &&
+        any('exited', (code) => record.state.status === 'exited' && record.state.exitCode === Number(code)) &&
+        any('id', (id) => record.id.startsWith(id)) &&
+        any('name', (name) => fitsName(name, record.name)) &&
+        any('network', (network) => record.networks.some((each) => each.name === network)) &&
+        any('volume', (volume) =>
+          record.mounts.some(({ Name, Destination, Source }) => [Name, Destination, Source].includes(volume)),
+        ) &&
+        filters.matchLabels('label', record.config.Labels ?? {}),
+    );
   return limit > 0 ? found.slice(0, limit) : found;
 }
 

@@ -118,7 +118,18 @@ export class Daemon {
     await this.#engine.context.registry.load();
     await this.#recover();
     const router = new Router();
-    for (const routes of [systemRoutes, containerRoutes, containerIoRoutes, containerFileRoutes, imageRoutes, imageTransferRoutes, volumeRoutes, networkRoutes, statsRoutes]) routes(this.#engine, router);
+    for (const routes of [
+      systemRoutes,
+      containerRoutes,
+      containerIoRoutes,
+      containerFileRoutes,
+      imageRoutes,
+      imageTransferRoutes,
+      volumeRoutes,
+      networkRoutes,
+      statsRoutes,
+    ])
+      routes(this.#engine, router);
     this.#server = router.server(this.options.log);
     await listenOn(this.#server, this.options.socket);
   }
@@ -143,7 +154,9 @@ export class Daemon {
     if (found) this.#supervisor = Promise.resolve(client);
     await this.#engine.lifecycle.recover(found ? await client.call('list', {}) : undefined);
     const { registry } = this.#engine.context;
-    await this.#engine.networks.sweep((id) => registry.get(id)?.state.status === 'running' || registry.get(id)?.state.status === 'paused');
+    await this.#engine.networks.sweep(
+      (id) => registry.get(id)?.state.status === 'running' || registry.get(id)?.state.status === 'paused',
+    );
   }
 
   #client(): SupervisorClient {

@@ -65,9 +65,11 @@ export class Call {
     const parsed = parseJson(text);
     const invalid = (): Error => badParameter(`invalid filter: ${text}`);
     if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw invalid();
-    const entries = Object.entries(parsed).map(([key, value]) => {
+    const entries = Object.entries(parsed as Readonly<Record<string, unknown>>).map(([key, value]) => {
       if (typeof value !== 'object' || value === null) throw invalid();
-      const values = Array.isArray(value) ? value.map(String) : Object.keys(value).filter((each) => (value as Record<string, unknown>)[each]);
+      const values = Array.isArray(value)
+        ? value.map(String)
+        : Object.entries(value as Readonly<Record<string, unknown>>).flatMap(([key, on]) => (on ? [key] : []));
       return [key, values] as const;
     });
     return new Filters(new Map(entries));
@@ -262,7 +264,12 @@ class UpgradeEnd {
   answer(status: number, body: unknown, headers: Readonly<Record<string, string>>): void {
     if (this.#done) return void this.socket.destroy();
     const text = body === undefined ? '' : `${JSON.stringify(body)}\n`;
-    this.#head(status, { 'Content-Type': 'application/json', 'Content-Length': String(Buffer.byteLength(text)), Connection: 'close', ...headers });
+    this.#head(status, {
+      'Content-Type': 'application/json',
+      'Content-Length': String(Buffer.byteLength(text)),
+      Connection: 'close',
+      ...headers,
+    });
     this.socket.end(text);
   }
 
@@ -342,7 +349,9 @@ export class Router {
     } catch (error) {
       if (request.socket.destroyed) return;
       if (errorBody(error).status === 500 && !(error instanceof EngineError)) {
-        log(`${request.method ?? ''} ${request.url ?? ''}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+        log(
+          `${request.method ?? ''} ${request.url ?? ''}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+        );
       }
       end.fail(error);
     }

@@ -43,7 +43,11 @@ async function savedImages(engine: Engine, references: readonly string[]): Promi
     const repository = isBare && !/^[0-9a-f]{64}$/.test(reference) ? tryRepository(reference) : undefined;
     const tagged = all.filter(({ references: names }) => names.some((name) => splitTag(name).repository === repository));
     if (tagged.length > 0) {
-      for (const image of tagged) add(image, image.references.filter((name) => splitTag(name).repository === repository));
+      for (const image of tagged)
+        add(
+          image,
+          image.references.filter((name) => splitTag(name).repository === repository),
+        );
       continue;
     }
     const image = await resolveImage(store, reference);
@@ -69,7 +73,8 @@ async function save(engine: Engine, call: Call, references: readonly string[]): 
   const out = call.stream('application/x-tar');
   if (!first.done) out.write(first.value);
   await pipeline(Readable.from(chunks, { objectMode: false }), out);
-  for (const { image } of saved) engine.context.events.publish('image', 'save', `sha256:${image.id}`, { name: `sha256:${image.id}` });
+  for (const { image } of saved)
+    engine.context.events.publish('image', 'save', `sha256:${image.id}`, { name: `sha256:${image.id}` });
 }
 
 async function tag(engine: Engine, call: Call): Promise<void> {
@@ -162,7 +167,11 @@ async function pull(engine: Engine, call: Call): Promise<void> {
   let out: Writable | undefined;
   const write = (message: object): void => void (out ??= call.stream('application/json')).write(`${JSON.stringify(message)}\n`);
   try {
-    const pulled = await pullImage(store, name, { ...(credentials ? { credentials } : {}), signal: call.signal, progress: write });
+    const pulled = await pullImage(store, name, {
+      ...(credentials ? { credentials } : {}),
+      signal: call.signal,
+      progress: write,
+    });
     events.publish('image', 'pull', familiarName(pulled.name), { name: familiarName(pulled.name) });
     if (out) out.end();
     else call.answer(200);
@@ -175,7 +184,13 @@ async function pull(engine: Engine, call: Call): Promise<void> {
 }
 
 export function imageTransferRoutes(engine: Engine, router: Router): void {
-  router.on('GET', '/images/get', (call) => save(engine, call, call.query.getAll('names').flatMap((names) => names.split(','))));
+  router.on('GET', '/images/get', (call) =>
+    save(
+      engine,
+      call,
+      call.query.getAll('names').flatMap((names) => names.split(',')),
+    ),
+  );
   router.on('GET', '/images/{}/get', (call) => save(engine, call, [call.param()]));
   router.on('POST', '/images/{}/tag', (call) => tag(engine, call));
   router.on('GET', '/images/{}/history', (call) => history(engine, call));

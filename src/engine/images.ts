@@ -31,7 +31,10 @@ function fitsReference(pattern: string, reference: string): boolean {
   const name = familiarName(reference);
   const { repository } = splitTag(reference);
   const expression = new RegExp(
-    `^${pattern.replace(/[.+^${}()|[\]\\]/g, '\\$&').replace(/\*/g, '[^/]*').replace(/\?/g, '[^/]')}$`,
+    `^${pattern
+      .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+      .replace(/\*/g, '[^/]*')
+      .replace(/\?/g, '[^/]')}$`,
   );
   return expression.test(name) || expression.test(familiarName(repository));
 }
@@ -45,7 +48,8 @@ async function list(engine: Engine, call: Call): Promise<void> {
     if (dangling !== undefined && dangling !== (image.references.length === 0)) continue;
     if (!filters.matchLabels('label', image.config.config.Labels ?? {})) continue;
     const patterns = filters.get('reference');
-    const shown = patterns.length === 0 ? image.references : image.references.filter((each) => patterns.some((p) => fitsReference(p, each)));
+    const shown =
+      patterns.length === 0 ? image.references : image.references.filter((each) => patterns.some((p) => fitsReference(p, each)));
     if (patterns.length > 0 && shown.length === 0) continue;
     rows.push(row(engine, image, shown));
   }
@@ -94,7 +98,8 @@ async function load(engine: Engine, call: Call): Promise<void> {
     const out = call.stream('application/json');
     for (const { id, names } of images) {
       events.publish('image', 'load', `sha256:${id}`, { name: `sha256:${id}` });
-      const lines = names.length > 0 ? names.map((name) => `Loaded image: ${familiarName(name)}`) : [`Loaded image ID: sha256:${id}`];
+      const lines =
+        names.length > 0 ? names.map((name) => `Loaded image: ${familiarName(name)}`) : [`Loaded image ID: sha256:${id}`];
       for (const line of lines) out.write(`${JSON.stringify({ stream: `${line}\n` })}\n`);
     }
     out.end();

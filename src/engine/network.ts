@@ -17,7 +17,8 @@ function publishedPorts(record: ContainerRecord): PublishedPort[] {
   const asked = Object.entries(bindings ?? {}).flatMap(([port, bound]) =>
     (bound ?? []).map(({ HostIp: ip, HostPort: host }) => {
       const hostPort = Number((host ?? '').split('-')[0] || 0);
-      if (!Number.isInteger(hostPort) || hostPort > 65535) throw badParameter(`invalid port specification: ${JSON.stringify(host)}`);
+      if (!Number.isInteger(hostPort) || hostPort > 65535)
+        throw badParameter(`invalid port specification: ${JSON.stringify(host)}`);
       return { port: port.includes('/') ? port : `${port}/tcp`, hostIp: ip || ANY_IP, hostPort };
     }),
   );
@@ -59,7 +60,10 @@ export class EngineNetworks implements NetworkSeam {
     const { endpoints, ports } = await this.#endpoints.setUp({
       id: record.id,
       name: record.name,
-      networks: record.networks.map(({ name, ip }) => ({ network: this.networks.find(name), ...(ip === undefined ? {} : { ip }) })),
+      networks: record.networks.map(({ name, ip }) => ({
+        network: this.networks.find(name),
+        ...(ip === undefined ? {} : { ip }),
+      })),
       ports: publishedPorts(record),
     });
     const joined = endpoints.map((endpoint) => this.#recordOf(record, endpoint));
@@ -99,7 +103,11 @@ export class EngineNetworks implements NetworkSeam {
     return { netns: `/proc/${other.state.pid}/ns/net`, endpoints: [], ports: {}, ...this.#files(record, other.endpoints, true) };
   }
 
-  #files(record: ContainerRecord, endpoints: readonly EndpointRecord[], isolated: boolean): { hosts: string; resolvConf: string } {
+  #files(
+    record: ContainerRecord,
+    endpoints: readonly EndpointRecord[],
+    isolated: boolean,
+  ): { hosts: string; resolvConf: string } {
     const { ExtraHosts: extra, Dns: servers, DnsSearch: search, DnsOptions: options } = record.hostConfig;
     const gateway = endpoints[0]?.gateway ?? '127.0.0.1';
     const added = (extra ?? []).map((text): HostEntry => {

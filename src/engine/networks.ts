@@ -102,9 +102,14 @@ async function create(engine: Engine, call: Call): Promise<void> {
 }
 
 async function remove(engine: Engine, network: Network): Promise<void> {
-  const members = engine.networks.membersOf(network).map(({ record }) => `name:${JSON.stringify(record.name)} id:${JSON.stringify(record.id.slice(0, 12))}`);
+  const members = engine.networks
+    .membersOf(network)
+    .map(({ record }) => `name:${JSON.stringify(record.name)} id:${JSON.stringify(record.id.slice(0, 12))}`);
   if (members.length > 0) {
-    throw new EngineError(403, `error while removing network: network ${network.name} id ${network.id} has active endpoints (${members.join(', ')})`);
+    throw new EngineError(
+      403,
+      `error while removing network: network ${network.name} id ${network.id} has active endpoints (${members.join(', ')})`,
+    );
   }
   await engine.networks.networks.remove(network);
   engine.context.events.publish('network', 'destroy', network.id, { name: network.name, type: network.driver });

@@ -14,10 +14,18 @@ import type { Call, Router } from './http.js';
 interface RuncStats {
   readonly data: {
     readonly cpu: {
-      readonly usage: { readonly total: number; readonly kernel: number; readonly user: number; readonly percpu?: readonly number[] };
+      readonly usage: {
+        readonly total: number;
+        readonly kernel: number;
+        readonly user: number;
+        readonly percpu?: readonly number[];
+      };
       readonly throttling?: { readonly periods?: number; readonly throttledPeriods?: number; readonly throttledTime?: number };
     };
-    readonly memory: { readonly usage: { readonly usage: number; readonly limit: number; readonly max?: number }; readonly raw?: Readonly<Record<string, number>> };
+    readonly memory: {
+      readonly usage: { readonly usage: number; readonly limit: number; readonly max?: number };
+      readonly raw?: Readonly<Record<string, number>>;
+    };
     readonly pids: { readonly current?: number; readonly limit?: number };
     readonly blkio: { readonly ioServiceBytesRecursive?: readonly object[] };
   };
@@ -78,7 +86,12 @@ async function sample(engine: Engine, record: ContainerRecord): Promise<{ cpu: C
   const { data } = JSON.parse(await runc(engine.context.bundle(record.id), ['events', '--stats', record.id])) as RuncStats;
   const { usage, throttling } = data.cpu;
   const cpu = {
-    cpu_usage: { total_usage: usage.total, usage_in_kernelmode: usage.kernel, usage_in_usermode: usage.user, percpu_usage: usage.percpu },
+    cpu_usage: {
+      total_usage: usage.total,
+      usage_in_kernelmode: usage.kernel,
+      usage_in_usermode: usage.user,
+      percpu_usage: usage.percpu,
+    },
     system_cpu_usage: systemTime(),
     online_cpus: cpus().length,
     throttling_data: {
@@ -117,7 +130,12 @@ function report(record: ContainerRecord, before: CpuStats, now: { cpu: CpuStats;
 
 /** A container that does not run has nothing to report. */
 function idle(record: ContainerRecord): string {
-  return report(record, NO_CPU, { cpu: NO_CPU, rest: { pids_stats: {}, blkio_stats: {}, memory_stats: {}, networks: {} } }, '0001-01-01T00:00:00Z');
+  return report(
+    record,
+    NO_CPU,
+    { cpu: NO_CPU, rest: { pids_stats: {}, blkio_stats: {}, memory_stats: {}, networks: {} } },
+    '0001-01-01T00:00:00Z',
+  );
 }
 
 async function stats(engine: Engine, call: Call): Promise<void> {

@@ -16,13 +16,24 @@ import { usageOf, volumeView } from './volumes.js';
 const ARCHES: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' };
 
 function ping(call: Call): void {
-  const out = call.stream('text/plain; charset=utf-8', { 'Cache-Control': 'no-cache, no-store, must-revalidate', Pragma: 'no-cache', 'Builder-Version': '1' });
+  const out = call.stream('text/plain; charset=utf-8', {
+    'Cache-Control': 'no-cache, no-store, must-revalidate',
+    Pragma: 'no-cache',
+    'Builder-Version': '1',
+  });
   out.end(call.request.method === 'HEAD' ? undefined : 'OK');
 }
 
 function version(engine: Engine, call: Call): void {
   const common = { Version: engine.version, ApiVersion: API_VERSION, MinAPIVersion: '1.24' };
-  const built = { Os: 'linux', Arch: ARCHES[arch()] ?? arch(), KernelVersion: release(), GoVersion: '', GitCommit: '', BuildTime: '' };
+  const built = {
+    Os: 'linux',
+    Arch: ARCHES[arch()] ?? arch(),
+    KernelVersion: release(),
+    GoVersion: '',
+    GitCommit: '',
+    BuildTime: '',
+  };
   call.answer(200, {
     Platform: { Name: 'lamina' },
     Components: [{ Name: 'Engine', Version: engine.version, Details: { ...common, ...built, Experimental: 'false' } }],
@@ -167,7 +178,9 @@ async function diskUsage(engine: Engine, call: Call): Promise<void> {
       Labels: image.config.config.Labels ?? null,
       Containers: registry.imageUsers(image.id).length,
     })),
-    Containers: await Promise.all(registry.list().map(async (record) => containerRow(record, await containerSize(engine, record)))),
+    Containers: await Promise.all(
+      registry.list().map(async (record) => containerRow(record, await containerSize(engine, record))),
+    ),
     Volumes: await Promise.all(volumes.map(async (volume) => volumeView(volume, await usageOf(engine, volume)))),
     BuildCache: null,
   });

@@ -139,10 +139,13 @@ async function prune(engine: Engine, call: Call): Promise<void> {
 
 /** What is to be replaced must not be mounted anywhere. Errors: 409. */
 function mustBeIdle(engine: Engine, volume: VolumeRecord): void {
-  const running = engine.context.registry.list().filter((record) => isUp(record) && record.mounts.some(({ Name }) => Name === volume.name));
+  const running = engine.context.registry
+    .list()
+    .filter((record) => isUp(record) && record.mounts.some(({ Name }) => Name === volume.name));
   const mounted = readRecords().filter(({ routes }) => routes.some(({ source }) => source === volume.path));
   const users = [...running.map(({ id }) => id), ...mounted.map(({ target }) => target)];
-  if (users.length > 0) throw conflict(`import ${volume.name}: volume is in use by running containers - [${users.join(', ')}]: stop them first`);
+  if (users.length > 0)
+    throw conflict(`import ${volume.name}: volume is in use by running containers - [${users.join(', ')}]: stop them first`);
 }
 
 const COMPRESSION: Readonly<Record<string, () => Duplex>> = { gzip: () => createGzip(), zstd: () => zstdCompressor() };
@@ -151,7 +154,8 @@ async function exportContent(engine: Engine, call: Call): Promise<void> {
   const volume = await find(engine, call.param());
   const kind = call.query.get('compress') ?? 'none';
   const compressor = COMPRESSION[kind]?.();
-  if (!compressor && kind !== 'none' && kind !== '') throw badParameter(`invalid compression ${JSON.stringify(kind)}: one of none, gzip, zstd`);
+  if (!compressor && kind !== 'none' && kind !== '')
+    throw badParameter(`invalid compression ${JSON.stringify(kind)}: one of none, gzip, zstd`);
   const out = call.stream('application/x-tar');
   const chunks = Readable.from(exportVolume(volume.path, call.signal), { objectMode: false });
   await (compressor ? pipeline(chunks, compressor, out) : pipeline(chunks, out));
@@ -182,7 +186,8 @@ async function importContent(engine: Engine, call: Call): Promise<void> {
 async function clone(engine: Engine, call: Call): Promise<void> {
   const from = await find(engine, call.param());
   const { Name: name = '' } = shaped((await call.json()) ?? {}, { Name: 'string' }, '') as { Name?: string };
-  if (await volumeRecords(engine.context.store).get(name)) throw conflict(`clone ${name}: a volume of that name exists: remove it first`);
+  if (await volumeRecords(engine.context.store).get(name))
+    throw conflict(`clone ${name}: a volume of that name exists: remove it first`);
   const to = await ensure(engine, name);
   await cloneContent(from.path, to.path);
   call.answer(201, volumeView(to));

@@ -118,8 +118,8 @@ export async function* plainTar(source: Readable, signal?: AbortSignal): AsyncGe
   const start = first.done ? Buffer.alloc(0) : first.value;
   const all = Readable.from(prefixed(start, input), { objectMode: false, highWaterMark: 1 << 20 });
   const kind = sniff(start.subarray(0, SNIFF_BYTES));
-  if (kind === 'plain') return yield* all as AsyncIterable<Buffer>;
-  yield* kind === 'gzip' ? gunzipped(all, signal) : byProgram(kind, all, signal);
+  if (kind === 'plain') yield* all as AsyncIterable<Buffer>;
+  else yield* kind === 'gzip' ? gunzipped(all, signal) : byProgram(kind, all, signal);
 }
 
 async function* gunzipped(source: Readable, signal?: AbortSignal): AsyncGenerator<Buffer> {

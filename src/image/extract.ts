@@ -65,7 +65,10 @@ export class Extractor implements TarSink {
   finish(): void {
     for (const { path, header } of this.#directories.reverse()) {
       this.#guard(path, () => {
-        const fd = must(sys.openat2(this.dir, path === '' ? '.' : path, Open.PATH | Open.DIRECTORY, 0, Resolve.BENEATH), 'open it');
+        const fd = must(
+          sys.openat2(this.dir, path === '' ? '.' : path, Open.PATH | Open.DIRECTORY, 0, Resolve.BENEATH),
+          'open it',
+        );
         try {
           applyAttributes(fd, '', Mode.DIR, header, this.#omitted);
         } finally {
@@ -147,7 +150,10 @@ export class Extractor implements TarSink {
     if (there !== 0) must(sys.unlinkat(parent, base, there === Mode.DIR ? AT_REMOVEDIR : 0), 'replace what is there');
     switch (header.type) {
       case '0':
-        this.#file = { writer: new SparseWriter(must(sys.openat2(parent, base, CREATE, 0o600, Resolve.BENEATH), 'create it'), header), header };
+        this.#file = {
+          writer: new SparseWriter(must(sys.openat2(parent, base, CREATE, 0o600, Resolve.BENEATH), 'create it'), header),
+          header,
+        };
         return;
       case '5':
         must(sys.mkdirat(parent, base, 0o700), 'create it');
@@ -169,7 +175,10 @@ export class Extractor implements TarSink {
 
   #link(header: TarHeader, parent: number, base: string): void {
     const parts = components(header.linkname.replace(/^(\.?\/)+/, ''));
-    const fd = must(sys.openat2(this.dir, parts.join('/'), Open.PATH | Open.NOFOLLOW, 0, Resolve.BENEATH), `find ${shown(header.linkname)}`);
+    const fd = must(
+      sys.openat2(this.dir, parts.join('/'), Open.PATH | Open.NOFOLLOW, 0, Resolve.BENEATH),
+      `find ${shown(header.linkname)}`,
+    );
     try {
       must(sys.linkat(fd, '', parent, base), 'link it');
     } finally {

@@ -300,7 +300,9 @@ export async function makeImage(store: Store, made: MadeImage): Promise<string> 
       layers.push({ diffId, chainId, piece: undefined, label: `layer ${diffId.slice(0, 12)}` });
     }
     const id = sha256(config);
-    await load.run([{ id, config, layers, names: made.names, ...(made.parentId === undefined ? {} : { parent: made.parentId }) }]);
+    await load.run([
+      { id, config, layers, names: made.names, ...(made.parentId === undefined ? {} : { parent: made.parentId }) },
+    ]);
     return id;
   } catch (error) {
     throw explainSystem('the new image', error);

@@ -68,7 +68,11 @@ class Layers {
       ...(this.signal ? [{ signal: this.signal }] : []),
     );
     if (hash.digest('hex') !== layer.diffId) {
-      throw new ImageError(`layer ${layer.diffId.slice(0, 12)}`, 'its files have changed since it was loaded', 'load the image again');
+      throw new ImageError(
+        `layer ${layer.diffId.slice(0, 12)}`,
+        'its files have changed since it was loaded',
+        'load the image again',
+      );
     }
     const { size } = statSync(path);
     this.#sizes.set(layer.diffId, size);
@@ -134,7 +138,10 @@ export async function* saveImages(store: Store, saved: readonly SavedImage[], si
       RepoTags: names.length > 0 ? names.map(familiarName) : null,
       Layers: image.record.layers.map(({ diffId }) => `blobs/sha256/${diffId}`),
     }));
-    yield* member('index.json', Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: 'application/vnd.oci.image.index.v1+json', manifests: index })));
+    yield* member(
+      'index.json',
+      Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: 'application/vnd.oci.image.index.v1+json', manifests: index })),
+    );
     yield* member('manifest.json', Buffer.from(JSON.stringify(docker)));
     yield* member('oci-layout', Buffer.from('{"imageLayoutVersion": "1.0.0"}'));
     yield END_OF_ARCHIVE;

@@ -141,7 +141,8 @@ async function* fileData(dir: number, name: string, size: number): AsyncGenerato
     for (let at = 0; at < size;) {
       const chunk = Buffer.allocUnsafe(Math.min(CHUNK, size - at));
       const { bytesRead } = await read(fd, chunk, 0, chunk.length, at);
-      if (bytesRead === 0) throw new ImageError(Buffer.from(path, 'latin1').toString(), 'it is shorter than it was', 'load the image again');
+      if (bytesRead === 0)
+        throw new ImageError(Buffer.from(path, 'latin1').toString(), 'it is shorter than it was', 'load the image again');
       yield chunk.subarray(0, bytesRead);
       at += bytesRead;
     }
@@ -171,7 +172,12 @@ export async function* rebuildTar(home: string): AsyncGenerator<Buffer> {
     }
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    throw new ImageError(home, 'the record of its archive is missing: it was loaded by an older version', 'load the image again', error);
+    throw new ImageError(
+      home,
+      'the record of its archive is missing: it was loaded by an older version',
+      'load the image again',
+      error,
+    );
   } finally {
     input.destroy();
     sys.close(dir);

@@ -36,7 +36,11 @@ interface State {
   readonly portmap: object | undefined;
 }
 
-function bridgeConfiguration(directory: string, network: Network, isDefault: boolean): { type: string } & Record<string, unknown> {
+function bridgeConfiguration(
+  directory: string,
+  network: Network,
+  isDefault: boolean,
+): { type: string } & Record<string, unknown> {
   return {
     name: network.name,
     type: 'bridge',
@@ -91,7 +95,10 @@ export class Endpoints {
       const steps = request.networks.map(({ network, ip }, i) => ({
         network,
         interface: `eth${i}`,
-        configuration: { ...bridgeConfiguration(this.directory, network, i === 0), ...(ip === undefined ? {} : { args: { cni: { ips: [ip] } } }) },
+        configuration: {
+          ...bridgeConfiguration(this.directory, network, i === 0),
+          ...(ip === undefined ? {} : { args: { cni: { ips: [ip] } } }),
+        },
       }));
       const state = { networks: steps.map(({ network, ...rest }) => ({ name: network.name, ...rest })), ports };
       this.#save(id, { ...state, portmap: undefined });
@@ -113,7 +120,9 @@ export class Endpoints {
     const state = this.#load(id);
     const netns = this.path(id);
     const attempt = (configuration: object, name: string): Promise<unknown> =>
-      runPlugin(configuration as { type: string }, { command: 'DEL', container: id, netns, interface: name }).catch(() => undefined);
+      runPlugin(configuration as { type: string }, { command: 'DEL', container: id, netns, interface: name }).catch(
+        () => undefined,
+      );
     if (state?.portmap) await attempt(state.portmap, 'eth0');
     for (const each of state?.networks ?? []) await attempt(each.configuration, each.interface);
     sys.umount2(Buffer.from(netns).toString('latin1'), MNT_DETACH);
@@ -175,7 +184,12 @@ export class Endpoints {
     };
     this.#save(id, { ...state, portmap });
     const prevResult = { cniVersion: '0.4.0', ...result };
-    await runPlugin({ ...portmap, prevResult } as { type: string }, { command: 'ADD', container: id, netns: this.path(id), interface: 'eth0' });
+    await runPlugin({ ...portmap, prevResult } as { type: string }, {
+      command: 'ADD',
+      container: id,
+      netns: this.path(id),
+      interface: 'eth0',
+    });
   }
 }
 

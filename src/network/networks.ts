@@ -69,7 +69,8 @@ export class Networks {
     const all = reference === 'host' || reference === 'none' ? this.#networks : this.list();
     const found = all.find(({ name, id }) => name === reference || id === reference);
     const byPrefix = /^[0-9a-f]{3,}$/.test(reference) ? all.filter(({ id }) => id.startsWith(reference)) : [];
-    if (!found && byPrefix.length > 1) throw new NetworkError('invalid', `network ${reference} is ambiguous (${byPrefix.length} matches found on ID prefix)`);
+    if (!found && byPrefix.length > 1)
+      throw new NetworkError('invalid', `network ${reference} is ambiguous (${byPrefix.length} matches found on ID prefix)`);
     const network = found ?? byPrefix[0];
     if (!network) throw new NetworkError('not found', `network ${reference} not found`);
     return network;
@@ -77,12 +78,17 @@ export class Networks {
 
   /** Errors: NetworkError. */
   create(asked: NewNetwork): Network {
-    if (!NAME.test(asked.name)) throw new NetworkError('invalid', `invalid network name ${JSON.stringify(asked.name)}: only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`);
+    if (!NAME.test(asked.name))
+      throw new NetworkError(
+        'invalid',
+        `invalid network name ${JSON.stringify(asked.name)}: only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`,
+      );
     if (this.list().some(({ name }) => name === asked.name)) {
       throw new NetworkError('conflict', `network with name ${asked.name} already exists`);
     }
     const driver = asked.driver || 'bridge';
-    if (driver !== 'bridge') throw new NetworkError('not found', `could not find plugin ${driver} in v1 plugin registry: plugin not found`);
+    if (driver !== 'bridge')
+      throw new NetworkError('not found', `could not find plugin ${driver} in v1 plugin registry: plugin not found`);
     return this.#add(asked);
   }
 

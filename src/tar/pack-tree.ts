@@ -115,7 +115,10 @@ class Packer {
     const type = TYPES[mode & Mode.FMT];
     // Sockets have no place in an archive.
     if (type === undefined) return;
-    if (type === '5') return yield* this.#subdirectory(place);
+    if (type === '5') {
+      yield* this.#subdirectory(place);
+      return;
+    }
     const header = this.#header(place, type);
     const first = this.#firstName(place.path);
     if (first !== undefined) {
@@ -134,7 +137,10 @@ class Packer {
   async *#subdirectory(place: Place): AsyncGenerator<Buffer> {
     const foreign = this.#stat[Stat.mountId] !== this.#mount;
     const substitute = this.options.substitute?.(place.dirfd, place.name, place.path);
-    if (substitute) return yield* this.#substituted(place, substitute);
+    if (substitute) {
+      yield* this.#substituted(place, substitute);
+      return;
+    }
     yield encodeHeader(this.#header({ ...place, path: `${place.path}/` }, '5'));
     if (foreign && !this.options.crossMounts) return;
     const fd = sys.openat2(place.dirfd, place.name === '' ? '.' : place.name, Open.RDONLY | Open.DIRECTORY | Open.NOFOLLOW, 0, 0);
@@ -225,7 +231,12 @@ export async function* packTree(dirfd: number, options: PackOptions): AsyncGener
 }
 
 /** The object `name` in `dirfd` and what is below it, under `path` in the archive. Errors: PackError. */
-export async function* packObject(dirfd: number, name: string, path: string, options: Omit<PackOptions, 'top'>): AsyncGenerator<Buffer> {
+export async function* packObject(
+  dirfd: number,
+  name: string,
+  path: string,
+  options: Omit<PackOptions, 'top'>,
+): AsyncGenerator<Buffer> {
   yield* new Packer({ ...options, top: '' }).object({ dirfd, name, path });
   yield END_OF_ARCHIVE;
 }

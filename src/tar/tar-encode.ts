@@ -29,7 +29,9 @@ function paxTime(time: bigint): string {
   if (fraction === 0n) return String(seconds);
   // The fraction counts away from zero.
   const sign = time < 0n && seconds === 0n ? '-' : '';
-  const digits = String(fraction < 0n ? -fraction : fraction).padStart(9, '0').replace(/0+$/, '');
+  const digits = String(fraction < 0n ? -fraction : fraction)
+    .padStart(9, '0')
+    .replace(/0+$/, '');
   return `${sign}${seconds}.${digits}`;
 }
 
@@ -41,7 +43,8 @@ function paxRecords(header: TarHeader): Buffer[] {
   if (header.size > LARGEST_OCTAL_11) add('size', String(header.size));
   if (header.uid > LARGEST_OCTAL_7) add('uid', String(header.uid));
   if (header.gid > LARGEST_OCTAL_7) add('gid', String(header.gid));
-  if (header.mtime < 0n || header.mtime % SECOND !== 0n || header.mtime / SECOND > LARGEST_OCTAL_11) add('mtime', paxTime(header.mtime));
+  if (header.mtime < 0n || header.mtime % SECOND !== 0n || header.mtime / SECOND > LARGEST_OCTAL_11)
+    add('mtime', paxTime(header.mtime));
   for (const [name, value] of [...header.xattrs].sort(([a], [b]) => (a < b ? -1 : 1))) {
     records.push(paxRecord(`SCHILY.xattr.${name}`, value));
   }

@@ -75,4 +75,3 @@ export async function cloneContent(from: string, to: string): Promise<void> {
     closeSync(source);
   }
 }
-

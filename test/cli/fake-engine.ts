@@ -45,7 +45,9 @@ async function bodyOf(request: IncomingMessage): Promise<unknown> {
   for await (const chunk of request) chunks.push(chunk as Buffer);
   const text = Buffer.concat(chunks).toString('latin1');
   if (text === '') return undefined;
-  return /json/.test(request.headers['content-type'] ?? '') ? (JSON.parse(Buffer.from(text, 'latin1').toString()) as unknown) : text;
+  return /json/.test(request.headers['content-type'] ?? '')
+    ? (JSON.parse(Buffer.from(text, 'latin1').toString()) as unknown)
+    : text;
 }
 
 function queryOf(search: URLSearchParams): Record<string, unknown> {
@@ -61,7 +63,10 @@ function queryOf(search: URLSearchParams): Record<string, unknown> {
 /** Filters are sets: `{"a":{"x":true}}` and `{"a":["x"]}` are the same. */
 function sets(filters: object): object {
   return Object.fromEntries(
-    Object.entries(filters).map(([key, values]) => [key, (Array.isArray(values) ? values : Object.keys(values as object)).sort()]),
+    Object.entries(filters).map(([key, values]) => [
+      key,
+      (Array.isArray(values) ? values : Object.keys(values as object)).sort(),
+    ]),
   );
 }
 
@@ -78,7 +83,7 @@ export class FakeEngine {
       this.#sockets.add(connection);
       connection.on('close', () => this.#sockets.delete(connection)).on('error', () => undefined);
     });
-    this.#server.on('upgrade', (request, connection) => this.#upgrade(request, connection as Socket));
+    this.#server.on('upgrade', (request: IncomingMessage, connection: Socket) => this.#upgrade(request, connection));
   }
 
   listen(): Promise<void> {
@@ -94,11 +99,25 @@ export class FakeEngine {
   onUpgrade: (asked: Asked, connection: Socket) => void = (_, connection) => void connection.end();
 
   /** Runs a client against this engine; gives what it asked for. */
-  async run(client: 'docker' | 'lamina', args: readonly string[], options: { env?: Record<string, string>; cwd?: string } = {}): Promise<Done & { asked: Asked[] }> {
+  async run(
+    client: 'docker' | 'lamina',
+    args: readonly string[],
+    options: { env?: Record<string, string>; cwd?: string } = {},
+  ): Promise<Done & { asked: Asked[] }> {
     this.asked.length = 0;
     const program = client === 'docker' ? 'docker' : join(checkout, 'bin', 'lamina');
-    const env = { LAMINA_SOCKET: this.socket, DOCKER_HOST: `unix://${this.socket}`, DOCKER_CONFIG: `${this.socket}.docker`, TZ: 'UTC', ...options.env };
-    const done = await command([program, ...args], { env, limitMs: 20_000, ...(options.cwd === undefined ? {} : { cwd: options.cwd }) });
+    const env = {
+      LAMINA_SOCKET: this.socket,
+      DOCKER_HOST: `unix://${this.socket}`,
+      DOCKER_CONFIG: `${this.socket}.docker`,
+      TZ: 'UTC',
+      ...options.env,
+    };
+    const done = await command([program, ...args], {
+      env,
+      limitMs: 20_000,
+      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    });
     return { ...done, asked: this.asked.filter(({ path }) => path !== '/_ping') };
   }
 
@@ -128,7 +147,9 @@ export class FakeEngine {
     const begin = (): void => {
       const text = Buffer.concat(chunks).toString();
       const asked = this.#note(request, text === '' ? undefined : (JSON.parse(text) as unknown));
-      connection.write('HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.multiplexed-stream\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n');
+      connection.write(
+        'HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.multiplexed-stream\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n',
+      );
       this.onUpgrade(asked, connection);
     };
     if (length === 0) return begin();

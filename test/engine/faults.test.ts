@@ -17,7 +17,19 @@ void t.test('containers outlive the daemon', { timeout: 120_000 }, async (t) => 
   await rig.loadImages();
   const loop = 'i=0; while true; do i=$((i+1)); echo line $i; sleep 0.05; done';
   await rig.must('lamina', 'run', '-d', '--name', 'ticker', '-p', '0:80', '-v', '/data', 'busybox', 'sh', '-c', loop);
-  await rig.must('lamina', 'run', '-d', '--name', 'short', '--network', 'none', 'busybox', 'sh', '-c', 'while [ ! -e /go ]; do sleep 0.05; done; exit 7');
+  await rig.must(
+    'lamina',
+    'run',
+    '-d',
+    '--name',
+    'short',
+    '--network',
+    'none',
+    'busybox',
+    'sh',
+    '-c',
+    'while [ ! -e /go ]; do sleep 0.05; done; exit 7',
+  );
   const upper = await rig.must('lamina', 'inspect', '-f', '{{.GraphDriver.Data.UpperDir}}', 'short');
   const pid = await rig.must('lamina', 'inspect', '-f', '{{.State.Pid}}', 'ticker');
   const lines = (): number => readFileSync(log, 'utf8').split('\n').length;
@@ -45,7 +57,10 @@ void t.test('a supervisor that dies takes its containers with it, and others sta
   await rig.must('lamina', 'run', '-d', '--name', 'victim', '--network', 'none', 'busybox', 'sleep', '1000');
   const supervisor = rig.processes().find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('supervisor-main'));
   process.kill(supervisor ?? -1, 'SIGKILL');
-  await waitFor('the container to be told dead', async () => (await rig.must('lamina', 'inspect', '-f', '{{.State.Status}}', 'victim')) === 'exited');
+  await waitFor(
+    'the container to be told dead',
+    async () => (await rig.must('lamina', 'inspect', '-f', '{{.State.Status}}', 'victim')) === 'exited',
+  );
   t.equal(await rig.must('lamina', 'inspect', '-f', '{{.State.ExitCode}}', 'victim'), '137');
   t.equal(await rig.must('lamina', 'run', '--rm', '--network', 'none', 'busybox', 'echo', 'again'), 'again');
   await rig.must('lamina', 'start', 'victim');
@@ -80,7 +95,11 @@ void t.test('kill -9 in the middle of create, start, rm, commit and prune', { ti
     await busy;
     await rig.start();
     const ids = (await rig.must('lamina', 'ps', '-aq', '--no-trunc')).split('\n').filter(Boolean).sort();
-    t.same(listing(rig.path('data', 'containers')), ids, `round ${round}: a directory for each record, a record for each directory`);
+    t.same(
+      listing(rig.path('data', 'containers')),
+      ids,
+      `round ${round}: a directory for each record, a record for each directory`,
+    );
     const volumes = (await rig.must('lamina', 'volume', 'ls', '-q')).split('\n').filter(Boolean).sort();
     t.same(
       listing(rig.path('data', 'volumes')).filter((name) => !name.startsWith('.')),
@@ -90,7 +109,11 @@ void t.test('kill -9 in the middle of create, start, rm, commit and prune', { ti
     const running = (await rig.must('lamina', 'ps', '-q', '--no-trunc')).split('\n').filter(Boolean);
     const roots = rig.mounts().filter((point) => point.endsWith('/root'));
     t.ok(roots.length <= running.length, `round ${round}: no root is mounted for a container that does not run`);
-    t.same(listing(rig.path('data', 'network', 'endpoints')).filter((name) => !running.includes(name.replace('.json', ''))), [], `round ${round}: no network is left`);
+    t.same(
+      listing(rig.path('data', 'network', 'endpoints')).filter((name) => !running.includes(name.replace('.json', ''))),
+      [],
+      `round ${round}: no network is left`,
+    );
     for (const id of ids) t.equal((await rig.run('lamina', 'inspect', id)).code, 0);
   }
 });

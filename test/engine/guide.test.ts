@@ -21,12 +21,27 @@ for (const client of clients) {
     await rig.loadImages();
     const must = (...args: string[]): Promise<string> => rig.must(client, ...args);
     const run = (...args: string[]): ReturnType<EngineRig['run']> => rig.run(client, ...args);
-    const mountsOf = async (name: string): Promise<Mount[]> => JSON.parse(await must('inspect', '--format', '{{json .Mounts}}', name)) as Mount[];
+    const mountsOf = async (name: string): Promise<Mount[]> =>
+      JSON.parse(await must('inspect', '--format', '{{json .Mounts}}', name)) as Mount[];
     const sourceOf = async (name: string): Promise<string> => (await mountsOf(name))[0]?.Source ?? '';
     const upperOf = async (name: string): Promise<string> => must('inspect', '--format', '{{.GraphDriver.Data.UpperDir}}', name);
 
     await t.test('G1, G2: data volumes', async (t) => {
-      await must('run', '-d', '-P', '--name', 'web', '-v', '/webapp', '-v', '/other', 'busybox', 'sh', '-c', 'echo in > /webapp/f; sleep 1000');
+      await must(
+        'run',
+        '-d',
+        '-P',
+        '--name',
+        'web',
+        '-v',
+        '/webapp',
+        '-v',
+        '/other',
+        'busybox',
+        'sh',
+        '-c',
+        'echo in > /webapp/f; sleep 1000',
+      );
       const mounts = await mountsOf('web');
       t.equal(mounts.length, 2);
       t.not(mounts[0]?.Source, mounts[1]?.Source);
@@ -37,7 +52,15 @@ for (const client of clients) {
     });
 
     await t.test('G3, G4, G38: what the image has is in the fresh volume; a VOLUME gives one to each container', async (t) => {
-      await must('run', '--name', 'base', 'busybox', 'sh', '-c', 'mkdir /data && echo kept > /data/f && chown 1001:1002 /data/f && chmod 4640 /data/f');
+      await must(
+        'run',
+        '--name',
+        'base',
+        'busybox',
+        'sh',
+        '-c',
+        'mkdir /data && echo kept > /data/f && chown 1001:1002 /data/f && chmod 4640 /data/f',
+      );
       await must('commit', '--change', 'VOLUME /data', 'base', 'withdata');
       t.equal(await must('run', '--name', 'one', 'withdata', 'stat', '-c', '%u:%g %a', '/data/f'), '1001:1002 4640');
       await must('run', '--name', 'two', 'withdata', 'sh', '-c', 'echo changed > /data/f');
@@ -69,7 +92,10 @@ for (const client of clients) {
         code: 125,
         stderr: /"src\/webapp" includes invalid characters for a local volume name/,
       });
-      t.match(await run('run', '--rm', '-v', '/src:rel', 'busybox', 'true'), { code: 125, stderr: /mount path must be absolute/ });
+      t.match(await run('run', '--rm', '-v', '/src:rel', 'busybox', 'true'), {
+        code: 125,
+        stderr: /mount path must be absolute/,
+      });
       t.match(await run('run', '--rm', '-v', '/x:/', 'busybox', 'true'), { code: 125, stderr: /destination can't be '\/'/ });
       t.equal(await must('ps', '-aq'), before);
     });
@@ -79,7 +105,10 @@ for (const client of clients) {
       mkdirSync(`${top}/inner`, { recursive: true });
       await command(['mount', '-t', 'tmpfs', 'tmpfs', `${top}/inner`]);
       try {
-        t.match(await run('run', '--rm', '-v', `${top}:/v:ro`, 'busybox', 'touch', '/v/inner/f'), { code: 1, stderr: /Read-only file system/ });
+        t.match(await run('run', '--rm', '-v', `${top}:/v:ro`, 'busybox', 'touch', '/v/inner/f'), {
+          code: 1,
+          stderr: /Read-only file system/,
+        });
       } finally {
         await command(['umount', `${top}/inner`]);
       }
@@ -93,15 +122,33 @@ for (const client of clients) {
       await must('exec', 'db1', 'sh', '-c', 'echo shared > /dbdata/f');
       for (const name of ['db2', 'db3']) t.equal(await must('exec', name, 'cat', '/dbdata/f'), 'shared', name);
       t.equal(await must('exec', 'db1', 'stat', '-c', '%i', '/dbdata'), await must('exec', 'db3', 'stat', '-c', '%i', '/dbdata'));
-      t.match(await run('run', '--rm', '--volumes-from', 'dbdata:ro', 'busybox', 'touch', '/dbdata/x'), { code: 1, stderr: /Read-only/ });
+      t.match(await run('run', '--rm', '--volumes-from', 'dbdata:ro', 'busybox', 'touch', '/dbdata/x'), {
+        code: 1,
+        stderr: /Read-only/,
+      });
       await must('create', '--name', 'ro', '--volumes-from', 'dbdata:ro', 'busybox', 'true');
-      t.match(await run('run', '--rm', '--volumes-from', 'ro:rw', 'busybox', 'touch', '/dbdata/x'), { code: 1, stderr: /Read-only/ }, ':rw widens nothing');
+      t.match(
+        await run('run', '--rm', '--volumes-from', 'ro:rw', 'busybox', 'touch', '/dbdata/x'),
+        { code: 1, stderr: /Read-only/ },
+        ':rw widens nothing',
+      );
       await must('create', '--name', 'other', '-v', '/dbdata', '-v', '/elsewhere', 'busybox', 'true');
-      t.equal(await must('run', '--rm', '--volumes-from', 'dbdata', '--volumes-from', 'other', 'busybox', 'ls', '/dbdata'), '', 'the last one wins');
-      t.match(await run('run', '--rm', '--volumes-from', 'nosuch', 'busybox', 'true'), { code: 125, stderr: /No such container: nosuch/ });
+      t.equal(
+        await must('run', '--rm', '--volumes-from', 'dbdata', '--volumes-from', 'other', 'busybox', 'ls', '/dbdata'),
+        '',
+        'the last one wins',
+      );
+      t.match(await run('run', '--rm', '--volumes-from', 'nosuch', 'busybox', 'true'), {
+        code: 125,
+        stderr: /No such container: nosuch/,
+      });
       mkdirSync(rig.path('bind'));
       writeFileSync(rig.path('bind', 'mine'), '');
-      t.equal(await must('run', '--rm', '--volumes-from', 'dbdata', '-v', `${rig.path('bind')}:/dbdata`, 'busybox', 'ls', '/dbdata'), 'mine', 'a bind beats volumes-from');
+      t.equal(
+        await must('run', '--rm', '--volumes-from', 'dbdata', '-v', `${rig.path('bind')}:/dbdata`, 'busybox', 'ls', '/dbdata'),
+        'mine',
+        'a bind beats volumes-from',
+      );
       await must('rm', '-v', 'ro', 'other');
     });
 
@@ -111,7 +158,10 @@ for (const client of clients) {
       t.equal(await must('exec', 'db1', 'cat', '/dbdata/f'), 'shared');
       await must('rm', '-f', '-v', 'db1', 'db2');
       t.equal(await must('exec', 'db3', 'cat', '/dbdata/f'), 'shared');
-      t.match(await run('volume', 'rm', source.split('/').at(-2) ?? ''), { code: 1, stderr: /volume is in use - \[[0-9a-f]{64}\]/ });
+      t.match(await run('volume', 'rm', source.split('/').at(-2) ?? ''), {
+        code: 1,
+        stderr: /volume is in use - \[[0-9a-f]{64}\]/,
+      });
       await must('rm', '-f', '-v', 'db3');
       t.notOk(existsSync(source), 'rm -v of the last one takes it');
       await must('run', '--name', 'keeper', '-v', '/kept', 'busybox', 'touch', '/kept/f');
@@ -122,17 +172,24 @@ for (const client of clients) {
     });
 
     await t.test('G28 to G31: backup and restore', async (t) => {
-      const make = 'cd /dbdata; echo one > a; ln a b; ln -s a l; mkfifo p; dd if=/dev/zero of=s bs=1 count=1 seek=1M; chown 1001:1001 a; chmod 4755 a; touch -d 2001-02-03 a';
+      const make =
+        'cd /dbdata; echo one > a; ln a b; ln -s a l; mkfifo p; dd if=/dev/zero of=s bs=1 count=1 seek=1M; chown 1001:1001 a; chmod 4755 a; touch -d 2001-02-03 a';
       await must('run', '--name', 'dbdata', '-v', '/dbdata', 'busybox', 'sh', '-c', make);
-      const backup = await rig.sh(`${client} run --rm --volumes-from dbdata -v $(pwd):/backup ubuntu tar cvf /backup/backup.tar /dbdata`);
+      const backup = await rig.sh(
+        `${client} run --rm --volumes-from dbdata -v $(pwd):/backup ubuntu tar cvf /backup/backup.tar /dbdata`,
+      );
       t.equal(backup.code, 0, backup.stderr);
       t.match(backup.stdout + backup.stderr, /removing leading '\/'/i);
       t.match((await command(['tar', 'tf', rig.path('backup.tar')])).stdout, /^dbdata\/a$/m);
       await must('run', '-v', '/dbdata', '--name', 'dbdata2', 'ubuntu', 'true');
-      const restore = await rig.sh(`${client} run --rm --volumes-from dbdata2 -v $(pwd):/backup busybox tar xvf /backup/backup.tar`);
+      const restore = await rig.sh(
+        `${client} run --rm --volumes-from dbdata2 -v $(pwd):/backup busybox tar xvf /backup/backup.tar`,
+      );
       t.equal(restore.code, 0, restore.stderr);
       const look = 'cd /dbdata && stat -c "%n %F %a %u:%g %h %s %Y" a b l p s && readlink l && cat a';
-      const [before, after] = await Promise.all(['dbdata', 'dbdata2'].map((name) => must('run', '--rm', '--volumes-from', name, 'busybox', 'sh', '-c', look)));
+      const [before, after] = await Promise.all(
+        ['dbdata', 'dbdata2'].map((name) => must('run', '--rm', '--volumes-from', name, 'busybox', 'sh', '-c', look)),
+      );
       const withoutLinkTime = (text = ''): string => text.replace(/^(l|p) .*$/gm, '$1');
       t.equal(withoutLinkTime(after), withoutLinkTime(before));
       await must('rm', '-v', 'dbdata', 'dbdata2');
@@ -165,7 +222,17 @@ for (const client of clients) {
       await must('run', '--rm', '-v', '/a', '-v', 'named:/b', 'busybox', 'sh', '-c', 'touch /a/f /b/f');
       const made = (await must('volume', 'ls', '-q')).split('\n').filter((name) => !before.includes(name));
       t.same(made, ['named']);
-      const sealed = await run('run', '--rm', '--read-only', '-v', '/icanwrite', 'busybox', 'sh', '-c', 'touch /icanwrite/here && echo written; touch /x');
+      const sealed = await run(
+        'run',
+        '--rm',
+        '--read-only',
+        '-v',
+        '/icanwrite',
+        'busybox',
+        'sh',
+        '-c',
+        'touch /icanwrite/here && echo written; touch /x',
+      );
       t.match(sealed, { code: 1, stdout: 'written\n', stderr: /Read-only file system/ });
     });
     t.equal(rig.log().replace(/^.*API listens on.*\n/gm, ''), '', 'the daemon had nothing to complain of');

@@ -88,7 +88,10 @@ void t.test('load, ls, inspect, rm', async (t) => {
   t.equal((await run(['ls', '--format', '{{.Repository}}:{{.Tag}}\\t{{.ID}}', 'busybox'])).out, `busybox:1\t${short}\n`);
   t.match(JSON.parse((await run(['ls', '--json', 'quay.io/x/y:2'])).out), { Repository: 'quay.io/x/y' });
   t.equal((await run(['ls', '--format', 'json'])).out, (await run(['ls', '--json'])).out);
-  t.match(await run(['ls', '--format', '{{.Nope}}']), { code: 1, err: /^Error: template: there is no field \.Nope: use one of / });
+  t.match(await run(['ls', '--format', '{{.Nope}}']), {
+    code: 1,
+    err: /^Error: template: there is no field \.Nope: use one of /,
+  });
 
   const [shown] = JSON.parse((await run(['inspect', 'busybox:1'])).out) as [Record<string, never>];
   t.match(shown, {

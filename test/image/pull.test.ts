@@ -77,7 +77,10 @@ void t.test("what is not there, in Docker's words", async (t) => {
   const fails = (name: string): Promise<string> => failure(pullImage(made.store, `${host}/${name}`, { backoffMs: 1 }));
   t.equal(await fails('busy:2'), `RegistryError: manifest for ${host}/busy:2 not found: manifest unknown: manifest unknown`);
   t.match(await fails('none'), /manifest for .*none:latest not found|pull access denied for .*none, repository does not exist/);
-  t.match(await failure(pullImage(made.store, '127.0.0.1:1/x', { backoffMs: 1 })), /^RegistryError: GET http:\/\/127.0.0.1:1\/v2\/: .*ECONNREFUSED/);
+  t.match(
+    await failure(pullImage(made.store, '127.0.0.1:1/x', { backoffMs: 1 })),
+    /^RegistryError: GET http:\/\/127.0.0.1:1\/v2\/: .*ECONNREFUSED/,
+  );
   t.same(await made.residue(), []);
 });
 
@@ -103,7 +106,9 @@ void t.test('a registry that sends to a token server', async (t) => {
   t.same(tokens.asked, [{ scope: 'repository:open/busy:pull', user: undefined }], 'one token serves the whole pull');
   t.match(
     await failure(pullImage(made.store, `${host}/mine/busy:1`)),
-    new RegExp(`RegistryError: pull access denied for ${host}/mine/busy, repository does not exist or may require 'docker login'`),
+    new RegExp(
+      `RegistryError: pull access denied for ${host}/mine/busy, repository does not exist or may require 'docker login'`,
+    ),
   );
   const wrong = { credentials: { ...credentials, password: 'wrong' } };
   t.match(await failure(pullImage(made.store, `${host}/mine/busy:1`, wrong)), /unauthorized: incorrect username or password/);

@@ -117,7 +117,9 @@ export class EngineRig {
     }
     await this.stop();
     const left: string[] = [];
-    await waitFor('its processes to end', () => this.processes().length === 0, 5000).catch(() => left.push(`processes ${this.processes().join(' ')}`));
+    await waitFor('its processes to end', () => this.processes().length === 0, 5000).catch(() =>
+      left.push(`processes ${this.processes().join(' ')}`),
+    );
     for (const pid of this.processes()) process.kill(pid, 'SIGKILL');
     for (const point of this.mounts().reverse()) {
       left.push(`mount ${point}`);
