@@ -35,9 +35,11 @@ export class UsageError extends Error {
 
 export class Arguments {
   readonly #values = new Map<string, string[]>();
+  readonly #off = new Set<string>();
   readonly rest: string[] = [];
 
   add(name: string, value: string): void {
+    this.#off.delete(name);
     const known = this.#values.get(name);
     if (known) known.push(value);
     else this.#values.set(name, [value]);
@@ -45,6 +47,11 @@ export class Arguments {
   /** Takes back a switch that `--name=false` turns off. */
   clear(name: string): void {
     this.#values.delete(name);
+    this.#off.add(name);
+  }
+  /** Whether `--name=false` was said: for switches that are on by default. */
+  isOff(name: string): boolean {
+    return this.#off.has(name);
   }
   has(name: string): boolean {
     return this.#values.has(name);

@@ -257,7 +257,7 @@ const top: Command = {
       renderRows(
         undefined,
         columns,
-        rows.map((row) => Object.fromEntries(row.entries()) as Record<string, string>),
+        rows.map((row) => ({ ...row }) as unknown as Record<string, string>),
       ),
     );
     return 0;
@@ -358,7 +358,7 @@ const update: Command = {
   takes: [1, Infinity],
   async run(args) {
     const client = await engine();
-    const { createBody } = await import('./run-flags.js');
+    const { createBody } = await import('./create-body.js');
     const { HostConfig: host } = createBody(args, 'lamina update', true) as { HostConfig: Record<string, unknown> };
     const fields = { cpus: 'NanoCpus', memory: 'Memory', 'pids-limit': 'PidsLimit', restart: 'RestartPolicy' };
     const body = Object.fromEntries(

@@ -14,8 +14,8 @@ function splitName(name: string): { fromImage: string; tag: string } {
 }
 
 /** Errors: ApiError. */
-export async function pullImage(client: Client, name: string, quiet: boolean): Promise<void> {
-  const lines = client.lines('POST', '/images/create', { query: { ...splitName(name) } });
+export async function pullImage(client: Client, name: string, quiet: boolean, platform?: string): Promise<void> {
+  const lines = client.lines('POST', '/images/create', { query: { ...splitName(name), platform } });
   if (!quiet) return showProgress(lines, process.stderr);
   await showProgress(lines, new Writable({ write: (_, __, done) => done() }));
 }

@@ -7,7 +7,8 @@ import { copyRaw, demultiplex, followSize, parseDetachKeys, sendInput } from '..
 import { type Arguments, type CommandSpec, UsageError } from './arguments.js';
 import { type Command, complain, engine, path } from './engine.js';
 import { pullImage } from './pull.js';
-import { CONTAINER_FLAGS, type Streams, createBody, streamsOf } from './run-flags.js';
+import { createBody, environment } from './create-body.js';
+import { CONTAINER_FLAGS, type Streams, streamsOf } from './run-flags.js';
 
 const ENGINE_FAILED = 125;
 const CANNOT_RUN = 126;
@@ -61,12 +62,12 @@ async function createContainer(client: Client, args: Arguments, spec: CommandSpe
     throw new UsageError(`invalid pull option: '${policy}': must be one of "always", "missing" or "never"`, spec.command);
   }
   const make = (): Promise<{ Id: string }> =>
-    client.json('POST', '/containers/create', { query: { name: args.value('name') }, body });
-  if (policy === 'always') await pullImage(client, image, args.has('quiet'));
+    client.json('POST', '/containers/create', { query: { name: args.value('name'), platform: args.value('platform') }, body });
+  if (policy === 'always') await pullImage(client, image, args.has('quiet'), args.value('platform'));
   const { Id: id } = await make().catch(async (error: unknown) => {
     if (!isMissingImage(error) || policy === 'never') throw error;
     if (!args.has('quiet')) process.stderr.write(`Unable to find image '${image}' locally\n`);
-    await pullImage(client, image, args.has('quiet'));
+    await pullImage(client, image, args.has('quiet'), args.value('platform'));
     return make();
   });
   if (cidfile !== undefined) writeFileSync(cidfile, id);
@@ -156,7 +157,7 @@ async function runAttached(client: Client, id: string, args: Arguments): Promise
   const condition = args.has('rm') ? 'removed' : 'next-exit';
   const waiting = client.json<{ StatusCode: number }>('POST', path('/containers/', id, '/wait'), { query: { condition } });
   waiting.catch(() => undefined);
-  const stop = tty ? () => undefined : proxySignals(client, id);
+  const stop = tty || args.isOff('sig-proxy') ? () => undefined : proxySignals(client, id);
   const session = {
     tty,
     streams,
@@ -226,6 +227,7 @@ const startCommand: Command = {
     summary: 'Start one or more stopped containers',
     flags: {
       attach: { short: 'a', help: 'Attach STDOUT/STDERR and forward signals' },
+      'sig-proxy': { help: 'Proxy all received signals to the process (default true)' },
       interactive: { short: 'i', help: "Attach container's STDIN" },
       'detach-keys': { takes: 'KEYS', help: 'Override the key sequence for detaching a container' },
     },
@@ -255,7 +257,7 @@ const startCommand: Command = {
       query: { condition: 'next-exit' },
     });
     waiting.catch(() => undefined);
-    const stop = config.Tty ? () => undefined : proxySignals(client, id);
+    const stop = config.Tty || args.isOff('sig-proxy') ? () => undefined : proxySignals(client, id);
     try {
       await start(client, id);
       const detachKeys = args.value('detach-keys') ?? 'ctrl-p,ctrl-q';
@@ -286,7 +288,7 @@ const attachCommand: Command = {
     if (!state.Running) throw new Error('cannot attach to a stopped container, start it first');
     const streams = { stdin: !args.has('no-stdin') && config.OpenStdin, stdout: true, stderr: true };
     const socket = await attach(client, id, streams);
-    const stop = config.Tty ? () => undefined : proxySignals(client, id);
+    const stop = config.Tty || args.isOff('sig-proxy') ? () => undefined : proxySignals(client, id);
     try {
       const detachKeys = args.value('detach-keys') ?? 'ctrl-p,ctrl-q';
       if (await converse(socket, { tty: config.Tty, streams, detachKeys, resize: resizer(client, path('/containers/', id)) }))
@@ -327,11 +329,7 @@ const exec: Command = {
       AttachStdout: true,
       AttachStderr: true,
       Tty: tty,
-      Env: args
-        .all('env')
-        .flatMap((entry) =>
-          entry.includes('=') ? [entry] : process.env[entry] === undefined ? [] : [`${entry}=${process.env[entry]}`],
-        ),
+      Env: environment(args.all('env')),
       Cmd: words,
       Privileged: args.has('privileged'),
       User: args.value('user') ?? '',

@@ -1,0 +1,272 @@
+// The request that the flags of `run` and `create` make: Docker's, field by field.
+
+import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { resolve } from 'node:path';
+import { parseMountFlag } from '../volume/mount-flag.js';
+import { ramInBytes } from '../volume/ram-size.js';
+import { parseVolume } from '../volume/spec.js';
+import { type Arguments, UsageError } from './arguments.js';
+import { parsePorts } from './port-specs.js';
+import { streamsOf } from './run-flags.js';
+
+/** Lines of an `--env-file` or `--label-file`; comments and empty ones left out. */
+function linesOf(file: string, command: string): string[] {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    throw new UsageError(`open ${file}: ${missing ? 'no such file or directory' : (error as Error).message}`, command);
+  }
+  return text
+    .split('\n')
+    .map((line) => line.replace(/^\s+|\r$/g, ''))
+    .filter((line) => line !== '' && !line.startsWith('#'));
+}
+
+/** `NAME` takes this process's value. One that is not set here stays a bare name, which takes the image's value away. */
+export function environment(entries: readonly string[]): string[] {
+  return entries.map((entry) => {
+    const value = process.env[entry];
+    return entry.includes('=') || value === undefined ? entry : `${entry}=${value}`;
+  });
+}
+
+/** Of a file, names that are not set here are left out. */
+function fileEnvironment(files: readonly string[], command: string): string[] {
+  return environment(files.flatMap((file) => linesOf(file, command))).filter((entry) => entry.includes('='));
+}
+
+/** As the engine compares them: upper case with the prefix, sorted, each once; `ALL` swallows the others. */
+function capabilities(names: readonly string[]): string[] {
+  const full = names
+    .map((name) => name.trim().toUpperCase())
+    .map((name) => (name === 'ALL' || name.startsWith('CAP_') ? name : `CAP_${name}`));
+  return full.includes('ALL') ? ['ALL'] : [...new Set(full)].sort();
+}
+
+function pairs(entries: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    entries.map((entry) => {
+      const equals = entry.indexOf('=');
+      return equals < 0 ? [entry, ''] : [entry.slice(0, equals), entry.slice(equals + 1)];
+    }),
+  );
+}
+
+class Flags {
+  constructor(
+    readonly args: Arguments,
+    readonly command: string,
+  ) {}
+
+  fail(name: string, value: string, why: string): never {
+    throw new UsageError(`invalid argument ${JSON.stringify(value)} for "--${name}" flag: ${why}`, this.command);
+  }
+
+  bytes(name: string): number | undefined {
+    const text = this.args.value(name);
+    if (text === undefined) return undefined;
+    return text === '-1' ? -1 : (ramInBytes(text) ?? this.fail(name, text, `invalid size: '${text}'`));
+  }
+
+  integer(name: string): number | undefined {
+    const text = this.args.value(name);
+    if (text === undefined) return undefined;
+    if (!/^-?\d+$/.test(text)) this.fail(name, text, `strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
+    return Number(text);
+  }
+
+  ulimits(): readonly object[] {
+    return this.args
+      .all('ulimit')
+      .map((text) => {
+        const [, name, soft, hard] = /^([a-z]+)=(-?\d+)(?::(-?\d+))?$/.exec(text) ?? [];
+        if (name === undefined || soft === undefined) return this.fail('ulimit', text, `invalid ulimit argument: ${text}`);
+        return { Name: name, Soft: Number(soft), Hard: Number(hard ?? soft) };
+      })
+      .sort((a, b) => (a.Name < b.Name ? -1 : 1));
+  }
+
+  /** `HOST:IP`, `HOST=IP`, `HOST=[IP]`. */
+  hosts(): string[] {
+    return this.args.all('add-host').map((text) => {
+      const [, name, ip] = /^([^:=]+)[:=](.+)$/.exec(text) ?? [];
+      const bare = ip?.replace(/^\[(.*)\]$/, '$1');
+      if (name === undefined || bare === undefined)
+        return this.fail('add-host', text, `bad format for add-host: ${JSON.stringify(text)}`);
+      if (isIP(bare) === 0 && bare !== 'host-gateway')
+        return this.fail('add-host', text, `invalid IP address in add-host: ${JSON.stringify(bare)}`);
+      return `${name}:${bare}`;
+    });
+  }
+
+  /** Billionths of a CPU. */
+  nanoCpus(): number {
+    const text = this.args.value('cpus');
+    if (text === undefined) return 0;
+    if (!/^(\d+\.?\d*|\.\d+)$/.test(text)) this.fail('cpus', text, `failed to parse ${text} as a rational number`);
+    if (/\.\d{10,}$/.test(text)) this.fail('cpus', text, 'value is too precise');
+    return Math.round(Number(text) * 1e9);
+  }
+
+  restart(): object {
+    const text = this.args.value('restart') ?? 'no';
+    const [name = '', count] = text.split(':');
+    if (count !== undefined && !/^\d+$/.test(count)) this.fail('restart', text, 'maximum retry count must be an integer');
+    return { Name: name, MaximumRetryCount: Number(count ?? 0) };
+  }
+
+  devices(): object[] {
+    return this.args.all('device').map((text) => {
+      const [host = '', second, third] = text.split(':');
+      const isMode = (part: string | undefined): boolean => part !== undefined && /^[rwm]{1,3}$/.test(part);
+      const mode = isMode(third) ? third : third === undefined && isMode(second) ? second : 'rwm';
+      return { PathOnHost: host, PathInContainer: second && !isMode(second) ? second : host, CgroupPermissions: mode };
+    });
+  }
+}
+
+/** Where `-v` goes: with a source it is this host's, without it is part of the container's config. Errors: VolumeSpecError. */
+function volumes(args: Arguments): { binds: string[]; anonymous: Record<string, object> } {
+  const binds: string[] = [];
+  const anonymous: Record<string, object> = {};
+  for (const text of args.all('volume')) {
+    const spec = parseVolume(text, process.cwd());
+    if (spec.kind === 'anonymous') anonymous[spec.destination] = {};
+    else if (text.startsWith('.')) binds.push([resolve(text.split(':')[0] ?? ''), ...text.split(':').slice(1)].join(':'));
+    else binds.push(text);
+  }
+  return { binds: [...new Set(binds)], anonymous };
+}
+
+function mounts(args: Arguments): object[] {
+  return args.all('mount').map((text) => {
+    const flag = parseMountFlag(text, process.cwd());
+    const base = { Target: flag.destination, ...(flag.readOnly ? { ReadOnly: true } : {}) };
+    if (flag.kind === 'tmpfs') {
+      const options = {
+        ...(flag.size === undefined ? {} : { SizeBytes: flag.size }),
+        ...(flag.mode === undefined ? {} : { Mode: flag.mode }),
+      };
+      return { Type: 'tmpfs', ...base, TmpfsOptions: options };
+    }
+    if (flag.kind === 'bind') {
+      const options = {
+        ...(flag.propagation ? { Propagation: flag.propagation } : {}),
+        ...(flag.create ? { CreateMountpoint: true } : {}),
+        ...(flag.recursive === 'disabled' ? { NonRecursive: true } : {}),
+        ...(flag.recursive === 'writable' ? { ReadOnlyNonRecursive: true } : {}),
+        ...(flag.recursive === 'readonly' ? { ReadOnlyForceRecursive: true } : {}),
+      };
+      return { Type: 'bind', Source: flag.source, ...base, ...(Object.keys(options).length > 0 ? { BindOptions: options } : {}) };
+    }
+    const options = {
+      ...(flag.nocopy ? { NoCopy: true } : {}),
+      ...(flag.subpath === undefined ? {} : { Subpath: flag.subpath }),
+      ...(flag.labels ? { Labels: flag.labels } : {}),
+      ...(flag.driver || flag.driverOptions ? { DriverConfig: { Name: flag.driver, Options: flag.driverOptions } } : {}),
+    };
+    return {
+      Type: 'volume',
+      ...(flag.source === undefined ? {} : { Source: flag.source }),
+      ...base,
+      ...(Object.keys(options).length > 0 ? { VolumeOptions: options } : {}),
+    };
+  });
+}
+
+function hostConfig(flags: Flags): object {
+  const { args } = flags;
+  const { bindings } = parsePorts(args.all('publish'), args.all('expose'));
+  const bypass = args.value('bypass');
+  const storage = { ...pairs(args.all('storage-opt')), ...(bypass === undefined ? {} : { 'lamina.bypass': bypass }) };
+  return {
+    Binds: volumes(args).binds,
+    Mounts: mounts(args),
+    VolumesFrom: args.all('volumes-from'),
+    VolumeDriver: args.value('volume-driver') ?? '',
+    Tmpfs: Object.fromEntries(args.all('tmpfs').map((text) => [text.split(':')[0], text.split(':').slice(1).join(':')])),
+    NetworkMode: args.value('network') ?? 'default',
+    PortBindings: bindings,
+    PublishAllPorts: args.has('publish-all'),
+    RestartPolicy: flags.restart(),
+    AutoRemove: args.has('rm'),
+    ReadonlyRootfs: args.has('read-only'),
+    Privileged: args.has('privileged'),
+    CapAdd: capabilities(args.all('cap-add')),
+    CapDrop: capabilities(args.all('cap-drop')),
+    Dns: args.all('dns'),
+    DnsOptions: args.all('dns-option'),
+    DnsSearch: args.all('dns-search'),
+    ExtraHosts: flags.hosts(),
+    GroupAdd: args.all('group-add'),
+    PidMode: args.value('pid') ?? '',
+    IpcMode: args.value('ipc') ?? '',
+    UTSMode: args.value('uts') ?? '',
+    ...(args.has('init') ? { Init: true } : {}),
+    SecurityOpt: args.all('security-opt'),
+    StorageOpt: storage,
+    ShmSize: flags.bytes('shm-size') ?? 0,
+    Sysctls: pairs(args.all('sysctl')),
+    LogConfig: { Type: args.value('log-driver') ?? '', Config: pairs(args.all('log-opt')) },
+    Memory: flags.bytes('memory') ?? 0,
+    MemoryReservation: flags.bytes('memory-reservation') ?? 0,
+    MemorySwap: flags.bytes('memory-swap') ?? 0,
+    NanoCpus: flags.nanoCpus(),
+    CpuPeriod: flags.integer('cpu-period') ?? 0,
+    CpuQuota: flags.integer('cpu-quota') ?? 0,
+    CpusetMems: args.value('cpuset-mems') ?? '',
+    OomKillDisable: args.has('oom-kill-disable'),
+    CpuShares: flags.integer('cpu-shares') ?? 0,
+    CpusetCpus: args.value('cpuset-cpus') ?? '',
+    PidsLimit: flags.integer('pids-limit') ?? 0,
+    OomScoreAdj: flags.integer('oom-score-adj') ?? 0,
+    Ulimits: flags.ulimits(),
+    Devices: flags.devices(),
+    ContainerIDFile: args.value('cidfile') ?? '',
+  };
+}
+
+function networking(args: Arguments): object {
+  const network = args.value('network');
+  const aliases = args.all('network-alias');
+  const ip = args.value('ip');
+  if (network === undefined || (aliases.length === 0 && ip === undefined)) return {};
+  return {
+    EndpointsConfig: { [network]: { Aliases: aliases, ...(ip === undefined ? {} : { IPAMConfig: { IPv4Address: ip } }) } },
+  };
+}
+
+/** The body of `POST /containers/create`. Errors: UsageError, VolumeSpecError. */
+export function createBody(args: Arguments, command: string, detached: boolean): object {
+  const flags = new Flags(args, command);
+  const [image = '', ...words] = args.rest;
+  const streams = streamsOf(args, command);
+  const entrypoint = args.value('entrypoint');
+  const stdin = args.has('interactive');
+  return {
+    Hostname: args.value('hostname') ?? '',
+    User: args.value('user') ?? '',
+    AttachStdin: !detached && streams.stdin,
+    AttachStdout: !detached && streams.stdout,
+    AttachStderr: !detached && streams.stderr,
+    ExposedPorts: parsePorts(args.all('publish'), args.all('expose')).exposed,
+    Tty: args.has('tty'),
+    OpenStdin: stdin,
+    StdinOnce: !detached && stdin,
+    Env: [...fileEnvironment(args.all('env-file'), command), ...environment(args.all('env'))],
+    Cmd: words.length > 0 ? words : null,
+    Image: image,
+    Volumes: volumes(args).anonymous,
+    WorkingDir: args.value('workdir') ?? '',
+    Entrypoint: entrypoint === undefined ? null : [entrypoint],
+    ...(args.has('no-healthcheck') ? { Healthcheck: { Test: ['NONE'] } } : {}),
+    Labels: pairs([...args.all('label-file').flatMap((file) => linesOf(file, command)), ...args.all('label')]),
+    ...(args.has('stop-signal') ? { StopSignal: args.value('stop-signal') } : {}),
+    ...(args.has('stop-timeout') ? { StopTimeout: flags.integer('stop-timeout') } : {}),
+    HostConfig: hostConfig(flags),
+    NetworkingConfig: networking(args),
+  };
+}
