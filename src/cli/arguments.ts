@@ -28,6 +28,8 @@ export class UsageError extends Error {
   constructor(
     message: string,
     readonly command: string,
+    /** 1 for a wrong number of arguments, as Docker has it. */
+    readonly exitCode = 125,
   ) {
     super(message);
   }

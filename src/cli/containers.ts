@@ -6,7 +6,7 @@ import type { Arguments, Flag } from './arguments.js';
 import { type Command, engine, filterQuery, forEach, path } from './engine.js';
 import { age, humanSize } from './units.js';
 import { parseTime } from './moments.js';
-import { type Columns, fillTemplate, renderRows } from './table.js';
+import { type Columns, fillTemplate, renderRows, table } from './table.js';
 
 const FILTER: Flag = { short: 'f', takes: 'KEY=VALUE', many: true, help: 'Filter output based on conditions provided' };
 const PRUNE_FILTER: Flag = { takes: 'KEY=VALUE', many: true, help: 'Provide filter values' };
@@ -49,9 +49,12 @@ function shown(row: Row, truncate: boolean): Record<string, string> {
     ID: truncate ? row.Id.slice(0, 12) : row.Id,
     Image: row.Image,
     Command: JSON.stringify(truncate ? cut(row.Command, 20) : row.Command),
-    CreatedAt: new Date(row.Created * 1000).toISOString(),
+    CreatedAt: new Date(row.Created * 1000).toISOString().replace(/T(.*)\.000Z/, ' $1 +0000 UTC'),
     RunningFor: age(new Date(row.Created * 1000).toISOString()),
-    Ports: row.Ports.map(portText).join(', '),
+    Ports: [...row.Ports]
+      .sort((a, b) => a.PrivatePort - b.PrivatePort)
+      .map(portText)
+      .join(', '),
     State: row.State,
     Status: row.Status,
     Size: row.SizeRw === undefined ? '0B' : `${humanSize(row.SizeRw)} (virtual ${humanSize(row.SizeRootFs ?? 0)})`,
@@ -63,6 +66,11 @@ function shown(row: Row, truncate: boolean): Record<string, string> {
     LocalVolumes: String(row.Mounts.filter(({ Name }) => Name !== undefined).length),
     Networks: Object.keys(row.NetworkSettings.Networks).join(','),
   };
+}
+
+/** `{{.Label "key"}}`, which JSON does not show. */
+function withLabels<T extends object>(view: T, labels: Readonly<Record<string, string>>): T {
+  return Object.defineProperty(view, 'Label', { value: (key: unknown) => labels[String(key)] ?? '' });
 }
 
 const PS_COLUMNS: Columns<Record<string, string>> = [
@@ -98,7 +106,7 @@ const ps: Command = {
     const rows = await client.json<Row[]>('GET', '/containers/json', {
       query: { all: args.has('all'), size: args.has('size'), limit, filters: filterQuery(args, ps.spec) },
     });
-    const views = rows.map((row) => shown(row, !args.has('no-trunc')));
+    const views = rows.map((row) => withLabels(shown(row, !args.has('no-trunc')), row.Labels));
     if (args.has('quiet')) for (const view of views) process.stdout.write(`${view['ID'] ?? ''}\n`);
     else {
       const columns: Columns<Record<string, string>> = args.has('size') ? [...PS_COLUMNS, ['Size', 'SIZE']] : PS_COLUMNS;
@@ -236,6 +244,9 @@ const logs: Command = {
   },
 };
 
+/** Docker's, of a column of `top`. */
+const TOP_NARROWEST = 17;
+
 const top: Command = {
   spec: {
     command: 'lamina top',
@@ -252,14 +263,7 @@ const top: Command = {
     ).json<{ Titles: string[]; Processes: string[][] }>('GET', path('/containers/', name, '/top'), {
       query: { ps_args: options.join(' ') },
     });
-    const columns = titles.map((title, i) => [String(i), title] as const);
-    process.stdout.write(
-      renderRows(
-        undefined,
-        columns,
-        rows.map((row) => ({ ...row }) as unknown as Record<string, string>),
-      ),
-    );
+    process.stdout.write(table(titles, rows, TOP_NARROWEST));
     return 0;
   },
 };
@@ -389,7 +393,7 @@ const prune: Command = {
     });
     const deleted = answer.ContainersDeleted ?? [];
     if (deleted.length > 0) process.stdout.write(`Deleted Containers:\n${deleted.join('\n')}\n\n`);
-    process.stdout.write(`Total reclaimed space: ${humanSize(answer.SpaceReclaimed)}\n`);
+    process.stdout.write(`Total reclaimed space: ${humanSize(answer.SpaceReclaimed, 4)}\n`);
     return 0;
   },
 };
@@ -408,7 +412,7 @@ export const commands: Readonly<Record<string, Command>> = {
   stop: simple('stop', 'Stop one or more running containers', STOP_FLAGS, stopQuery),
   restart: simple('restart', 'Restart one or more containers', STOP_FLAGS, stopQuery),
   kill: simple('kill', 'Kill one or more running containers', { signal: STOP_FLAGS.signal }, (args) => ({
-    signal: args.value('signal') ?? 'KILL',
+    signal: args.value('signal'),
   })),
   pause: simple('pause', 'Pause all processes within one or more containers', {}, () => ({})),
   unpause: simple('unpause', 'Unpause all processes within one or more containers', {}, () => ({})),

@@ -30,7 +30,12 @@ function checkCount({ spec, takes: [least, most] }: Command, count: number): voi
   const exactly = least === most;
   const words = COUNTS[exactly || count < least ? least : most] ?? `${least} arguments`;
   const how = exactly ? (least === 0 ? 'accepts' : 'requires exactly') : count < least ? 'requires at least' : 'accepts at most';
-  throw new UsageError(`"${spec.command}" ${exactly && least > 0 ? 'requires' : how} ${words}.`, spec.command);
+  const usage = `${spec.command} ${spec.usage}`.split('\n')[0] ?? '';
+  throw new UsageError(
+    `'${spec.command}' ${exactly && least > 1 ? 'requires' : how} ${words}\n\nUsage:  ${usage}`,
+    spec.command,
+    1,
+  );
 }
 
 /** Runs a command with its arguments. Returns the exit code. */

@@ -240,7 +240,7 @@ const commit: Command = {
         author: args.value('author'),
         comment: args.value('message'),
         changes: args.all('change'),
-        pause: args.has('no-pause') || args.isOff('pause') ? '0' : '1',
+        pause: args.has('no-pause') || args.isOff('pause') ? '0' : undefined,
       },
     });
     process.stdout.write(`${id}\n`);

@@ -101,17 +101,16 @@ export async function main(argv: readonly string[]): Promise<void> {
     if (code !== undefined) finish(code);
   } catch (error) {
     const usage = (error as Error).name === 'UsageError' ? (error as Error & { command: string }).command : undefined;
-    if ((error as Error).name === 'ApiError') {
-      process.stderr.write(`Error response from daemon: ${(error as Error).message}\n`);
-      return finish(1);
-    }
-    if (usage === undefined) fail((error as Error).message, exitCode(error));
-    fail(`${(error as Error).message}\n\nRun '${usage} --help' for more information`, 125);
+    if (usage === undefined) fail(prefixOf(error) + (error as Error).message, exitCode(error));
+    fail(
+      `${(error as Error).message}\n\nRun '${usage} --help' for more information`,
+      (error as Error & { exitCode: number }).exitCode,
+    );
   }
 }
 
 function exitCode(error: unknown): number {
-  return (error as Error).name === 'VolumeSpecError' ? 125 : 1;
+  return (error as Error).name === 'VolumeSpecError' ? 125 : ((error as { exitCode?: number }).exitCode ?? 1);
 }
 
 /** A command that ran under the mount launcher without mounting (its help) lets the launcher go too. */

@@ -10,7 +10,7 @@ import { writeArchive } from './files.js';
 import { age, humanSize } from './units.js';
 import { parseTime } from './moments.js';
 import { showProgress } from './progress-lines.js';
-import { pullImage } from './pull.js';
+import { pullImage, splitTag } from './pull.js';
 import { fillTemplate, renderRows } from './table.js';
 
 const FILTER: Flag = { short: 'f', takes: 'KEY=VALUE', many: true, help: 'Filter output based on conditions provided' };
@@ -57,7 +57,7 @@ const tag: Command = {
   takes: [2, 2],
   async run(args) {
     const [source = '', target = ''] = args.rest;
-    await (await engine()).json('POST', path('/images/', source, '/tag'), { query: { repo: target } });
+    await (await engine()).json('POST', path('/images/', source, '/tag'), { query: splitTag(target) });
     return 0;
   },
 };
@@ -202,7 +202,7 @@ const volumeCreate: Command = {
   async run(args) {
     const body = {
       Name: args.rest[0] ?? '',
-      Driver: args.value('driver') ?? '',
+      Driver: args.value('driver') ?? 'local',
       DriverOpts: pairs(args.all('opt')),
       Labels: pairs(args.all('label')),
     };
@@ -244,14 +244,14 @@ const volumePrune: Command = {
   async run(args) {
     const what = args.has('all') ? 'all local volumes' : 'anonymous local volumes';
     if (!args.has('force') && !(await confirm(`WARNING! This will remove ${what} not used by at least one container.`))) return 0;
-    const more: Record<string, string[]> = args.has('all') ? { all: ['1'] } : {};
+    const more: Record<string, string[]> = args.has('all') ? { all: ['true'] } : {};
     const { VolumesDeleted: deleted, SpaceReclaimed: space } = await (
       await engine()
     ).json<{ VolumesDeleted: string[] | null; SpaceReclaimed: number }>('POST', '/volumes/prune', {
       query: { filters: filterQuery(args, volumePrune.spec, more) },
     });
     if (deleted && deleted.length > 0) process.stdout.write(`Deleted Volumes:\n${deleted.join('\n')}\n\n`);
-    process.stdout.write(`Total reclaimed space: ${humanSize(space)}\n`);
+    process.stdout.write(`Total reclaimed space: ${humanSize(space, 4)}\n`);
     return 0;
   },
 };
@@ -379,7 +379,7 @@ const networkCreate: Command = {
       Driver: args.value('driver') ?? 'bridge',
       Internal: args.has('internal'),
       Labels: pairs(args.all('label')),
-      IPAM: { Config: Object.keys(config).length > 0 ? [config] : [] },
+      IPAM: { Driver: 'default', Config: Object.keys(config).length > 0 ? [config] : [] },
     };
     const { Id: id } = await (await engine()).json<{ Id: string }>('POST', '/networks/create', { body });
     process.stdout.write(`${id}\n`);

@@ -4,6 +4,14 @@ import { Writable } from 'node:stream';
 import type { Client } from '../client/client.js';
 import { showProgress } from './progress-lines.js';
 
+/** Splits NAME[:TAG]. */
+export function splitTag(name: string): { repo: string; tag: string | undefined } {
+  const colon = name.lastIndexOf(':');
+  return colon > name.lastIndexOf('/')
+    ? { repo: name.slice(0, colon), tag: name.slice(colon + 1) }
+    : { repo: name, tag: undefined };
+}
+
 /** Splits NAME[:TAG][@DIGEST] as the API wants it. */
 function splitName(name: string): { fromImage: string; tag: string } {
   if (name.includes('@')) return { fromImage: name.slice(0, name.indexOf('@')), tag: name.slice(name.indexOf('@') + 1) };

@@ -326,8 +326,9 @@ const exec: Command = {
     if (stdin && tty && !process.stdin.isTTY) throw new Error('the input device is not a TTY');
     const body = {
       AttachStdin: stdin,
-      AttachStdout: true,
-      AttachStderr: true,
+      AttachStdout: !args.has('detach'),
+      AttachStderr: !args.has('detach'),
+      Detach: args.has('detach'),
       Tty: tty,
       Env: environment(args.all('env')),
       Cmd: words,
@@ -337,7 +338,7 @@ const exec: Command = {
     };
     const { Id: id } = await client.json<{ Id: string }>('POST', path('/containers/', name, '/exec'), { body });
     if (args.has('detach')) {
-      (await client.call('POST', path('/exec/', id, '/start'), { body: { Detach: true } })).resume();
+      (await client.call('POST', path('/exec/', id, '/start'), { body: { Detach: true, Tty: tty } })).resume();
       return 0;
     }
     try {

@@ -5,6 +5,9 @@ import { TemplateError, fillTemplate } from './template.js';
 
 export { TemplateError, fillTemplate };
 
+/** Of a column of a list, without the space to the next; Docker's. */
+const NARROWEST = 7;
+
 /** Control characters would move the cursor or end the line: names of files may hold any. */
 function printable(cell: string): string {
   return cell.replace(/[\u0000-\u001f\u007f-\u009f]/g, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`);
@@ -14,11 +17,8 @@ function widthOf(cell: string): number {
   return Array.from(cell).length;
 }
 
-/** Of a column, without the space to the next; Docker's. */
-const NARROWEST = 7;
-
 /** Renders rows under headers; ends with a newline. */
-export function table(headers: readonly string[], rows: readonly (readonly string[])[], narrowest = NARROWEST): string {
+export function table(headers: readonly string[], rows: readonly (readonly string[])[], narrowest = 0): string {
   const all = [headers, ...rows].map((row) => row.map(printable));
   const widths = headers.map((_, column) => Math.max(narrowest, ...all.map((row) => widthOf(row[column] ?? ''))));
   const pad = (cell: string, column: number): string => cell + ' '.repeat((widths[column] ?? 0) - widthOf(cell));
@@ -38,6 +38,7 @@ export function renderRows<Row extends object>(format: string | undefined, colum
     return table(
       columns.map(([, header]) => header),
       rows.map(cells),
+      NARROWEST,
     );
   if (format === 'json')
     return rows
@@ -54,5 +55,6 @@ export function renderRows<Row extends object>(format: string | undefined, colum
   return table(
     headers.split('\t'),
     rows.map((row) => fillTemplate(template, row).split('\t')),
+    NARROWEST,
   );
 }

@@ -5,6 +5,11 @@ export class TemplateError extends Error {
   override readonly name = 'TemplateError';
 }
 
+/** It is not a template at all; exit code 64, as Docker has it. */
+class TemplateSyntaxError extends TemplateError {
+  readonly exitCode = 64;
+}
+
 export type Operand =
   | { readonly kind: 'literal'; readonly value: unknown }
   | { readonly kind: 'path'; readonly of: Operand | undefined; readonly names: readonly string[] }
@@ -41,7 +46,7 @@ function unquote(text: string): string {
   try {
     return JSON.parse(text) as string;
   } catch {
-    throw new TemplateError(`template: the string ${text} is not understood`);
+    throw new TemplateSyntaxError(`template: the string ${text} is not understood`);
   }
 }
 
@@ -51,7 +56,7 @@ function tokens(text: string): Token[] {
   while (text.slice(TOKEN.lastIndex).trim() !== '') {
     const start = TOKEN.lastIndex;
     const match = TOKEN.exec(text);
-    if (!match) throw new TemplateError(`template: unexpected ${JSON.stringify(text.slice(start).trim())} in {{${text}}}`);
+    if (!match) throw new TemplateSyntaxError(`template: unexpected ${JSON.stringify(text.slice(start).trim())} in {{${text}}}`);
     const which = match.slice(1).findIndex((part) => part !== undefined);
     const raw = match[which + 1] ?? '';
     found.push({
@@ -84,7 +89,7 @@ class ActionParser {
 
   #fail(): never {
     const token = this.#peek();
-    throw new TemplateError(
+    throw new TemplateSyntaxError(
       `template: ${token ? `unexpected ${JSON.stringify(token.text)}` : 'something is missing'} in {{${this.text}}}`,
     );
   }
@@ -155,7 +160,7 @@ function pieces(template: string): { text: string; action?: string }[] {
   let rest = template;
   for (let open = rest.indexOf('{{'); open >= 0; open = rest.indexOf('{{')) {
     const match = /^\{\{(-\s)?((?:"(?:[^"\\]|\\.)*"|`[^`]*`|[^"`])*?)(\s-)?\}\}/.exec(rest.slice(open));
-    if (!match) throw new TemplateError(`template: ${rest.slice(open)} has no end: close it with }}`);
+    if (!match) throw new TemplateSyntaxError(`template: ${rest.slice(open)} has no end: close it with }}`);
     const text = rest.slice(0, open);
     out.push({ text: match[1] ? text.trimEnd() : text, action: (match[2] ?? '').trim() });
     rest = rest.slice(open + match[0].length);
@@ -194,15 +199,15 @@ export function parseTemplate(template: string): readonly Node[] {
     if (word === '') out().push({ kind: 'action', pipe: new ActionParser(action).pipe() });
     else if (word === 'end') {
       let frame = frames.pop();
-      if (!frame) throw new TemplateError('template: unexpected {{end}}');
+      if (!frame) throw new TemplateSyntaxError('template: unexpected {{end}}');
       while (frame?.chained) frame = frames.pop();
     } else if (word === 'else') {
       const frame = frames.at(-1);
-      if (!frame || frame.inElse) throw new TemplateError('template: unexpected {{else}}');
+      if (!frame || frame.inElse) throw new TemplateSyntaxError('template: unexpected {{else}}');
       frame.inElse = true;
       if (more !== '') open('if', more.replace(/^if\b/, ''), true);
     } else open(word as Frame['kind'], more, false);
   }
-  if (frames.length > 0) throw new TemplateError(`template: {{${frames[0]?.kind ?? ''}}} has no {{end}}`);
+  if (frames.length > 0) throw new TemplateSyntaxError(`template: {{${frames[0]?.kind ?? ''}}} has no {{end}}`);
   return top;
 }

@@ -25,7 +25,7 @@ function fieldOf(value: unknown, names: readonly string[], args: readonly unknow
   let at = value;
   for (const name of names) {
     const known = typeof at === 'object' && at !== null ? Object.keys(at) : [];
-    if (!known.includes(name)) {
+    if (typeof at !== 'object' || at === null || !(known.includes(name) || Object.hasOwn(at, name))) {
       const next = known.length > 0 ? `use one of ${known.map((key) => `.${key}`).join(', ')}` : 'it has no fields';
       throw new TemplateError(`template: there is no field .${names.join('.')}: ${next}`);
     }

@@ -1,7 +1,7 @@
 // Sizes and ages as people read them, in Docker's units and words. Pure.
 
-/** Decimal units and three digits, as Docker prints sizes: 4.26MB. */
-export function humanSize(bytes: number): string {
+/** Decimal units and three digits (four where space is counted), as Docker prints sizes: 4.26MB. */
+export function humanSize(bytes: number, digits = 3): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
   let value = bytes;
   let unit = 0;
@@ -9,7 +9,7 @@ export function humanSize(bytes: number): string {
     value /= 1000;
     unit++;
   }
-  return `${Number(value.toPrecision(3))}${units[unit] ?? ''}`;
+  return `${Number(value.toPrecision(digits))}${units[unit] ?? ''}`;
 }
 
 const STEPS: readonly (readonly [limit: number, seconds: number, unit: string])[] = [
