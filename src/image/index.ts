@@ -27,3 +27,5 @@ export { findCredentials } from './registry/credentials.js';
 export type { Credentials } from './registry/credentials.js';
 export { RegistryError } from './registry/registry-error.js';
 export type { RegistryErrorKind } from './registry/registry-error.js';
+export { pushImage } from './registry/push.js';
+export type { Pushed, PushOptions } from './registry/push.js';
