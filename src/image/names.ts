@@ -2,12 +2,13 @@
 
 import type { Store } from '../store/index.js';
 import { findImage, type Image } from './images.js';
-import { canonicalName } from './reference.js';
+import { canonicalName, InvalidReference, parseReference } from './reference.js';
 
 /** Names the image that `source` stands for. Errors: NoSuchImage, InvalidReference. */
-export function tagImage(store: Store, source: string, name: string): Promise<void> {
+export async function tagImage(store: Store, source: string, name: string): Promise<void> {
   const key = canonicalName(name);
-  return store.transaction(async (records) => {
+  if (parseReference(name).digest !== undefined) throw new InvalidReference('refusing to create a tag with a digest reference');
+  await store.transaction(async (records) => {
     const { record } = await findImage(records, source);
     await records.commit([{ table: 'reference', key, value: { name: key, id: record.id } }]);
   });

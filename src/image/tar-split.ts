@@ -1,8 +1,16 @@
 // What it takes to give a layer's tar back byte for byte from its unpacked files: the bytes between the files' data, and the
 // order of the files. Written beside the layer while it is unpacked (layer-stream.ts), read by `rebuildTar` for save and push.
 
-import { type WriteStream, createReadStream, createWriteStream, read as readAsync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  type WriteStream,
+  createReadStream,
+  createWriteStream,
+  existsSync,
+  mkdirSync,
+  read as readAsync,
+  readdirSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { type Gzip, createGunzip, createGzip } from 'node:zlib';
 import { errnoText } from '../abi/errno.js';
@@ -10,10 +18,14 @@ import { sys } from '../native/load.js';
 import { AT_FDCWD, Open } from '../native/syscalls.js';
 import type { TarHeader } from '../tar/tar-header.js';
 import type { TarSink } from '../tar/tar-reader.js';
-import { ImageError } from './image-error.js';
+import { WHITEOUT_PREFIX } from '../layer/format.js';
+import { ImageError, shown } from './image-error.js';
 import { INSIDE, components } from './unpack-path.js';
 
 export const TAR_SPLIT = 'tar-split.gz';
+const REPLACED = 'replaced';
+const LOAD_AGAIN = 'load the image again';
+const NOT_LOADED = 'nothing was loaded: check the data root and its disk';
 const RAW = 0x52;
 const FILE = 0x46;
 const CHUNK = 1 << 20;
@@ -31,11 +43,13 @@ export class TarSplitWriter implements TarSink {
   #isPlain = false;
   /** The present entry, until its data begins. */
   #file: TarHeader | undefined;
+  readonly #kept: ReplacedFiles;
 
   constructor(
     path: string,
     private readonly sink: TarSink,
   ) {
+    this.#kept = new ReplacedFiles(dirname(path));
     this.#out = createGzip({ level: 1 });
     const file = createWriteStream(path, { mode: 0o600 });
     this.#disk = file;
@@ -57,8 +71,12 @@ export class TarSplitWriter implements TarSink {
   }
 
   entry(header: TarHeader): void {
-    this.#isPlain = header.type === '0' && header.sparse === undefined && header.size > 0;
+    const parts = components(header.name);
+    const isMark = parts.some((part) => part.startsWith(WHITEOUT_PREFIX));
+    this.#isPlain = header.type === '0' && header.sparse === undefined && header.size > 0 && !isMark;
     this.#file = this.#isPlain ? header : undefined;
+    this.#kept.before(parts, header.type === '5');
+    if (this.#isPlain) this.#kept.add(parts);
     this.sink.entry(header);
   }
 
@@ -110,6 +128,60 @@ export class TarSplitWriter implements TarSink {
   }
 }
 
+/**
+ * Files whose place a later entry of the same tar takes: their data is wanted for the tar all the same. Linked to
+ * replaced/<number> before that happens; the number counts the records of files.
+ */
+class ReplacedFiles {
+  /** The number of the file now at a path. */
+  readonly #at = new Map<string, number>();
+  readonly #directories = new Set<string>();
+  #count = 0;
+
+  constructor(private readonly home: string) {}
+
+  add(parts: readonly string[]): void {
+    this.#at.set(parts.join('/'), this.#count++);
+    for (let depth = parts.length - 1; depth > 0; depth--) {
+      const path = parts.slice(0, depth).join('/');
+      if (this.#directories.has(path)) return;
+      this.#directories.add(path);
+    }
+  }
+
+  /** Another entry is to be made at `parts`. */
+  before(parts: readonly string[], isDirectory: boolean): void {
+    const path = parts.join('/');
+    this.#keep(path);
+    // A file in the way of a directory that no entry names.
+    for (let depth = 1; depth < parts.length; depth++) this.#keep(parts.slice(0, depth).join('/'));
+    if (isDirectory || !this.#directories.delete(path)) return;
+    for (const below of [...this.#at.keys()]) if (below.startsWith(`${path}/`)) this.#keep(below);
+    for (const below of [...this.#directories]) if (below.startsWith(`${path}/`)) this.#directories.delete(below);
+  }
+
+  #keep(path: string): void {
+    const number = this.#at.get(path);
+    if (number === undefined) return;
+    this.#at.delete(path);
+    const into = join(this.home, REPLACED);
+    mkdirSync(into, { recursive: true, mode: 0o700 });
+    const from = openPath(join(this.home, 'diff'));
+    const to = openPath(into);
+    const result = sys.linkat(from, path, to, String(number));
+    sys.close(from);
+    sys.close(to);
+    if (result < 0)
+      throw new ImageError(shown(path), `cannot keep what a later entry replaces: ${errnoText(result)}`, NOT_LOADED);
+  }
+}
+
+function openPath(path: string): number {
+  const fd = sys.openat2(AT_FDCWD, Buffer.from(path).toString('latin1'), Open.PATH | Open.DIRECTORY, 0, 0);
+  if (fd < 0) throw new ImageError(path, errnoText(fd), LOAD_AGAIN);
+  return fd;
+}
+
 /** Takes records from the stream of a tar-split file. */
 class Records {
   #rest: Buffer = Buffer.alloc(0);
@@ -134,15 +206,14 @@ class Records {
 }
 
 async function* fileData(dir: number, name: string, size: number): AsyncGenerator<Buffer> {
-  const path = components(name).join('/');
+  const path = name;
   const fd = sys.openat2(dir, path, Open.RDONLY | Open.NOFOLLOW, 0, INSIDE);
-  if (fd < 0) throw new ImageError(Buffer.from(path, 'latin1').toString(), errnoText(fd), 'load the image again');
+  if (fd < 0) throw new ImageError(shown(path), errnoText(fd), LOAD_AGAIN);
   try {
     for (let at = 0; at < size;) {
       const chunk = Buffer.allocUnsafe(Math.min(CHUNK, size - at));
       const { bytesRead } = await read(fd, chunk, 0, chunk.length, at);
-      if (bytesRead === 0)
-        throw new ImageError(Buffer.from(path, 'latin1').toString(), 'it is shorter than it was', 'load the image again');
+      if (bytesRead === 0) throw new ImageError(shown(path), 'it is shorter than it was', LOAD_AGAIN);
       yield chunk.subarray(0, bytesRead);
       at += bytesRead;
     }
@@ -153,8 +224,9 @@ async function* fileData(dir: number, name: string, size: number): AsyncGenerato
 
 /** The tar of the layer in `home` (its diff/ and tar-split), exactly as it came. Errors: ImageError. */
 export async function* rebuildTar(home: string): AsyncGenerator<Buffer> {
-  const dir = sys.openat2(AT_FDCWD, Buffer.from(join(home, 'diff')).toString('latin1'), Open.PATH | Open.DIRECTORY, 0, 0);
-  if (dir < 0) throw new ImageError(home, errnoText(dir), 'load the image again');
+  const dir = openPath(home);
+  const replaced = new Set(existsSync(join(home, REPLACED)) ? readdirSync(join(home, REPLACED)) : []);
+  let files = 0;
   const input = createReadStream(join(home, TAR_SPLIT));
   const plain = createGunzip();
   input.on('error', (error) => plain.destroy(error));
@@ -167,17 +239,16 @@ export async function* rebuildTar(home: string): AsyncGenerator<Buffer> {
       } else {
         const head = (await records.take(10)) ?? Buffer.alloc(10);
         const name = (await records.take(head.readUInt16LE(0)))?.toString('latin1') ?? '';
-        yield* fileData(dir, name, Number(head.readBigUInt64LE(2)));
+        const number = String(files++);
+        const path = replaced.has(number) ? [REPLACED, number] : ['diff', ...components(name)];
+        yield* fileData(dir, path.join('/'), Number(head.readBigUInt64LE(2)));
       }
     }
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    throw new ImageError(
-      home,
-      'the record of its archive is missing: it was loaded by an older version',
-      'load the image again',
-      error,
-    );
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code?.startsWith('Z_')) throw new ImageError(home, `the record of its archive is damaged: ${message}`, LOAD_AGAIN, error);
+    if (code !== 'ENOENT') throw error;
+    throw new ImageError(home, 'the record of its archive is missing: it was loaded by an older version', LOAD_AGAIN, error);
   } finally {
     input.destroy();
     sys.close(dir);

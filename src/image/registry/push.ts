@@ -22,7 +22,7 @@ import { paced, shortId } from './layer-downloads.js';
 import type { Report, TransferEvent } from './layer-downloads.js';
 import { refusal } from './manifest.js';
 import type { Descriptor } from './manifest.js';
-import { RegistryError } from './registry-error.js';
+import type { RegistryError } from './registry-error.js';
 import { discard } from './transport.js';
 
 const MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json';
