@@ -29,6 +29,7 @@ const NOT_LOADED = 'nothing was loaded: check the data root and its disk';
 const RAW = 0x52;
 const FILE = 0x46;
 const CHUNK = 1 << 20;
+const BATCH = 1 << 18;
 const read = promisify(readAsync);
 
 /** Stands between the tar reader and the unpacker, and watches which bytes are a file's. */
@@ -44,13 +45,16 @@ export class TarSplitWriter implements TarSink {
   /** The present entry, until its data begins. */
   #file: TarHeader | undefined;
   readonly #kept: ReplacedFiles;
+  /** Records that wait for their turn: each write to zlib is a trip to another thread. */
+  #batch = Buffer.allocUnsafe(BATCH);
+  #batched = 0;
 
   constructor(
     path: string,
     private readonly sink: TarSink,
   ) {
     this.#kept = new ReplacedFiles(dirname(path));
-    this.#out = createGzip({ level: 1 });
+    this.#out = createGzip({ level: 1, chunkSize: 1 << 16 });
     const file = createWriteStream(path, { mode: 0o600 });
     this.#disk = file;
     this.#done = new Promise((resolve, reject) => {
@@ -97,6 +101,7 @@ export class TarSplitWriter implements TarSink {
 
   /** All is on the file. Errors: those of writing. */
   finish(): Promise<void> {
+    this.#flush();
     this.#out.end();
     return this.#done;
   }
@@ -114,8 +119,8 @@ export class TarSplitWriter implements TarSink {
     const head = Buffer.alloc(5);
     head[0] = RAW;
     head.writeUInt32LE(bytes.length, 1);
-    this.#out.write(head);
-    this.#out.write(Buffer.from(bytes));
+    this.#record(head);
+    this.#record(bytes);
   }
 
   #recordFile({ name, size }: TarHeader): void {
@@ -124,7 +129,23 @@ export class TarSplitWriter implements TarSink {
     head[0] = FILE;
     head.writeUInt16LE(bytes.length, 1);
     head.writeBigUInt64LE(BigInt(size), 3);
-    this.#out.write(Buffer.concat([head, bytes]));
+    this.#record(head);
+    this.#record(bytes);
+  }
+
+  #record(bytes: Buffer): void {
+    for (let at = 0; at < bytes.length;) {
+      const copied = bytes.copy(this.#batch, this.#batched, at);
+      at += copied;
+      this.#batched += copied;
+      if (this.#batched === BATCH) this.#flush();
+    }
+  }
+
+  #flush(): void {
+    this.#out.write(this.#batch.subarray(0, this.#batched));
+    this.#batch = Buffer.allocUnsafe(BATCH);
+    this.#batched = 0;
   }
 }
 
