@@ -20,7 +20,7 @@ import type { TarHeader } from '../tar/tar-header.js';
 import type { TarSink } from '../tar/tar-reader.js';
 import { WHITEOUT_PREFIX } from '../layer/format.js';
 import { ImageError, shown } from './image-error.js';
-import { INSIDE, components } from './unpack-path.js';
+import { EntryRefused, INSIDE, components } from './unpack-path.js';
 
 export const TAR_SPLIT = 'tar-split.gz';
 const REPLACED = 'replaced';
@@ -75,12 +75,12 @@ export class TarSplitWriter implements TarSink {
   }
 
   entry(header: TarHeader): void {
-    const parts = components(header.name);
-    const isMark = parts.some((part) => part.startsWith(WHITEOUT_PREFIX));
+    const parts = partsOf(header.name);
+    const isMark = parts?.some((part) => part.startsWith(WHITEOUT_PREFIX)) ?? true;
     this.#isPlain = header.type === '0' && header.sparse === undefined && header.size > 0 && !isMark;
     this.#file = this.#isPlain ? header : undefined;
-    this.#kept.before(parts, header.type === '5');
-    if (this.#isPlain) this.#kept.add(parts);
+    if (parts) this.#kept.before(parts, header.type === '5');
+    if (parts && this.#isPlain) this.#kept.add(parts);
     this.sink.entry(header);
   }
 
@@ -146,6 +146,16 @@ export class TarSplitWriter implements TarSink {
     this.#out.write(this.#batch.subarray(0, this.#batched));
     this.#batch = Buffer.allocUnsafe(BATCH);
     this.#batched = 0;
+  }
+}
+
+/** undefined for a name that the unpacker refuses in its own words. */
+function partsOf(name: string): string[] | undefined {
+  try {
+    return components(name);
+  } catch (error) {
+    if (!(error instanceof EntryRefused)) throw error;
+    return undefined;
   }
 }
 
