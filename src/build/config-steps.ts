@@ -1,0 +1,142 @@
+// Instructions that change only an image's config: what the config is afterwards, and what its history says. Pure.
+
+import { constants } from 'node:os';
+import { BuildError } from './build-error.js';
+import type { BuildConfig } from './host.js';
+import type { Command, ConfigInstruction, Pair } from './instructions.js';
+
+export interface ConfigChange {
+  readonly config: BuildConfig;
+  /** `ENV a=b`. */
+  readonly comment: string;
+  readonly author?: string;
+}
+
+/** Puts variables into one word, and into a text that may become several. */
+export interface Expansion {
+  word(text: string): string;
+  words(text: string): string[];
+}
+
+const DEFAULT_SHELL: readonly string[] = ['/bin/sh', '-c'];
+
+export const shellOf = (config: BuildConfig): readonly string[] =>
+  config.Shell && config.Shell.length > 0 ? config.Shell : DEFAULT_SHELL;
+
+/** A command as an argument vector. A line for the shell takes its here-documents along. */
+export function commandLine(command: Command, config: BuildConfig): string[] {
+  if ('exec' in command) return [...command.exec];
+  const documents = command.heredocs.map(({ source }) => `\n${source.replace(/\n$/, '')}`).join('');
+  return [...shellOf(config), `${command.shell}${documents}`];
+}
+
+/** The environment with one variable set, where it was or at the end. */
+export function withEnv(environment: readonly string[], [name, value]: Pair): string[] {
+  const entry = `${name}=${value}`;
+  const at = environment.findIndex((each) => each.split('=', 1)[0] === name);
+  return at === -1 ? [...environment, entry] : environment.with(at, entry);
+}
+
+const quoted = (words: readonly string[]): string => `[${words.map((word) => JSON.stringify(word)).join(' ')}]`;
+
+/** `80`, `80-90/udp`, `8080:80`: the ports of the container. Errors: BuildError. */
+function ports(spec: string): string[] {
+  const [range = '', protocol = 'tcp'] = spec.split('/');
+  const own = range.slice(range.lastIndexOf(':') + 1);
+  const [, first = '', last = first] = /^(\d+)(?:-(\d+))?$/.exec(own) ?? [];
+  const [from, to] = [Number(first), Number(last)];
+  if (first === '' || from > 65535 || to > 65535 || from > to) throw new BuildError(`invalid containerPort: ${own}`, 400);
+  if (!['tcp', 'udp', 'sctp'].includes(protocol.toLowerCase())) throw new BuildError(`invalid proto: ${protocol}`, 400);
+  return Array.from({ length: to - from + 1 }, (_, i) => `${from + i}/${protocol.toLowerCase()}`);
+}
+
+const asKeys = (keys: readonly string[]): Record<string, object> => Object.fromEntries(keys.map((key) => [key, {}]));
+
+function checkSignal(text: string): string {
+  const name = text.toUpperCase().replace(/^SIG/, '');
+  const isNumber = /^\d+$/.test(text) && Number(text) >= 1 && Number(text) <= 64;
+  const isName = `SIG${name}` in constants.signals || /^RT(?:MIN(?:\+\d{1,2})?|MAX(?:-\d{1,2})?)$/.test(name);
+  if (!isNumber && !isName) throw new BuildError(`invalid signal: ${text}`, 400);
+  return text;
+}
+
+function health(instruction: ConfigInstruction & { kind: 'HEALTHCHECK' }): Pick<ConfigChange, 'comment'> & { value: object } {
+  const { test, times } = instruction.health;
+  const words = !test ? ['NONE'] : 'exec' in test ? ['CMD', ...test.exec] : ['CMD-SHELL', test.shell];
+  const options = Object.entries(times).map(([name, value]) => ` ${name}=${value}`);
+  return { value: { Test: words, ...times }, comment: `HEALTHCHECK ${quoted(words)}${options.join('')}` };
+}
+
+function expandedPairs(pairs: readonly Pair[], expansion: Expansion): Pair[] {
+  return pairs.map(([name, value]) => [expansion.word(name), expansion.word(value)]);
+}
+
+const listed = (pairs: readonly Pair[]): string => pairs.map(([name, value]) => `${name}=${value}`).join(' ');
+
+/**
+ * @param cmdSet whether the stage has said CMD: only then does it outlive ENTRYPOINT
+ * Errors: BuildError.
+ */
+export function applyConfig(
+  config: BuildConfig,
+  instruction: ConfigInstruction,
+  expansion: Expansion,
+  cmdSet: boolean,
+): ConfigChange {
+  switch (instruction.kind) {
+    case 'ENV': {
+      const pairs = expandedPairs(instruction.pairs, expansion);
+      return { config: { ...config, Env: pairs.reduce(withEnv, [...(config.Env ?? [])]) }, comment: `ENV ${listed(pairs)}` };
+    }
+    case 'LABEL': {
+      const pairs = expandedPairs(instruction.pairs, expansion);
+      return {
+        config: { ...config, Labels: { ...config.Labels, ...Object.fromEntries(pairs) } },
+        comment: `LABEL ${listed(pairs)}`,
+      };
+    }
+    case 'CMD': {
+      const words = commandLine(instruction.command, config);
+      return { config: { ...config, Cmd: words }, comment: `CMD ${quoted(words)}` };
+    }
+    case 'ENTRYPOINT': {
+      const words = commandLine(instruction.command, config);
+      const value = words.length === 0 ? null : words;
+      return {
+        config: { ...config, Entrypoint: value, ...(cmdSet ? {} : { Cmd: null }) },
+        comment: `ENTRYPOINT ${quoted(words)}`,
+      };
+    }
+    case 'EXPOSE': {
+      const all = instruction.ports.flatMap((text) => expansion.words(text)).flatMap(ports);
+      const comment = `EXPOSE ${[...new Set(all)].sort().join(' ')}`;
+      return { config: { ...config, ExposedPorts: { ...config.ExposedPorts, ...asKeys(all) } }, comment };
+    }
+    case 'VOLUME': {
+      const paths = instruction.paths.map((path) => expansion.word(path));
+      if (paths.some((path) => path.trim() === '')) throw new BuildError('VOLUME specified can not be an empty string', 400);
+      return { config: { ...config, Volumes: { ...config.Volumes, ...asKeys(paths) } }, comment: `VOLUME [${paths.join(' ')}]` };
+    }
+    case 'SHELL':
+      return { config: { ...config, Shell: instruction.shell }, comment: `SHELL [${instruction.shell.join(' ')}]` };
+    case 'USER': {
+      const user = expansion.word(instruction.text);
+      return { config: { ...config, User: user }, comment: `USER ${user}` };
+    }
+    case 'STOPSIGNAL': {
+      const signal = checkSignal(expansion.word(instruction.text));
+      return { config: { ...config, StopSignal: signal }, comment: `STOPSIGNAL ${signal}` };
+    }
+    case 'MAINTAINER':
+      return { config, comment: `MAINTAINER ${instruction.text}`, author: instruction.text };
+    case 'HEALTHCHECK': {
+      const { value, comment } = health(instruction);
+      return { config: { ...config, Healthcheck: value }, comment };
+    }
+    case 'ONBUILD':
+      return {
+        config: { ...config, OnBuild: [...(config.OnBuild ?? []), instruction.trigger] },
+        comment: `ONBUILD ${instruction.trigger}`,
+      };
+  }
+}
