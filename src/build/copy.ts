@@ -218,7 +218,10 @@ export async function copyInto(root: ContainerTree, request: CopyRequest, signal
 
 /** A source's items with the destination's missing part before their names. */
 async function* below(prefix: string, source: Source, request: CopyRequest): AsyncGenerator<TarItem> {
-  if (!source.isDirectory) return yield* adjusted(source.items(join(prefix, source.name)), request);
+  if (!source.isDirectory) {
+    yield* adjusted(source.items(join(prefix, source.name)), request);
+    return;
+  }
   for await (const item of adjusted(source.items(''), request)) {
     if (Buffer.isBuffer(item)) yield item;
     else

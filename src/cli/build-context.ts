@@ -3,7 +3,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { isAbsolute, join, relative, resolve } from 'node:path';
 import { Readable } from 'node:stream';
-import { IgnoreRules } from '../build/dockerignore.js';
+import { IgnoreRules } from '../build/ignore.js';
 import { sys } from '../native/load.js';
 import { AT_FDCWD, Open } from '../native/syscalls.js';
 import { packTree } from '../tar/pack-tree.js';
@@ -31,21 +31,20 @@ export function buildContext(directory: string, file: string | undefined): { upl
     );
   const own = `${path}.dockerignore`;
   const ignore = existsSync(own) ? own : join(top, '.dockerignore');
-  const rules = new IgnoreRules(existsSync(ignore) ? readFileSync(ignore, 'utf8') : '', [dockerfile, '.dockerignore']);
+  const rules = new IgnoreRules(existsSync(ignore) ? readFileSync(ignore, 'latin1') : '');
+  // The engine reads both, and leaves them out of what COPY sees.
+  const always = [dockerfile, '.dockerignore'].map((name) => Buffer.from(name).toString('latin1'));
+  const keeps = (path: string): boolean =>
+    always.some((each) => each === path || each.startsWith(`${path}/`)) || !rules.excludes(path) || rules.mayHoldExceptions(path);
   const fd = sys.openat2(AT_FDCWD, Buffer.from(top).toString('latin1'), Open.RDONLY | Open.DIRECTORY, 0, 0);
   if (fd < 0) throw new Error(`${top}: cannot be read`);
   const pack = packTree(fd, {
     top: '',
     xattr: () => undefined,
     crossMounts: true,
-    entries: (_, at, names) =>
-      names.filter((name) => rules.keeps(decode(at === '' ? name : `${at}/${name}`))).map((name) => ({ name })),
+    entries: (_, at, names) => names.filter((name) => keeps(at === '' ? name : `${at}/${name}`)).map((name) => ({ name })),
   });
   return { upload: Readable.from(closing(pack, fd), { objectMode: false }), dockerfile };
-}
-
-function decode(path: string): string {
-  return Buffer.from(path, 'latin1').toString();
 }
 
 async function* closing(pack: AsyncIterable<Buffer>, fd: number): AsyncGenerator<Buffer> {

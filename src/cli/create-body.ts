@@ -177,6 +177,16 @@ function mounts(args: Arguments): object[] {
   });
 }
 
+/** `--tmpfs PATH[:OPTIONS]`. */
+function tmpfs(flags: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    flags.map((text) => {
+      const [path = '', ...options] = text.split(':');
+      return [path, options.join(':')] as const;
+    }),
+  );
+}
+
 function hostConfig(flags: Flags): object {
   const { args } = flags;
   const { bindings } = parsePorts(args.all('publish'), args.all('expose'));
@@ -187,7 +197,7 @@ function hostConfig(flags: Flags): object {
     Mounts: mounts(args),
     VolumesFrom: args.all('volumes-from'),
     VolumeDriver: args.value('volume-driver') ?? '',
-    Tmpfs: Object.fromEntries(args.all('tmpfs').map((text) => [text.split(':')[0], text.split(':').slice(1).join(':')])),
+    Tmpfs: tmpfs(args.all('tmpfs')),
     NetworkMode: args.value('network') ?? 'default',
     PortBindings: bindings,
     PublishAllPorts: args.has('publish-all'),

@@ -1,73 +1,75 @@
-// Which command a word means. Loads only the file it is in, for a quick start.
+// Which command the words after `lamina` mean. Loads only the file that it is in, for a quick start.
 
-import { type Command, runCommand } from './engine.js';
+import { type Commands, runCommand } from './engine.js';
 
-type Loader = () => Promise<Readonly<Record<string, Command>>>;
+type Loader = () => Promise<Commands>;
 
-const run: Loader = async () => (await import('./run.js')).commands;
-const containers: Loader = async () => (await import('./containers.js')).commands;
-const files: Loader = async () => (await import('./files.js')).commands;
-const objects: Loader = async () => (await import('./objects.js')).commands;
+const FILES: readonly (readonly [load: Loader, words: readonly string[]])[] = [
+  [async () => (await import('./run.js')).commands, ['run', 'create', 'start', 'attach', 'exec']],
+  [async () => (await import('./ps.js')).commands, ['ps']],
+  [async () => (await import('./inspect.js')).commands, ['inspect']],
+  [async () => (await import('./files.js')).commands, ['cp', 'diff', 'export', 'commit']],
+  [
+    async () => (await import('./container-commands.js')).commands,
+    [
+      ...['rm', 'wait', 'rename', 'logs', 'top', 'port', 'stop', 'restart', 'kill', 'pause', 'unpause', 'update'],
+      ...['container prune', 'container inspect'],
+    ],
+  ],
+  [
+    async () => (await import('./image-commands.js')).commands,
+    ['pull', 'save', 'tag', 'history', 'import', 'build', 'image inspect'],
+  ],
+  [
+    async () => (await import('./volume-commands.js')).commands,
+    ['ls', 'create', 'rm', 'prune', 'inspect', 'export', 'import', 'clone'].map((name) => `volume ${name}`),
+  ],
+  [
+    async () => (await import('./network-commands.js')).commands,
+    ['ls', 'create', 'rm', 'inspect'].map((name) => `network ${name}`),
+  ],
+  [async () => (await import('./system-commands.js')).commands, ['info', 'events']],
+];
+const LOADERS = new Map(FILES.flatMap(([load, words]) => words.map((word) => [word, load] as const)));
 
-/** Words after `lamina`, and those after `lamina container`. */
-const CONTAINER: Readonly<Record<string, Loader>> = {
-  ...Object.fromEntries(['run', 'create', 'start', 'attach', 'exec'].map((name) => [name, run])),
-  ...Object.fromEntries(
-    ['ps', 'rm', 'wait', 'rename', 'logs', 'top', 'port', 'stop', 'restart', 'kill', 'pause', 'unpause', 'update'].map((name) => [
-      name,
-      containers,
-    ]),
-  ),
-  ...Object.fromEntries(['cp', 'diff', 'export', 'commit'].map((name) => [name, files])),
+/** Commands that may also stand behind the name of their group: `container run`, `image pull`. */
+const GROUPED: Readonly<Record<string, readonly string[]>> = {
+  container: [
+    ...['run', 'create', 'start', 'attach', 'exec', 'ps', 'rm', 'wait', 'rename', 'logs', 'top', 'port', 'stop', 'restart'],
+    ...['kill', 'pause', 'unpause', 'update', 'cp', 'diff', 'export', 'commit'],
+  ],
+  image: ['pull', 'save', 'tag', 'history', 'import', 'build'],
+  system: ['info', 'events'],
 };
-const TOP: Readonly<Record<string, Loader>> = {
-  ...CONTAINER,
-  inspect: containers,
-  ...Object.fromEntries(['pull', 'save', 'tag', 'history', 'import', 'info', 'events', 'build'].map((name) => [name, objects])),
-};
-const IMAGE: readonly string[] = ['pull', 'save', 'tag', 'history', 'import', 'build'];
-const ALIASES: Readonly<Record<string, string>> = { ls: 'ps', list: 'ps', remove: 'rm' };
+const GROUPS: readonly string[] = ['container', 'network', 'system'];
 
-/** Names of all commands that talk to the engine. */
-export const engineCommands: readonly string[] = [...Object.keys(TOP), 'container', 'network', 'system'];
-
-async function runNamed(loader: Loader, name: string, argv: readonly string[]): Promise<number> {
-  const command = (await loader())[name];
-  if (!command) throw new Error(`no command ${name}`);
-  return runCommand(command, argv);
+/** Words of a group's own that lead elsewhere. */
+function plain(group: string, name: string): string {
+  if (name === 'list' || name === 'ls') return group === 'container' ? 'ps' : 'ls';
+  return name === 'remove' ? 'rm' : name;
 }
 
-/** A command of a group: `volume create`. undefined when the group has none of that name. */
-async function runGrouped(group: string, name: string, argv: readonly string[]): Promise<number | undefined> {
-  const { groups } = await import('./objects.js');
-  const command = groups[group]?.[{ list: 'ls', remove: 'rm' }[name] ?? name];
+/** Names of all commands that talk to the engine. */
+export const engineCommands: readonly string[] = [...[...LOADERS.keys()].filter((words) => !words.includes(' ')), ...GROUPS];
+
+async function runNamed(words: string, argv: readonly string[]): Promise<number | undefined> {
+  const command = (await LOADERS.get(words)?.())?.[words];
   return command && runCommand(command, argv);
 }
 
-function groupHelp(group: string, names: readonly string[]): number {
-  process.stdout.write(`Usage:  lamina ${group} COMMAND\n\nCommands: ${[...names].sort().join(', ')}\n`);
+function groupHelp(group: string): number {
+  const own = [...LOADERS.keys()].filter((words) => words.startsWith(`${group} `)).map((words) => words.slice(group.length + 1));
+  const names = [...own, ...(GROUPED[group] ?? []).map((name) => (group === 'container' && name === 'ps' ? 'ls' : name))];
+  process.stdout.write(`Usage:  lamina ${group} COMMAND\n\nCommands: ${names.sort().join(', ')}\n`);
   return 0;
 }
 
 /** Runs a command that talks to the engine; undefined when the words mean none. */
 export async function dispatch(word: string, argv: readonly string[]): Promise<number | undefined> {
-  const [name = '', ...rest] = argv;
-  if (word === 'container') {
-    if (name === 'prune') return runNamed(containers, 'prune', rest);
-    if (name === 'inspect') return runGrouped('container', name, rest);
-    const plain = ALIASES[name] ?? name;
-    const loader = CONTAINER[plain];
-    return loader ? runNamed(loader, plain, rest) : groupHelp(word, [...Object.keys(CONTAINER), 'ls', 'prune', 'inspect']);
-  }
-  if (word === 'image') {
-    return IMAGE.includes(name) ? runNamed(objects, name, rest) : undefined;
-  }
-  if (word === 'network') return (await runGrouped(word, name, rest)) ?? groupHelp(word, ['ls', 'create', 'rm', 'inspect']);
-  if (word === 'volume') return runGrouped(word, name, rest);
-  if (word === 'system') {
-    if (name === 'info' || name === 'events') return runNamed(objects, name, rest);
-    return groupHelp(word, ['info', 'events']);
-  }
-  const loader = TOP[word];
-  return loader && runNamed(loader, word, argv);
+  const direct = await runNamed(word, argv);
+  if (direct !== undefined) return direct;
+  const [given = '', ...rest] = argv;
+  const name = plain(word, given);
+  const code = GROUPED[word]?.includes(name) ? await runNamed(name, rest) : await runNamed(`${word} ${name}`, rest);
+  return code ?? (GROUPS.includes(word) ? groupHelp(word) : undefined);
 }

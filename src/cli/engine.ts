@@ -23,6 +23,9 @@ export interface Command {
   run(args: Arguments): Promise<number>;
 }
 
+/** Commands of one file by the words that mean them: `run`, `volume create`. */
+export type Commands = Readonly<Record<string, Command>>;
+
 const COUNTS = ['no arguments', '1 argument', '2 arguments'];
 
 function checkCount({ spec, takes: [least, most] }: Command, count: number): void {

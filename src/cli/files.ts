@@ -6,7 +6,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { ApiError, type Client } from '../client/client.js';
-import { type Command, engine, path } from './engine.js';
+import { type Command, type Commands, engine, path } from './engine.js';
 
 interface PathStat {
   readonly name: string;
@@ -248,4 +248,4 @@ const commit: Command = {
   },
 };
 
-export const commands: Readonly<Record<string, Command>> = { cp, diff, export: exportCommand, commit };
+export const commands: Commands = { cp, diff, export: exportCommand, commit };

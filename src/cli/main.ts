@@ -109,6 +109,11 @@ export async function main(argv: readonly string[]): Promise<void> {
   }
 }
 
+/** Errors of the engine are told in its words. */
+function prefixOf(error: unknown): string {
+  return (error as Error).name === 'ApiError' ? 'Error response from daemon: ' : '';
+}
+
 function exitCode(error: unknown): number {
   return (error as Error).name === 'VolumeSpecError' ? 125 : ((error as { exitCode?: number }).exitCode ?? 1);
 }

@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import { ApiError, type Client } from '../client/client.js';
 import { copyRaw, demultiplex, followSize, parseDetachKeys, sendInput } from '../client/streams.js';
 import { type Arguments, type CommandSpec, UsageError } from './arguments.js';
-import { type Command, complain, engine, path } from './engine.js';
+import { type Command, type Commands, complain, engine, path } from './engine.js';
 import { pullImage } from './pull.js';
 import { createBody, environment } from './create-body.js';
 import { CONTAINER_FLAGS, type Streams, streamsOf } from './run-flags.js';
@@ -355,4 +355,4 @@ const exec: Command = {
   },
 };
 
-export const commands = { run, create, start: startCommand, attach: attachCommand, exec };
+export const commands: Commands = { run, create, start: startCommand, attach: attachCommand, exec };

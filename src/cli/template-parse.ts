@@ -57,12 +57,12 @@ function tokens(text: string): Token[] {
     const start = TOKEN.lastIndex;
     const match = TOKEN.exec(text);
     if (!match) throw new TemplateSyntaxError(`template: unexpected ${JSON.stringify(text.slice(start).trim())} in {{${text}}}`);
-    const which = match.slice(1).findIndex((part) => part !== undefined);
+    const which = (match.slice(1) as (string | undefined)[]).findIndex((part) => part !== undefined);
     const raw = match[which + 1] ?? '';
     found.push({
       kind: KINDS[which] ?? 'sign',
       text: which === 0 ? unquote(raw) : raw,
-      glued: match.index === match[0].search(/\S/) + match.index,
+      glued: match[0].search(/\S/) === 0,
     });
   }
   return found;

@@ -12,7 +12,7 @@ export function printed(value: unknown): string {
     const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
     return `map[${entries.map(([key, each]) => `${key}:${printed(each)}`).join(' ')}]`;
   }
-  return String(value as string | number | boolean);
+  return `${value as string | number | boolean}`;
 }
 
 function isTrue(value: unknown): boolean {

@@ -55,11 +55,11 @@ const formats: readonly (readonly [format: string | undefined, output: string])[
   [undefined, 'DRIVER          VOLUME NAME\nlocal           data\nremote driver   a longer name\n'],
   ['table', 'DRIVER          VOLUME NAME\nlocal           data\nremote driver   a longer name\n'],
   ['table {{.Name}}\\t{{.Driver}}', 'VOLUME NAME     DRIVER\ndata            local\na longer name   remote driver\n'],
-  ['table {{.Name}}\t{{.Labels}}', 'VOLUME NAME     LABELS\ndata            {"a":"b"}\na longer name   {}\n'],
-  ['json', `${rows.map((row) => JSON.stringify(row)).join('\n')}\n`],
+  ['table {{.Name}}\t{{.Labels}}', 'VOLUME NAME     LABELS\ndata            map[a:b]\na longer name   map[]\n'],
+  ['json', `${rows.map(({ Name, Driver, Labels }) => JSON.stringify({ Driver, Labels, Name })).join('\n')}\n`],
   ['{{.Name}}', 'data\na longer name\n'],
   ['{{ .Driver }}:{{json .Name}}\\n', 'local:"data"\n\nremote driver:"a longer name"\n\n'],
-  ['{{json .}}', `${rows.map((row) => JSON.stringify(row)).join('\n')}\n`],
+  ['{{json .}}', `${rows.map(({ Name, Driver, Labels }) => JSON.stringify({ Driver, Labels, Name })).join('\n')}\n`],
   ['plain', 'plain\nplain\n'],
 ];
 for (const [format, output] of formats) {

@@ -1,121 +1,17 @@
-// Commands on containers that need no terminal: listing, inspecting, signals, removal.
+// Commands on containers that need no terminal: signals, logs, removal.
 
 import { type Client } from '../client/client.js';
 import { copyRaw, demultiplex } from '../client/streams.js';
 import type { Arguments, Flag } from './arguments.js';
-import { type Command, engine, filterQuery, forEach, path } from './engine.js';
-import { age, humanSize } from './units.js';
+import { PRUNE_FILTER } from './common-flags.js';
+import { type Command, type Commands, engine, filterQuery, forEach, path } from './engine.js';
+import { inspectKind } from './inspect.js';
 import { parseTime } from './moments.js';
-import { type Columns, fillTemplate, renderRows, table } from './table.js';
-
-const FILTER: Flag = { short: 'f', takes: 'KEY=VALUE', many: true, help: 'Filter output based on conditions provided' };
-const PRUNE_FILTER: Flag = { takes: 'KEY=VALUE', many: true, help: 'Provide filter values' };
-const FORMAT: Flag = { takes: 'TEMPLATE', help: "Format output: 'table', 'table TEMPLATE', 'json' or a Go template" };
-
-interface Port {
-  readonly IP?: string;
-  readonly PrivatePort: number;
-  readonly PublicPort?: number;
-  readonly Type: string;
-}
-
-interface Row {
-  readonly Id: string;
-  readonly Names: readonly string[];
-  readonly Image: string;
-  readonly Command: string;
-  readonly Created: number;
-  readonly Ports: readonly Port[];
-  readonly Labels: Readonly<Record<string, string>>;
-  readonly State: string;
-  readonly Status: string;
-  readonly SizeRw?: number;
-  readonly SizeRootFs?: number;
-  readonly Mounts: readonly { readonly Name?: string; readonly Source: string }[];
-  readonly NetworkSettings: { readonly Networks: Readonly<Record<string, object>> };
-}
-
-function cut(text: string, length: number): string {
-  return text.length > length ? `${text.slice(0, length - 1)}…` : text;
-}
-
-function portText({ IP: ip, PrivatePort: inner, PublicPort: outer, Type: type }: Port): string {
-  return outer === undefined ? `${inner}/${type}` : `${ip ?? ''}:${outer}->${inner}/${type}`;
-}
+import { table } from './table.js';
+import { humanSize } from './units.js';
 
 /** What `ps` shows of a container. */
-function shown(row: Row, truncate: boolean): Record<string, string> {
-  return {
-    ID: truncate ? row.Id.slice(0, 12) : row.Id,
-    Image: row.Image,
-    Command: JSON.stringify(truncate ? cut(row.Command, 20) : row.Command),
-    CreatedAt: new Date(row.Created * 1000).toISOString().replace(/T(.*)\.000Z/, ' $1 +0000 UTC'),
-    RunningFor: age(new Date(row.Created * 1000).toISOString()),
-    Ports: [...row.Ports]
-      .sort((a, b) => a.PrivatePort - b.PrivatePort)
-      .map(portText)
-      .join(', '),
-    State: row.State,
-    Status: row.Status,
-    Size: row.SizeRw === undefined ? '0B' : `${humanSize(row.SizeRw)} (virtual ${humanSize(row.SizeRootFs ?? 0)})`,
-    Names: row.Names.map((name) => name.replace(/^\//, '')).join(','),
-    Labels: Object.entries(row.Labels)
-      .map(([key, value]) => `${key}=${value}`)
-      .join(','),
-    Mounts: row.Mounts.map(({ Name, Source }) => (truncate ? cut(Name ?? Source, 15) : (Name ?? Source))).join(','),
-    LocalVolumes: String(row.Mounts.filter(({ Name }) => Name !== undefined).length),
-    Networks: Object.keys(row.NetworkSettings.Networks).join(','),
-  };
-}
-
 /** `{{.Label "key"}}`, which JSON does not show. */
-function withLabels<T extends object>(view: T, labels: Readonly<Record<string, string>>): T {
-  return Object.defineProperty(view, 'Label', { value: (key: unknown) => labels[String(key)] ?? '' });
-}
-
-const PS_COLUMNS: Columns<Record<string, string>> = [
-  ['ID', 'CONTAINER ID'],
-  ['Image', 'IMAGE'],
-  ['Command', 'COMMAND'],
-  ['RunningFor', 'CREATED'],
-  ['Status', 'STATUS'],
-  ['Ports', 'PORTS'],
-  ['Names', 'NAMES'],
-];
-
-const ps: Command = {
-  spec: {
-    command: 'lamina ps',
-    usage: '[OPTIONS]',
-    summary: 'List containers',
-    flags: {
-      all: { short: 'a', help: 'Show all containers (default shows just running)' },
-      filter: FILTER,
-      format: FORMAT,
-      last: { short: 'n', takes: 'INT', help: 'Show n last created containers (includes all states)' },
-      latest: { short: 'l', help: 'Show the latest created container (includes all states)' },
-      'no-trunc': { help: "Don't truncate output" },
-      quiet: { short: 'q', help: 'Only display container IDs' },
-      size: { short: 's', help: 'Display total file sizes' },
-    },
-  },
-  takes: [0, 0],
-  async run(args) {
-    const client = await engine();
-    const limit = args.has('latest') ? '1' : args.value('last');
-    const rows = await client.json<Row[]>('GET', '/containers/json', {
-      query: { all: args.has('all'), size: args.has('size'), limit, filters: filterQuery(args, ps.spec) },
-    });
-    const views = rows.map((row) => withLabels(shown(row, !args.has('no-trunc')), row.Labels));
-    if (args.has('quiet')) for (const view of views) process.stdout.write(`${view['ID'] ?? ''}\n`);
-    else {
-      const columns: Columns<Record<string, string>> = args.has('size') ? [...PS_COLUMNS, ['Size', 'SIZE']] : PS_COLUMNS;
-      process.stdout.write(renderRows(args.value('format'), columns, views));
-    }
-    return 0;
-  },
-};
-
 function post(
   client: Client,
   name: string,
@@ -294,59 +190,7 @@ const port: Command = {
   },
 };
 
-const inspect: Command = {
-  spec: {
-    command: 'lamina inspect',
-    usage: '[OPTIONS] NAME|ID [NAME|ID...]',
-    summary: 'Return low-level information on containers, images, volumes and networks',
-    flags: {
-      format: { short: 'f', takes: 'TEMPLATE', help: "Format output: 'json' or a Go template" },
-      size: { short: 's', help: 'Display total file sizes if the type is container' },
-      type: { takes: 'TYPE', help: 'Only inspect objects of the given type' },
-    },
-  },
-  takes: [1, Infinity],
-  async run(args) {
-    return inspectObjects(args, args.value('type'));
-  },
-};
-
-const KINDS: Readonly<Record<string, string>> = {
-  container: '/containers/',
-  image: '/images/',
-  network: '/networks/',
-  volume: '/volumes/',
-};
-
-async function inspectOne(client: Client, name: string, type: string | undefined, size: boolean): Promise<unknown> {
-  for (const [kind, base] of Object.entries(KINDS)) {
-    if (type !== undefined && type !== kind) continue;
-    const suffix = kind === 'container' || kind === 'image' ? '/json' : '';
-    try {
-      return await client.json('GET', path(base, name, suffix), { query: { size: kind === 'container' && size } });
-    } catch (error) {
-      if (type !== undefined || (error as { status?: number }).status !== 404) throw error;
-    }
-  }
-  throw new Error(`no such object: ${name}`);
-}
-
 /** `inspect`, of any kind or of one. */
-export async function inspectObjects(args: Arguments, type: string | undefined): Promise<number> {
-  const client = await engine();
-  if (type !== undefined && !(type in KINDS)) throw new Error(`"${type}" is not a valid value for --type`);
-  const found: unknown[] = [];
-  const code = await forEach(args.rest, async (name) => {
-    found.push(await inspectOne(client, name, type, args.has('size')));
-    return undefined;
-  });
-  const format = args.value('format');
-  if (format === undefined) process.stdout.write(`${JSON.stringify(found, null, 4)}\n`);
-  else
-    for (const each of found) process.stdout.write(`${format === 'json' ? JSON.stringify(each) : fillTemplate(format, each)}\n`);
-  return code;
-}
-
 const update: Command = {
   spec: {
     command: 'lamina update',
@@ -398,17 +242,16 @@ const prune: Command = {
   },
 };
 
-export const commands: Readonly<Record<string, Command>> = {
-  ps,
+export const commands: Commands = {
   rm,
   wait,
   rename,
   logs,
   top,
   port,
-  inspect,
   update,
-  prune,
+  'container prune': prune,
+  'container inspect': inspectKind('container'),
   stop: simple('stop', 'Stop one or more running containers', STOP_FLAGS, stopQuery),
   restart: simple('restart', 'Restart one or more containers', STOP_FLAGS, stopQuery),
   kill: simple('kill', 'Kill one or more running containers', { signal: STOP_FLAGS.signal }, (args) => ({

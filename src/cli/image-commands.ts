@@ -1,0 +1,169 @@
+// Commands on images that ask the engine.
+
+import { createReadStream } from 'node:fs';
+import { FORMAT, pairs } from './common-flags.js';
+import { type Command, type Commands, engine, path } from './engine.js';
+import { writeArchive } from './files.js';
+import { inspectKind } from './inspect.js';
+import { showProgress } from './progress-lines.js';
+import { pullImage, splitTag } from './pull.js';
+import { renderRows } from './table.js';
+import { age, humanSize } from './units.js';
+
+const pull: Command = {
+  spec: {
+    command: 'lamina pull',
+    usage: '[OPTIONS] NAME[:TAG|@DIGEST]',
+    summary: 'Download an image from a registry',
+    flags: { quiet: { short: 'q', help: 'Suppress verbose output' } },
+  },
+  takes: [1, 1],
+  async run(args) {
+    await pullImage(await engine(), args.rest[0] ?? '', args.has('quiet'));
+    return 0;
+  },
+};
+
+const save: Command = {
+  spec: {
+    command: 'lamina save',
+    usage: '[OPTIONS] IMAGE [IMAGE...]',
+    summary: 'Save one or more images to a tar archive, which docker, podman and skopeo read',
+    flags: { output: { short: 'o', takes: 'FILE', help: 'Write to a file, instead of STDOUT' } },
+  },
+  takes: [1, Infinity],
+  async run(args) {
+    await writeArchive(await (await engine()).call('GET', '/images/get', { query: { names: args.rest } }), args.value('output'));
+    return 0;
+  },
+};
+
+const tag: Command = {
+  spec: {
+    command: 'lamina tag',
+    usage: 'SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]',
+    summary: 'Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE',
+    flags: {},
+  },
+  takes: [2, 2],
+  async run(args) {
+    const [source = '', target = ''] = args.rest;
+    await (await engine()).json('POST', path('/images/', source, '/tag'), { query: splitTag(target) });
+    return 0;
+  },
+};
+
+const history: Command = {
+  spec: {
+    command: 'lamina history',
+    usage: '[OPTIONS] IMAGE',
+    summary: 'Show the history of an image',
+    flags: { format: FORMAT, 'no-trunc': { help: "Don't truncate output" }, quiet: { short: 'q', help: 'Only show image IDs' } },
+  },
+  takes: [1, 1],
+  async run(args) {
+    const full = args.has('no-trunc');
+    const entries = await (
+      await engine()
+    ).json<{ Id: string; Created: number; CreatedBy: string; Size: number; Comment: string }[]>(
+      'GET',
+      path('/images/', args.rest[0] ?? '', '/history'),
+    );
+    const rows = entries.map(({ Id: id, Created: created, CreatedBy: by, Size: size, Comment: comment }) => ({
+      ID: full || !id.startsWith('sha256:') ? id : id.slice(7, 19),
+      CreatedSince: age(new Date(created * 1000).toISOString()),
+      CreatedBy: full || by.length <= 45 ? by : `${by.slice(0, 44)}…`,
+      Size: humanSize(size),
+      Comment: comment,
+    }));
+    if (args.has('quiet')) for (const { ID: id } of rows) process.stdout.write(`${id}\n`);
+    else {
+      const columns = [
+        ['ID', 'IMAGE'],
+        ['CreatedSince', 'CREATED'],
+        ['CreatedBy', 'CREATED BY'],
+        ['Size', 'SIZE'],
+        ['Comment', 'COMMENT'],
+      ] as const;
+      process.stdout.write(renderRows(args.value('format'), columns, rows));
+    }
+    return 0;
+  },
+};
+
+const importCommand: Command = {
+  spec: {
+    command: 'lamina import',
+    usage: '[OPTIONS] FILE|- [REPOSITORY[:TAG]]',
+    summary: 'Import the contents from a tarball to create a filesystem image',
+    flags: {
+      change: { short: 'c', takes: 'INSTRUCTION', many: true, help: 'Apply Dockerfile instruction to the created image' },
+      message: { short: 'm', takes: 'TEXT', help: 'Set commit message for imported image' },
+    },
+  },
+  takes: [1, 2],
+  async run(args) {
+    const [file = '', repository] = args.rest;
+    const upload = file === '-' ? process.stdin : createReadStream(file);
+    const query = { fromSrc: '-', repo: repository, message: args.value('message'), changes: args.all('change') };
+    for await (const { status } of (await engine()).lines('POST', '/images/create', { query, upload }))
+      process.stdout.write(`${status ?? ''}\n`);
+    return 0;
+  },
+};
+
+const build: Command = {
+  spec: {
+    command: 'lamina build',
+    usage: '[OPTIONS] PATH|-',
+    summary: 'Build an image from a Dockerfile',
+    flags: {
+      'build-arg': { takes: 'NAME=VALUE', many: true, help: 'Set build-time variables' },
+      file: { short: 'f', takes: 'FILE', help: 'Name of the Dockerfile (default PATH/Dockerfile)' },
+      label: { takes: 'KEY=VALUE', many: true, help: 'Set metadata for an image' },
+      'no-cache': { help: 'Do not use cache when building the image' },
+      pull: { help: 'Always attempt to pull a newer version of the image' },
+      quiet: { short: 'q', help: 'Suppress the build output and print image ID on success' },
+      tag: { short: 't', takes: 'NAME[:TAG]', many: true, help: 'Name and optionally a tag' },
+      target: { takes: 'STAGE', help: 'Set the target build stage to build' },
+    },
+  },
+  takes: [1, 1],
+  async run(args) {
+    const { buildContext } = await import('./build-context.js');
+    const { upload, dockerfile } = buildContext(args.rest[0] ?? '', args.value('file'));
+    const query = {
+      t: args.all('tag'),
+      dockerfile,
+      buildargs: JSON.stringify(
+        Object.fromEntries(
+          args
+            .all('build-arg')
+            .map((text) =>
+              text.includes('=')
+                ? [text.slice(0, text.indexOf('=')), text.slice(text.indexOf('=') + 1)]
+                : [text, process.env[text] ?? ''],
+            ),
+        ),
+      ),
+      labels: JSON.stringify(pairs(args.all('label'))),
+      nocache: args.has('no-cache'),
+      pull: args.has('pull'),
+      target: args.value('target'),
+      q: args.has('quiet'),
+    };
+    const lines = (await engine()).lines('POST', '/build', { query, upload });
+    await showProgress(lines, process.stdout);
+    return 0;
+  },
+};
+
+export const commands: Commands = {
+  pull: pull,
+  save: save,
+  tag: tag,
+  history: history,
+  import: importCommand,
+  build: build,
+  'image inspect': inspectKind('image'),
+};

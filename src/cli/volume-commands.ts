@@ -1,0 +1,202 @@
+// Commands on volumes that ask the engine.
+
+import { createReadStream } from 'node:fs';
+import { confirm } from './confirm.js';
+import { FILTER, FORCE, FORMAT, PRUNE_FILTER, QUIET, pairs } from './common-flags.js';
+import { type Command, type Commands, engine, filterQuery, forEach, path } from './engine.js';
+import { writeArchive } from './files.js';
+import { inspectKind } from './inspect.js';
+import { renderRows } from './table.js';
+import { age, humanSize } from './units.js';
+
+interface Volume {
+  readonly Name: string;
+  readonly Driver: string;
+  readonly Mountpoint: string;
+  readonly Labels: Readonly<Record<string, string>> | null;
+  readonly Scope: string;
+  readonly LastUsed?: string;
+  readonly UsageData?: { readonly Size: number; readonly RefCount: number };
+}
+
+const ls: Command = {
+  spec: {
+    command: 'lamina volume ls',
+    usage: '[OPTIONS]',
+    summary: 'List volumes; with --size also what they take, who refers to them and when they were last used',
+    flags: {
+      filter: FILTER,
+      format: FORMAT,
+      json: { help: 'Print JSON' },
+      quiet: QUIET,
+      size: { short: 's', help: 'Show size, references and last use' },
+    },
+  },
+  takes: [0, 0],
+  async run(args) {
+    const { Volumes: volumes } = await (
+      await engine()
+    ).json<{ Volumes: Volume[] }>('GET', '/volumes', {
+      query: { size: args.has('size'), filters: filterQuery(args, ls.spec) },
+    });
+    if (args.has('json')) process.stdout.write(`${JSON.stringify(volumes, undefined, 2)}\n`);
+    else if (args.has('quiet')) for (const { Name: name } of volumes) process.stdout.write(`${name}\n`);
+    else {
+      const rows = volumes.map((volume) => ({
+        Driver: volume.Driver,
+        Name: volume.Name,
+        Mountpoint: volume.Mountpoint,
+        Scope: volume.Scope,
+        Labels: Object.entries(volume.Labels ?? {})
+          .map(([key, value]) => `${key}=${value}`)
+          .join(','),
+        Size: volume.UsageData ? humanSize(volume.UsageData.Size) : 'N/A',
+        Links: volume.UsageData ? String(volume.UsageData.RefCount) : 'N/A',
+        LastUsed: age(volume.LastUsed),
+      }));
+      const plain = [
+        ['Driver', 'DRIVER'],
+        ['Name', 'VOLUME NAME'],
+      ] as const;
+      const columns = args.has('size')
+        ? ([...plain, ['Size', 'SIZE'], ['Links', 'REFS'], ['LastUsed', 'LAST USED']] as const)
+        : plain;
+      process.stdout.write(renderRows(args.value('format'), columns, rows));
+    }
+    return 0;
+  },
+};
+
+const create: Command = {
+  spec: {
+    command: 'lamina volume create',
+    usage: '[OPTIONS] [VOLUME]',
+    summary: 'Create a volume',
+    flags: {
+      driver: { short: 'd', takes: 'DRIVER', help: 'Specify volume driver name (default local)' },
+      label: { takes: 'KEY=VALUE', many: true, help: 'Set metadata for a volume' },
+      opt: { short: 'o', takes: 'KEY=VALUE', many: true, help: 'Set driver specific options: type, device, o' },
+    },
+  },
+  takes: [0, 1],
+  async run(args) {
+    const body = {
+      Name: args.rest[0] ?? '',
+      Driver: args.value('driver') ?? 'local',
+      DriverOpts: pairs(args.all('opt')),
+      Labels: pairs(args.all('label')),
+    };
+    const { Name: name } = await (await engine()).json<Volume>('POST', '/volumes/create', { body });
+    process.stdout.write(`${name}\n`);
+    return 0;
+  },
+};
+
+const rm: Command = {
+  spec: {
+    command: 'lamina volume rm',
+    usage: '[OPTIONS] VOLUME [VOLUME...]',
+    summary: 'Remove one or more volumes that nothing refers to',
+    flags: { force: { short: 'f', help: 'Do not complain of volumes that do not exist' } },
+  },
+  takes: [1, Infinity],
+  async run(args) {
+    const client = await engine();
+    return forEach(args.rest, async (name) => {
+      await client.json('DELETE', path('/volumes/', name), { query: { force: args.has('force') } });
+      return name;
+    });
+  },
+};
+
+const prune: Command = {
+  spec: {
+    command: 'lamina volume prune',
+    usage: '[OPTIONS]',
+    summary: 'Remove unused local volumes',
+    flags: {
+      all: { short: 'a', help: 'Remove all unused volumes, not just anonymous ones' },
+      filter: PRUNE_FILTER,
+      force: FORCE,
+    },
+  },
+  takes: [0, 0],
+  async run(args) {
+    const what = args.has('all') ? 'all local volumes' : 'anonymous local volumes';
+    if (!args.has('force') && !(await confirm(`WARNING! This will remove ${what} not used by at least one container.`))) return 0;
+    const more: Record<string, string[]> = args.has('all') ? { all: ['true'] } : {};
+    const { VolumesDeleted: deleted, SpaceReclaimed: space } = await (
+      await engine()
+    ).json<{ VolumesDeleted: string[] | null; SpaceReclaimed: number }>('POST', '/volumes/prune', {
+      query: { filters: filterQuery(args, prune.spec, more) },
+    });
+    if (deleted && deleted.length > 0) process.stdout.write(`Deleted Volumes:\n${deleted.join('\n')}\n\n`);
+    process.stdout.write(`Total reclaimed space: ${humanSize(space, 4)}\n`);
+    return 0;
+  },
+};
+
+const exportCommand: Command = {
+  spec: {
+    command: 'lamina volume export',
+    usage: '[OPTIONS] VOLUME',
+    summary: "Write a volume's content as a tar archive",
+    flags: {
+      output: { short: 'o', takes: 'FILE', help: 'Write to a file, instead of STDOUT' },
+      compress: { takes: 'none|gzip|zstd', help: 'Compression (default none)' },
+    },
+  },
+  takes: [1, 1],
+  async run(args) {
+    const query = { compress: args.value('compress') };
+    await writeArchive(
+      await (await engine()).call('GET', path('/volumes/', args.rest[0] ?? '', '/export'), { query }),
+      args.value('output'),
+    );
+    return 0;
+  },
+};
+
+const importCommand: Command = {
+  spec: {
+    command: 'lamina volume import',
+    usage: 'VOLUME [FILE|-]',
+    summary: "Replace a volume's content by a tar archive's, all at once; the volume is made if it does not exist",
+    flags: {},
+  },
+  takes: [1, 2],
+  async run(args) {
+    const [name = '', file = '-'] = args.rest;
+    const upload = file === '-' ? process.stdin : createReadStream(file);
+    await (await engine()).json('POST', path('/volumes/', name, '/import'), { upload });
+    process.stdout.write(`${name}\n`);
+    return 0;
+  },
+};
+
+const clone: Command = {
+  spec: {
+    command: 'lamina volume clone',
+    usage: 'VOLUME NEW_VOLUME',
+    summary: 'Copy a volume; shares its blocks where the filesystem can',
+    flags: {},
+  },
+  takes: [2, 2],
+  async run(args) {
+    const [from = '', to = ''] = args.rest;
+    await (await engine()).json('POST', path('/volumes/', from, '/clone'), { body: { Name: to } });
+    process.stdout.write(`${to}\n`);
+    return 0;
+  },
+};
+
+export const commands: Commands = {
+  'volume ls': ls,
+  'volume create': create,
+  'volume rm': rm,
+  'volume prune': prune,
+  'volume inspect': inspectKind('volume'),
+  'volume export': exportCommand,
+  'volume import': importCommand,
+  'volume clone': clone,
+};
