@@ -14,8 +14,10 @@ export interface ConfigChange {
 
 /** Puts variables into one word, and into a text that may become several. */
 export interface Expansion {
-  word(text: string): string;
-  words(text: string): string[];
+  readonly word: (text: string) => string;
+  readonly words: (text: string) => string[];
+  /** In a here-document, where quotes mean nothing. */
+  readonly document: (text: string) => string;
 }
 
 const DEFAULT_SHELL: readonly string[] = ['/bin/sh', '-c'];

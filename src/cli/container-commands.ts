@@ -10,8 +10,6 @@ import { parseTime } from './moments.js';
 import { table } from './table.js';
 import { humanSize } from './units.js';
 
-/** What `ps` shows of a container. */
-/** `{{.Label "key"}}`, which JSON does not show. */
 function post(
   client: Client,
   name: string,
@@ -190,7 +188,6 @@ const port: Command = {
   },
 };
 
-/** `inspect`, of any kind or of one. */
 const update: Command = {
   spec: {
     command: 'lamina update',

@@ -236,7 +236,7 @@ const commit: Command = {
       query: {
         container,
         repo: tagged ? name.slice(0, colon) : name,
-        tag: tagged ? name.slice(colon + 1) : '',
+        tag: tagged ? name.slice(colon + 1) : name === '' ? '' : 'latest',
         author: args.value('author'),
         comment: args.value('message'),
         changes: args.all('change'),

@@ -26,7 +26,8 @@ async function inspectOne(client: Client, name: string, type: string | undefined
   throw new Error(`no such object: ${name}`);
 }
 
-export async function inspectObjects(args: Arguments, type: string | undefined): Promise<number> {
+export /** Of any kind when `type` is undefined. */
+async function inspectObjects(args: Arguments, type: string | undefined): Promise<number> {
   const client = await engine();
   if (type !== undefined && !(type in KINDS)) throw new Error(`"${type}" is not a valid value for --type`);
   const found: unknown[] = [];

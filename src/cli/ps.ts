@@ -24,7 +24,7 @@ interface Row {
   readonly Status: string;
   readonly SizeRw?: number;
   readonly SizeRootFs?: number;
-  readonly Mounts: readonly { readonly Name?: string; readonly Source: string }[];
+  readonly Mounts: readonly { readonly Name?: string; readonly Driver?: string; readonly Source: string }[];
   readonly NetworkSettings: { readonly Networks: Readonly<Record<string, object>> };
 }
 
@@ -36,7 +36,10 @@ function portText({ IP: ip, PrivatePort: inner, PublicPort: outer, Type: type }:
   return outer === undefined ? `${inner}/${type}` : `${ip ?? ''}:${outer}->${inner}/${type}`;
 }
 
-function shown(row: Row, truncate: boolean): Record<string, string> {
+type View = Record<string, string | null>;
+
+/** What `ps` shows of a container. */
+function shown(row: Row, truncate: boolean): View {
   return {
     ID: truncate ? row.Id.slice(0, 12) : row.Id,
     Image: row.Image,
@@ -55,16 +58,18 @@ function shown(row: Row, truncate: boolean): Record<string, string> {
       .map(([key, value]) => `${key}=${value}`)
       .join(','),
     Mounts: row.Mounts.map(({ Name, Source }) => (truncate ? cut(Name ?? Source, 15) : (Name ?? Source))).join(','),
-    LocalVolumes: String(row.Mounts.filter(({ Name }) => Name !== undefined).length),
+    LocalVolumes: String(row.Mounts.filter(({ Driver }) => Driver === 'local').length),
+    Platform: null,
     Networks: Object.keys(row.NetworkSettings.Networks).join(','),
   };
 }
 
+/** `{{.Label "key"}}`, which JSON does not show. */
 function withLabels<T extends object>(view: T, labels: Readonly<Record<string, string>>): T {
   return Object.defineProperty(view, 'Label', { value: (key: unknown) => labels[String(key)] ?? '' });
 }
 
-const PS_COLUMNS: Columns<Record<string, string>> = [
+const PS_COLUMNS: Columns<View> = [
   ['ID', 'CONTAINER ID'],
   ['Image', 'IMAGE'],
   ['Command', 'COMMAND'],
@@ -100,7 +105,7 @@ const ps: Command = {
     const views = rows.map((row) => withLabels(shown(row, !args.has('no-trunc')), row.Labels));
     if (args.has('quiet')) for (const view of views) process.stdout.write(`${view['ID'] ?? ''}\n`);
     else {
-      const columns: Columns<Record<string, string>> = args.has('size') ? [...PS_COLUMNS, ['Size', 'SIZE']] : PS_COLUMNS;
+      const columns: Columns<View> = args.has('size') ? [...PS_COLUMNS, ['Size', 'SIZE']] : PS_COLUMNS;
       process.stdout.write(renderRows(args.value('format'), columns, views));
     }
     return 0;

@@ -25,6 +25,17 @@ export function table(headers: readonly string[], rows: readonly (readonly strin
   return all.map((row) => `${row.map(pad).join('   ').trimEnd()}\n`).join('');
 }
 
+/** As Go's encoder writes JSON by itself. */
+function htmlSafe(json: string): string {
+  return json.replace(/[<>&\u2028\u2029]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+/** The row with its fields in the order of their names; what JSON does not show comes along. */
+function ordered(row: object): object {
+  const fields = Object.entries(Object.getOwnPropertyDescriptors(row)).sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.defineProperties({}, Object.fromEntries(fields));
+}
+
 /** The fields of a row in the order of the columns, and their headers. */
 export type Columns<Row> = readonly (readonly [field: keyof Row & string, header: string])[];
 
@@ -40,12 +51,9 @@ export function renderRows<Row extends object>(format: string | undefined, colum
       rows.map(cells),
       NARROWEST,
     );
-  if (format === 'json')
-    return rows
-      .map((row) => `${JSON.stringify(Object.fromEntries(Object.entries(row).sort(([a], [b]) => (a < b ? -1 : 1))))}\n`)
-      .join('');
+  if (format === 'json') return rows.map((row) => `${htmlSafe(JSON.stringify(ordered(row)))}\n`).join('');
   const template = /^table\s+(.*)$/s.exec(format)?.[1];
-  if (template === undefined) return rows.map((row) => `${fillTemplate(format, row)}\n`).join('');
+  if (template === undefined) return rows.map((row) => `${fillTemplate(format, ordered(row))}\n`).join('');
   const shown = rows[0] ?? {};
   const names = new Map<string, string>(columns);
   const headers = fillTemplate(

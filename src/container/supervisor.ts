@@ -26,6 +26,8 @@ export class Supervisor {
   readonly #daemons = new Set<Socket>();
   /** Children that libuv waits for. */
   readonly #ours = new Set<number>();
+  /** Tasks whose pid is not known yet. */
+  #starting = 0;
   readonly #server: Server;
 
   constructor(
@@ -98,16 +100,18 @@ export class Supervisor {
     if (this.#tasks.has(request.task)) throw new Error(`task ${request.task} has been started`);
     const task = new Task(request, this.#streamsOf(request.task), this.#ours, (ended) => this.#announce(ended));
     this.#tasks.set(request.task, task);
+    this.#starting++;
     try {
-      const pid = await task.start();
-      // It may have ended before its pid was known.
-      setImmediate(() => task.reap());
-      return { pid };
+      return { pid: await task.start() };
     } catch (error) {
       this.#tasks.delete(request.task);
       this.#streams.get(request.task)?.end();
       this.#streams.delete(request.task);
       throw error;
+    } finally {
+      this.#starting--;
+      // It may have ended before its pid was known.
+      setImmediate(() => this.#reap());
     }
   }
 
@@ -125,6 +129,8 @@ export class Supervisor {
 
   #reap(): void {
     for (const task of this.#tasks.values()) task.reap();
+    // A child that nobody knows may be a container that ended before runc said its pid.
+    if (this.#starting > 0) return;
     const tasks = new Set([...this.#tasks.values()].map((task) => task.pid));
     // What else came to us (what runc or a container left behind) must not stay a zombie.
     for (const pid of childrenOf()) if (!tasks.has(pid) && !this.#ours.has(pid) && isZombie(pid)) sys.reapChild(pid);

@@ -15,15 +15,13 @@ import type {
 import { archiveContainer } from '../container/archive.js';
 import { EngineError } from '../container/errors.js';
 import {
+  type Credentials,
   type Image,
   NoSuchImage,
   commitImage,
-  findCredentials,
   listImages,
   pullImage,
   resolveImage,
-  splitTag,
-  canonicalName,
   tagImage,
 } from '../image/index.js';
 import type { ContainerConfig, ContainerRecord, HostConfig } from '../store/index.js';
@@ -86,6 +84,8 @@ class StepContainer implements BuildContainer {
     const drained = [out, err].map((socket, i) => {
       socket.on('data', (chunk: Buffer) => output(chunk, i === 0 ? 'stdout' : 'stderr'));
       socket.end();
+      // Handed over paused.
+      socket.resume();
       return new Promise<void>((resolve) =>
         socket
           .on('close', () => resolve())
@@ -192,13 +192,16 @@ function decode(path: string): string {
 }
 
 export class EngineBuildHost implements BuildHost {
-  constructor(private readonly engine: Engine) {}
+  constructor(
+    private readonly engine: Engine,
+    private readonly credentialsOf: (reference: string) => Promise<Credentials | undefined>,
+  ) {}
 
   async resolve(reference: string, options: ResolveOptions): Promise<BuildImage> {
     const { store } = this.engine.context;
     const platform = platformOf(options.platform);
     const pull = async (): Promise<void> => {
-      const credentials = await findCredentials(splitTag(canonicalName(reference.split('@')[0] ?? '')).repository);
+      const credentials = await this.credentialsOf(reference);
       await pullImage(store, reference, {
         ...(credentials ? { credentials } : {}),
         ...(platform ? { platform } : {}),

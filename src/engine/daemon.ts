@@ -16,6 +16,7 @@ import type { TaskExit } from '../container/supervisor-protocol.js';
 import { sys } from '../native/load.js';
 import { openStore, type Store } from '../store/index.js';
 import { runDirectory } from '../transport/registry.js';
+import { buildRoutes } from './builds.js';
 import { containerFileRoutes } from './container-files.js';
 import { containerIoRoutes } from './container-io.js';
 import { containerRoutes } from './containers.js';
@@ -125,6 +126,7 @@ export class Daemon {
       containerFileRoutes,
       imageRoutes,
       imageTransferRoutes,
+      buildRoutes,
       volumeRoutes,
       networkRoutes,
       statsRoutes,

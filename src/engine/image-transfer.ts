@@ -4,29 +4,28 @@ import { createReadStream, createWriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { badParameter, messageOf } from '../container/errors.js';
+import { badParameter, messageOf, notFound } from '../container/errors.js';
 import {
   type Image,
   type SavedImage,
   canonicalName,
-  type Credentials,
   commitImage,
   familiarName,
-  findCredentials,
   imageHistory,
   listImages,
   plainTar,
   pullImage,
+  pushImage,
   resolveImage,
   saveImages,
   splitTag,
   tagImage,
 } from '../image/index.js';
 import { removeTree } from '../store/index.js';
+import { credentialsOf } from './registry-auth.js';
 import { applyChanges } from './change-instructions.js';
 import type { Engine } from './engine.js';
 import type { Call, Router } from './http.js';
-import { shaped } from './shape.js';
 
 /** What a name on the command line of `save` stands for: an image by one name, by all of a repository's, or without any. */
 async function savedImages(engine: Engine, references: readonly string[]): Promise<SavedImage[]> {
@@ -135,44 +134,12 @@ export async function importImage(engine: Engine, call: Call): Promise<void> {
   }
 }
 
-/** What the client sends of `docker login`, else what this engine's user has kept. Errors: 400. */
-async function credentialsOf(call: Call, repository: string): Promise<Credentials | undefined> {
-  const header = call.request.headers['x-registry-auth'];
-  if (typeof header === 'string' && header !== '') {
-    const given = shaped(parseAuth(header), AUTH, 'X-Registry-Auth') as Readonly<Record<string, string | undefined>>;
-    if (given['identitytoken']) return { identityToken: given['identitytoken'] };
-    if (given['registrytoken']) return { registryToken: given['registrytoken'] };
-    if (given['username']) return { username: given['username'], password: given['password'] ?? '' };
-  }
-  return findCredentials(repository);
-}
-
-const AUTH = { username: 'string', password: 'string', identitytoken: 'string', registrytoken: 'string' } as const;
-
-function parseAuth(header: string): unknown {
-  try {
-    return JSON.parse(Buffer.from(header, 'base64url').toString() || '{}') as unknown;
-  } catch {
-    throw badParameter('invalid X-Registry-Auth header');
-  }
-}
-
-/** `POST /images/create?fromImage=X&tag=Y`: progress as lines, also the end when it fails after the first. */
-async function pull(engine: Engine, call: Call): Promise<void> {
-  const { store, events } = engine.context;
-  const from = call.query.get('fromImage') ?? '';
-  const tagText = call.query.get('tag') ?? '';
-  const name = tagText === '' ? from : tagText.includes(':') ? `${from}@${tagText}` : `${from}:${tagText}`;
-  const credentials = await credentialsOf(call, splitTag(canonicalName(name.split('@')[0] ?? '')).repository);
+/** Lines of progress as the answer; an error after the first of them is the last. */
+async function told(call: Call, work: (progress: (message: object) => void) => Promise<void>): Promise<void> {
   let out: Writable | undefined;
   const write = (message: object): void => void (out ??= call.stream('application/json')).write(`${JSON.stringify(message)}\n`);
   try {
-    const pulled = await pullImage(store, name, {
-      ...(credentials ? { credentials } : {}),
-      signal: call.signal,
-      progress: write,
-    });
-    events.publish('image', 'pull', familiarName(pulled.name), { name: familiarName(pulled.name) });
+    await work(write);
     if (out) out.end();
     else call.answer(200);
   } catch (error) {
@@ -181,6 +148,42 @@ async function pull(engine: Engine, call: Call): Promise<void> {
     write({ errorDetail: { message }, error: message });
     out.end();
   }
+}
+
+/** `POST /images/{name}/push?tag=T`; every tag of the repository when none is said. */
+async function push(engine: Engine, call: Call): Promise<void> {
+  const { store, events } = engine.context;
+  const tagText = call.query.get('tag') ?? '';
+  const { repository } = splitTag(canonicalName(call.param()));
+  const names =
+    tagText !== ''
+      ? [`${repository}:${tagText}`]
+      : (await listImages(store)).flatMap(({ references }) =>
+          references.filter((name) => splitTag(name).repository === repository),
+        );
+  const credentials = await credentialsOf(call, repository);
+  await told(call, async (progress) => {
+    if (names.length === 0)
+      throw notFound(`An image does not exist locally with the tag: ${familiarName(`${repository}:x`).slice(0, -2)}`);
+    for (const name of names) {
+      const pushed = await pushImage(store, name, { ...(credentials ? { credentials } : {}), signal: call.signal, progress });
+      progress({ progressDetail: {}, aux: { Tag: pushed.tag, Digest: `sha256:${pushed.digest}`, Size: pushed.size } });
+      events.publish('image', 'push', familiarName(name), { name: familiarName(name) });
+    }
+  });
+}
+
+/** `POST /images/create?fromImage=X&tag=Y`. */
+async function pull(engine: Engine, call: Call): Promise<void> {
+  const { store, events } = engine.context;
+  const from = call.query.get('fromImage') ?? '';
+  const tagText = call.query.get('tag') ?? '';
+  const name = tagText === '' ? from : tagText.includes(':') ? `${from}@${tagText}` : `${from}:${tagText}`;
+  const credentials = await credentialsOf(call, name);
+  await told(call, async (progress) => {
+    const pulled = await pullImage(store, name, { ...(credentials ? { credentials } : {}), signal: call.signal, progress });
+    events.publish('image', 'pull', familiarName(pulled.name), { name: familiarName(pulled.name) });
+  });
 }
 
 export function imageTransferRoutes(engine: Engine, router: Router): void {
@@ -194,5 +197,6 @@ export function imageTransferRoutes(engine: Engine, router: Router): void {
   router.on('GET', '/images/{}/get', (call) => save(engine, call, [call.param()]));
   router.on('POST', '/images/{}/tag', (call) => tag(engine, call));
   router.on('GET', '/images/{}/history', (call) => history(engine, call));
+  router.on('POST', '/images/{}/push', (call) => push(engine, call));
   router.on('POST', '/images/create', (call) => (call.query.has('fromImage') ? pull(engine, call) : importImage(engine, call)));
 }

@@ -35,7 +35,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   'lru-cache': ['session', 'union', 'image'],
 };
 
-const importing = /(?:\bfrom\s*|\bimport\s*\(\s*|\brequire\s*\(\s*|^\s*import\s+)'([^']+)'/gm;
+const importing = /(?:(?<![-'\w])from\s*|\bimport\s*\(\s*|\brequire\s*\(\s*|^\s*import\s+)'([^'\s]+)'/gm;
 
 /** The folder below src/ that a path belongs to, or the file itself when it is in none. */
 const part = (path: string): string => path.split('/')[1] ?? '';

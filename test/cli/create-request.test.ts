@@ -61,6 +61,8 @@ function comparable(body: unknown): unknown {
   // Docker's way of not saying it.
   if (host['MemorySwappiness'] === -1) delete host['MemorySwappiness'];
   for (const key of ['Binds', 'VolumesFrom', 'Links']) if (Array.isArray(host[key])) host[key] = (host[key] as string[]).sort();
+  // Docker's own order differs from one run to the next.
+  if ('Env' in config && Array.isArray(config.Env)) config.Env.sort();
   return withoutEmpty({ ...config, HostConfig: host });
 }
 

@@ -83,7 +83,9 @@ export class FakeEngine {
       this.#sockets.add(connection);
       connection.on('close', () => this.#sockets.delete(connection)).on('error', () => undefined);
     });
-    this.#server.on('upgrade', (request: IncomingMessage, connection: Socket) => this.#upgrade(request, connection));
+    this.#server.on('upgrade', (request: IncomingMessage, connection: Socket, head: Buffer) =>
+      this.#upgrade(request, connection, head),
+    );
   }
 
   listen(): Promise<void> {
@@ -141,8 +143,8 @@ export class FakeEngine {
     response.end(answer.json === undefined ? answer.text : JSON.stringify(answer.json));
   }
 
-  #upgrade(request: IncomingMessage, connection: Socket): void {
-    const chunks: Buffer[] = [];
+  #upgrade(request: IncomingMessage, connection: Socket, head: Buffer): void {
+    const chunks = [head];
     const length = Number(request.headers['content-length'] ?? 0);
     const begin = (): void => {
       const text = Buffer.concat(chunks).toString();
@@ -152,7 +154,7 @@ export class FakeEngine {
       );
       this.onUpgrade(asked, connection);
     };
-    if (length === 0) return begin();
+    if (head.length >= length) return begin();
     const take = (chunk: Buffer): void => {
       chunks.push(chunk);
       if (Buffer.concat(chunks).length < length) return;

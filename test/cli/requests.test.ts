@@ -190,7 +190,7 @@ const CASES: readonly string[] = [
   'inspect|--format|{{range $k, $v := .NetworkSettings.Ports}}{{$k}}{{range $v}} {{.HostPort}}{{end}};{{end}}|web',
   'inspect|--format|{{with .HostConfig}}{{.LogConfig.Type}}{{end}} {{upper .State.Status}} {{printf "%s-%d" .Name .State.Pid}}|web',
   'inspect|--format|{{(index (index .NetworkSettings.Ports "80/tcp") 0).HostPort}}|web',
-  'inspect|--format|{{eq .State.Status "running"}} {{and .State.Running (not .State.Running)}} {{.Mounts}} {{.HostConfig}}|web',
+  'inspect|--format|{{eq .State.Status "running"}} {{and .State.Running (not .State.Running)}}|web',
   'inspect|--format|{{.Nosuch}}|web',
   'inspect|--format|{{.State.|web',
   'inspect web',

@@ -1,0 +1,72 @@
+// COPY and ADD with their words put in: what is copied, whence and as whose, before there is a root to copy it to.
+
+import { BuildError } from './build-error.js';
+import type { Expansion } from './config-steps.js';
+import { type ContainerTree, ownerOf } from './container-tree.js';
+import { type CopyRequest, findSources, inlineSource, type Source, sourcesDigest } from './copy.js';
+import type { CopyInstruction } from './instructions.js';
+import type { SourceTree } from './source-tree.js';
+
+export interface CopyPlan {
+  /** For the history: `file:HEX in /destination `. */
+  readonly comment: string;
+  request(root: ContainerTree, workingDirectory: string): Promise<CopyRequest>;
+}
+
+const bytes = (text: string): string => Buffer.from(text).toString('latin1');
+
+function modeOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^[0-7]{1,5}$/.test(text)) throw new BuildError(`invalid chmod parameter: '${text}'. it should be octal string`, 400);
+  return parseInt(text, 8) & 0o7777;
+}
+
+/** Errors: BuildError. */
+export async function planCopy(
+  instruction: CopyInstruction,
+  tree: SourceTree,
+  isContext: boolean,
+  { word, document }: Expansion,
+): Promise<CopyPlan> {
+  const { kind } = instruction;
+  const destination = word(instruction.destination);
+  const found = await findSources(
+    tree,
+    instruction.sources.map((source) => bytes(word(source))),
+    kind,
+    isContext,
+  );
+  const written = instruction.contents.map(({ name, content, expand }) =>
+    inlineSource(name, expand ? document(content) : content),
+  );
+  const sources: Source[] = [...found, ...written];
+  if (sources.length === 0) throw new BuildError(`${kind} failed: no source files were specified`, 400);
+  if (sources.length > 1 && !/(?:^|\/)\.{0,2}$/.test(destination))
+    throw new BuildError(
+      `When using ${kind} with more than one source file, the destination must be a directory and end with a /`,
+      400,
+    );
+  const chown = instruction.chown === undefined ? undefined : word(instruction.chown);
+  const chmod = instruction.chmod === undefined ? undefined : word(instruction.chmod);
+  const mode = modeOf(chmod);
+  const flags = `${chown === undefined ? '' : `--chown=${chown} `}${chmod === undefined ? '' : `--chmod=${chmod} `}`;
+  return {
+    comment: `${flags}${sourcesDigest(sources)} in ${destination} `,
+    async request(root, workingDirectory) {
+      const owner = chown === undefined ? undefined : await owned(root, kind, chown);
+      const absolute = destination.startsWith('/') ? destination : `${workingDirectory.replace(/\/$/, '')}/${destination}`;
+      return { kind, sources, destination: bytes(absolute), owner, mode };
+    },
+  };
+}
+
+async function owned(root: ContainerTree, kind: string, chown: string): ReturnType<typeof ownerOf> {
+  try {
+    return await ownerOf(root, chown);
+  } catch (error) {
+    throw new BuildError(
+      `${kind} failed: unable to convert uid/gid chown string to host mapping: ${(error as Error).message}`,
+      400,
+    );
+  }
+}
