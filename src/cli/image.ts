@@ -5,6 +5,7 @@ import {
   ImageInUse,
   InvalidReference,
   listImages,
+  listedImages,
   loadImage,
   NoSuchImage,
   removeImage,
@@ -123,7 +124,8 @@ async function ls(argv: readonly string[], io: ImageIo, root: string): Promise<n
   const flags = parseArguments(LS, argv);
   const { rest } = flags;
   if (rest.length > 1) throw new UsageError('give at most one name', LS.command);
-  const images = await withStore(root, listImages);
+  const all = await withStore(root, listImages);
+  const images = flags.has('all') ? all : listedImages(all);
   const rows = images.flatMap((image) => rowsOf(image, !flags.has('no-trunc'))).filter((row) => matches(row, rest[0]));
   const format = flags.has('json') ? 'json' : flags.value('format');
   if (flags.has('quiet')) for (const id of new Set(rows.map((row) => row.ID))) io.stdout.write(`${id}\n`);

@@ -30,7 +30,7 @@ export interface CreateRequest {
    * A step of a build: the config as it stands, nothing of the image's merged in and no volumes; without an image the root is
    * empty.
    */
-  readonly step?: { readonly image: Image | undefined };
+  readonly step?: { readonly image: Image | undefined; readonly keep: boolean };
 }
 
 const LOG_DRIVERS: readonly string[] = ['', 'json-file', 'local', 'none'];
@@ -149,6 +149,7 @@ class Creation {
       command: [...(merged.Entrypoint ?? []), ...(merged.Cmd ?? [])],
       restartCount: 0,
       stopped: false,
+      ...(step && !step.keep ? { transient: true } : {}),
     };
     check(draft, step !== undefined);
     for (const { point } of planned) {

@@ -1,7 +1,17 @@
 // A layer between image and container that holds the mountpoints every container needs and the image lacks (Docker's init
 // layer), so that they are in no `diff` and no `commit`. One for each image, made when its first container is.
 
-import { chmodSync, chownSync, existsSync, mkdirSync, renameSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Image } from '../image/index.js';
 import { sys } from '../native/load.js';
@@ -71,7 +81,15 @@ export function initLayer(context: Context, image: Image | undefined): string {
   return path;
 }
 
-/** The image is gone. */
-export function removeInitLayer(context: Context, image: string): void {
-  removeTree(pathOf(context, image));
+/** Removes those of images that are gone, unless a container stands on one. */
+export async function sweepInitLayers(context: Context): Promise<void> {
+  const directory = dirname(pathOf(context, 'scratch'));
+  if (!existsSync(directory)) return;
+  const images = await context.store.transaction((records) => records.list('image'));
+  const needed = new Set([...images.map(({ id }) => pathOf(context, id)), pathOf(context, 'scratch')]);
+  for (const { layers } of context.registry.list()) needed.add(layers[0] ?? '');
+  for (const name of readdirSync(directory)) {
+    const path = join(directory, name);
+    if (!needed.has(path)) removeTree(path);
+  }
 }

@@ -4,6 +4,7 @@ import type { ContainerRecord, HostConfig } from '../store/index.js';
 import type { Context } from './context.js';
 import { type CreateRequest, createContainer, undoCreate } from './create.js';
 import { EngineError, conflict, failure, messageOf } from './errors.js';
+import { sweepInitLayers } from './init-layer.js';
 import { wasKilledForMemory } from './memory.js';
 import { finishRemove, removeContainer } from './remove.js';
 import { runc, updateLimits } from './runc.js';
@@ -194,6 +195,8 @@ export class Lifecycle {
       else if (state?.mounts.includes(record.id)) await takeDown(this.context, record.id);
     }
     await this.#forgetUnknown(state);
+    for (const { id, transient } of registry.list()) if (transient) await this.remove(id, { force: true, volumes: true });
+    await sweepInitLayers(this.context);
     for (const record of registry.list()) {
       const policy = record.hostConfig.RestartPolicy?.Name;
       if (isUp(record) || record.state.startedAt === 0 || this.#restarts.has(record.id)) continue;

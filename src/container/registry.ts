@@ -2,6 +2,7 @@
 // and one queue for each container, so that its changes never overlap.
 
 import type { Change, ContainerRecord, ContainerState, Store } from '../store/index.js';
+import { NoSuchImage } from '../image/index.js';
 import { badParameter, conflict, noSuchContainer } from './errors.js';
 
 const NAME = /^\/?[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
@@ -90,9 +91,17 @@ export class Registry {
     return this.list().filter((record) => record.image === image);
   }
 
-  /** Records a container, new or changed, in one batch with `more`. */
+  /**
+   * Records a container, new or changed, in one batch with `more`. Of a new one the image must still be there.
+   * Errors: NoSuchImage.
+   */
   async put(record: ContainerRecord, more: readonly Change[] = []): Promise<ContainerRecord> {
-    await this.store.transaction((records) => records.commit([{ table: 'container', key: record.id, value: record }, ...more]));
+    const { id, image } = record;
+    await this.store.transaction(async (records) => {
+      const isNew = image !== '' && !this.#records.has(id);
+      if (isNew && !(await records.get('image', image))) throw new NoSuchImage(`No such image: sha256:${image}`);
+      await records.commit([{ table: 'container', key: id, value: record }, ...more]);
+    });
     this.#records.set(record.id, record);
     return record;
   }

@@ -191,17 +191,23 @@ function decode(path: string): string {
   return Buffer.from(path, 'latin1').toString();
 }
 
+export interface BuildHostOptions {
+  readonly credentialsOf: (reference: string) => Promise<Credentials | undefined>;
+  /** Containers of steps stay, also when the daemon is killed. */
+  readonly keepContainers: boolean;
+}
+
 export class EngineBuildHost implements BuildHost {
   constructor(
     private readonly engine: Engine,
-    private readonly credentialsOf: (reference: string) => Promise<Credentials | undefined>,
+    private readonly options: BuildHostOptions,
   ) {}
 
   async resolve(reference: string, options: ResolveOptions): Promise<BuildImage> {
     const { store } = this.engine.context;
     const platform = platformOf(options.platform);
     const pull = async (): Promise<void> => {
-      const credentials = await this.credentialsOf(reference);
+      const credentials = await this.options.credentialsOf(reference);
       await pullImage(store, reference, {
         ...(credentials ? { credentials } : {}),
         ...(platform ? { platform } : {}),
@@ -267,7 +273,7 @@ export class EngineBuildHost implements BuildHost {
       config: request.config as ContainerConfig,
       hostConfig,
       networks: [{ name: hostConfig.NetworkMode ?? 'bridge', aliases: [] }],
-      step: { image },
+      step: { image, keep: this.options.keepContainers },
     });
     return new StepContainer(this.engine, record, image);
   }

@@ -92,7 +92,10 @@ async function build(engine: Engine, call: Call): Promise<void> {
   const emit = (message: object): void => void (out ??= call.stream('application/json')).write(`${JSON.stringify(message)}\n`);
   try {
     const request = requestOf(call, directory);
-    const host = new EngineBuildHost(engine, credentialsForBuild(call));
+    const host = new EngineBuildHost(engine, {
+      credentialsOf: credentialsForBuild(call),
+      keepContainers: request.keepContainers,
+    });
     await buildImage(host, request, emit, call.signal);
     out?.end();
   } catch (error) {

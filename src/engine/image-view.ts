@@ -10,7 +10,7 @@ export function inspection(image: Image): object {
     Id: `sha256:${image.id}`,
     RepoTags: image.references.map(familiarName),
     RepoDigests: repoDigests(image),
-    Parent: '',
+    Parent: image.record.parent ? `sha256:${image.record.parent}` : '',
     Comment: typeof raw['comment'] === 'string' ? raw['comment'] : '',
     Created: image.config.created ?? '',
     Author: image.config.author ?? '',

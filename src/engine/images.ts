@@ -3,18 +3,31 @@
 import { pipeline } from 'node:stream/promises';
 import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
-import { removeInitLayer } from '../container/init-layer.js';
+import { sweepInitLayers } from '../container/init-layer.js';
 import { inspection } from './image-view.js';
-import { type Image, familiarName, listImages, loadImage, removeImage, resolveImage, splitTag } from '../image/index.js';
+import {
+  type Image,
+  ImageInUse,
+  NoSuchImage,
+  type RemoveOptions,
+  familiarName,
+  listImages,
+  listedImages,
+  loadImage,
+  removeImage,
+  resolveImage,
+  splitTag,
+} from '../image/index.js';
 import { removeTree } from '../store/index.js';
 import { readRecords } from '../transport/registry.js';
+import { parseMoment } from './containers.js';
 import type { Engine } from './engine.js';
-import type { Call, Router } from './http.js';
+import type { Call, Filters, Router } from './http.js';
 
 function row(engine: Engine, image: Image, references: readonly string[]): object {
   return {
     Id: `sha256:${image.id}`,
-    ParentId: '',
+    ParentId: image.record.parent ? `sha256:${image.record.parent}` : '',
     RepoTags: references.map(familiarName),
     RepoDigests: image.digests.map(familiarName),
     Created: Math.floor((Date.parse(image.config.created ?? '') || 0) / 1000),
@@ -39,12 +52,33 @@ function fitsReference(pattern: string, reference: string): boolean {
   return expression.test(name) || expression.test(familiarName(repository));
 }
 
+/** Milliseconds since the epoch. */
+function createdAt(image: Image): number {
+  return Date.parse(image.config.created ?? '') || 0;
+}
+
+/** What `since`, `before` and `until` say of a time. Errors: 400, NoSuchImage. */
+async function limitsOf(engine: Engine, filters: Filters): Promise<(time: number) => boolean> {
+  const timeOf = async (name: string): Promise<number | undefined> => {
+    const [reference] = filters.get(name);
+    return reference === undefined ? undefined : createdAt(await resolveImage(engine.context.store, reference));
+  };
+  const since = (await timeOf('since')) ?? -Infinity;
+  const before = (await timeOf('before')) ?? Infinity;
+  const [moment] = filters.get('until');
+  const until = moment === undefined ? Infinity : parseMoment(moment);
+  return (time) => time > since && time < before && time < until;
+}
+
 async function list(engine: Engine, call: Call): Promise<void> {
   const filters = call.filters();
   filters.check(['before', 'dangling', 'label', 'reference', 'since', 'until']);
   const dangling = filters.boolean('dangling');
   const rows: object[] = [];
-  for (const image of await listImages(engine.context.store)) {
+  const all = await listImages(engine.context.store);
+  const limits = await limitsOf(engine, filters);
+  for (const image of call.flag('all') ? all : listedImages(all)) {
+    if (!limits(createdAt(image))) continue;
     if (dangling !== undefined && dangling !== (image.references.length === 0)) continue;
     if (!filters.matchLabels('label', image.config.config.Labels ?? {})) continue;
     const patterns = filters.get('reference');
@@ -66,20 +100,55 @@ function mountOf(layers: readonly string[]): string | undefined {
   return mounted && `it is mounted at ${mounted.target}: unmount it first`;
 }
 
-async function remove(engine: Engine, call: Call): Promise<void> {
+type Removal = { readonly Untagged: string } | { readonly Deleted: string };
+
+async function removeOne(engine: Engine, reference: string, options: RemoveOptions): Promise<Removal[]> {
   const { store, events } = engine.context;
-  const removed = await removeImage(store, call.param(), {
-    force: call.flag('force'),
-    inUse: mountOf,
-  });
+  const removed = await removeImage(store, reference, { ...options, inUse: mountOf });
   for (const name of removed.untagged) events.publish('image', 'untag', familiarName(name), { name: familiarName(name) });
   const [id] = removed.deleted;
-  if (id !== undefined) removeInitLayer(engine.context, id.replace(/^sha256:/, ''));
   if (id !== undefined) events.publish('image', 'delete', id, { name: id });
-  call.answer(200, [
+  await sweepInitLayers(engine.context);
+  return [
     ...removed.untagged.map((name) => ({ Untagged: familiarName(name) })),
     ...removed.deleted.map((Deleted) => ({ Deleted })),
-  ]);
+  ];
+}
+
+async function remove(engine: Engine, call: Call): Promise<void> {
+  const options = { force: call.flag('force'), prune: !call.flag('noprune') };
+  call.answer(200, await removeOne(engine, call.param(), options));
+}
+
+/** `POST /images/prune`: nameless images that nothing was made from, with `dangling=false` all that no container uses. */
+async function prune(engine: Engine, call: Call): Promise<void> {
+  const filters = call.filters();
+  filters.check(['dangling', 'label', 'label!', 'until']);
+  const onlyDangling = filters.boolean('dangling') ?? true;
+  const limits = await limitsOf(engine, filters);
+  const { store, registry } = engine.context;
+  const before = await layerBytes(engine);
+  const removed: Removal[] = [];
+  for (const image of listedImages(await listImages(store))) {
+    const labels = image.config.config.Labels ?? {};
+    if (onlyDangling && image.references.length > 0) continue;
+    if (registry.imageUsers(image.id).length > 0 || !limits(createdAt(image)) || !filters.matchLabels('label', labels)) continue;
+    if (filters.has('label!') && filters.matchLabels('label!', labels)) continue;
+    for (const name of image.references.length > 0 ? image.references : [`sha256:${image.id}`]) {
+      try {
+        removed.push(...(await removeOne(engine, name, {})));
+      } catch (error) {
+        // Something has begun to use it meanwhile.
+        if (!(error instanceof ImageInUse || error instanceof NoSuchImage)) throw error;
+      }
+    }
+  }
+  call.answer(200, { ImagesDeleted: removed, SpaceReclaimed: before - (await layerBytes(engine)) });
+}
+
+async function layerBytes(engine: Engine): Promise<number> {
+  const layers = await engine.context.store.transaction((records) => records.list('layer'));
+  return layers.reduce((sum, { size }) => sum + size, 0);
 }
 
 /** An archive is read more than once, so it is kept in a file while it is loaded. */
@@ -110,6 +179,7 @@ async function load(engine: Engine, call: Call): Promise<void> {
 
 export function imageRoutes(engine: Engine, router: Router): void {
   router.on('GET', '/images/json', (call) => list(engine, call));
+  router.on('POST', '/images/prune', (call) => prune(engine, call));
   router.on('POST', '/images/load', (call) => load(engine, call));
   router.on('GET', '/images/{}/json', (call) => inspect(engine, call));
   router.on('DELETE', '/images/{}', (call) => remove(engine, call));

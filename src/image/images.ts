@@ -137,3 +137,9 @@ export function listImages(store: Store): Promise<Image[]> {
     return images.sort((a, b) => (time.get(b.id) ?? 0) - (time.get(a.id) ?? 0) || (a.id < b.id ? -1 : 1));
   });
 }
+
+/** Those that a list shows: not the nameless ones that others were made from. */
+export function listedImages(images: readonly Image[]): Image[] {
+  const parents = new Set(images.map(({ record }) => record.parent));
+  return images.filter(({ id, references }) => references.length > 0 || !parents.has(id));
+}

@@ -3,7 +3,7 @@
 import { renameSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { removeTree } from '../store/index.js';
-import type { Change, ImageRecord, Store, Transaction } from '../store/index.js';
+import type { Change, ContainerRecord, ImageRecord, Store, Transaction } from '../store/index.js';
 import { findImage, layerDirectories } from './images.js';
 import { isDigested, splitTag } from './reference.js';
 
@@ -15,6 +15,8 @@ export class ImageInUse extends Error {
 export interface RemoveOptions {
   /** Removes an image that has names in several repositories. Never one that is in use. */
   readonly force?: boolean;
+  /** False leaves the nameless images that it was made from. */
+  readonly prune?: boolean;
   /**
    * Who uses these layer directories: a phrase ("it is mounted at /mnt/root: unmount it first"), or undefined.
    * Called inside a store transaction: must not start another.
@@ -25,7 +27,7 @@ export interface RemoveOptions {
 export interface Removed {
   /** Canonical names taken away. */
   readonly untagged: readonly string[];
-  /** `sha256:` digests, as Docker prints them: the image's id, then the chainIDs of its removed layers, topmost first. */
+  /** `sha256:` digests, as Docker prints them: each image's id, then the chainIDs of its removed layers, topmost first. */
   readonly deleted: readonly string[];
 }
 
@@ -35,45 +37,95 @@ interface Decision extends Removed {
 }
 
 /** A container, in any state, whose root this image is. */
-async function containerOf(records: Transaction, record: ImageRecord): Promise<string | undefined> {
-  const found = (await records.list('container')).find(({ image }) => image === record.id);
-  if (!found) return undefined;
-  const running = found.state.status === 'running' || found.state.status === 'paused';
-  return `image is being used by ${running ? 'running' : 'stopped'} container ${found.id.slice(0, 12)}`;
+async function containerOf(records: Transaction, record: ImageRecord): Promise<ContainerRecord | undefined> {
+  return (await records.list('container')).find(({ image }) => image === record.id);
+}
+
+function conflict(what: string, record: ImageRecord, how: string, why: string): ImageInUse {
+  return new ImageInUse(`conflict: unable to ${what} ${record.id.slice(0, 12)} (${how}) - ${why}`);
 }
 
 async function refuseIfUsed(store: Store, records: Transaction, record: ImageRecord, options: RemoveOptions): Promise<void> {
-  const user = (await containerOf(records, record)) ?? (await options.inUse?.(layerDirectories(store, record)));
-  if (user) throw new ImageInUse(`conflict: unable to delete ${record.id.slice(0, 12)} (cannot be forced) - ${user}`);
+  const container = await containerOf(records, record);
+  const running = container && ['running', 'paused'].includes(container.state.status);
+  const user = container
+    ? `image is being used by ${running ? 'running' : 'stopped'} container ${container.id.slice(0, 12)}`
+    : await options.inUse?.(layerDirectories(store, record));
+  if (user) throw conflict('delete', record, 'cannot be forced', user);
 }
+
+/** Takes images away, one after the other, and the layers that are left without one. */
+class Removal {
+  readonly changes: Change[] = [];
+  /** Of layers that no image has any more. */
+  readonly layers: string[] = [];
+  readonly deleted: string[] = [];
+  /** Images of layers that have become fewer. */
+  readonly #counts = new Map<string, number>();
+
+  constructor(private readonly records: Transaction) {}
+
+  async remove(record: ImageRecord): Promise<void> {
+    this.changes.push({ table: 'image', key: record.id });
+    this.deleted.push(`sha256:${record.id}`);
+    const gone: string[] = [];
+    for (const key of new Set(record.layers.map((layer) => layer.key))) {
+      const layer = await this.records.get('layer', key);
+      if (!layer) continue;
+      const images = (this.#counts.get(key) ?? layer.images) - 1;
+      this.#counts.set(key, images);
+      if (images <= 0) gone.push(key);
+      this.changes.push({ table: 'layer', key, value: images > 0 ? { ...layer, images } : undefined });
+    }
+    this.layers.push(...gone);
+    const chains = [...record.layers].reverse().filter(({ key }) => gone.includes(key));
+    this.deleted.push(...chains.map(({ chainId }) => `sha256:${chainId}`));
+  }
+}
+
+const NOTHING = { changes: [], layers: [], deleted: [] };
 
 async function decide(store: Store, records: Transaction, text: string, options: RemoveOptions): Promise<Decision> {
   const { record, name } = await findImage(records, text);
-  const all = (await records.list('reference')).filter(({ id }) => id === record.id).map((reference) => reference.name);
+  const references = await records.list('reference');
+  const images = await records.list('image');
+  const namesOf = (id: string): string[] => references.filter((each) => each.id === id).map((each) => each.name);
+  const childrenOf = (id: string): ImageRecord[] => images.filter(({ parent }) => parent === id);
+  const all = namesOf(record.id);
   // Names with digests go with the last one with a tag.
   const names = all.filter((each) => !isDigested(each));
   const untag = (gone: readonly string[]): Change[] => gone.map((key) => ({ table: 'reference', key }));
-  if (name !== undefined && names.length > 1) return { untagged: [name], deleted: [], changes: untag([name]), layers: [] };
+  const onlyUntag = (gone: readonly string[]): Decision => ({ ...NOTHING, untagged: gone, changes: untag(gone) });
+  if (name !== undefined && names.length > 1) return onlyUntag([name]);
+  const hasChildren = childrenOf(record.id).length > 0;
+  if (name !== undefined && hasChildren) return onlyUntag(all);
+  if (hasChildren) throw conflict('delete', record, 'cannot be forced', 'image has dependent child images');
   if (new Set(names.map((each) => splitTag(each).repository)).size > 1 && !options.force) {
+    const why = 'image is referenced in multiple repositories; use -f, or remove its names one by one';
+    throw conflict('delete', record, 'must be forced', why);
+  }
+  const container = name === undefined ? undefined : await containerOf(records, record);
+  if (container && name !== undefined) {
+    // Its root needs the layers: they stay, without a name.
+    if (options.force) return onlyUntag(all);
     throw new ImageInUse(
-      `conflict: unable to delete ${record.id.slice(0, 12)} (must be forced) - image is referenced in multiple repositories; use -f, or remove its names one by one`,
+      `conflict: unable to remove repository reference ${JSON.stringify(text)} (must force) - container ${container.id.slice(0, 12)} is using its referenced image ${record.id.slice(0, 12)}`,
     );
   }
   await refuseIfUsed(store, records, record, options);
-  const changes: Change[] = [...untag(all), { table: 'image', key: record.id }];
-  const layers: string[] = [];
-  for (const key of new Set(record.layers.map((layer) => layer.key))) {
-    const layer = await records.get('layer', key);
-    if (!layer) continue;
-    const images = layer.images - 1;
-    if (images <= 0) layers.push(key);
-    changes.push({ table: 'layer', key, value: images > 0 ? { ...layer, images } : undefined });
+  const removal = new Removal(records);
+  await removal.remove(record);
+  // What was only there to make it goes too.
+  for (let child = record; options.prune !== false;) {
+    const parent = images.find(({ id }) => id === child.parent);
+    const siblings = parent ? childrenOf(parent.id) : [];
+    if (!parent || siblings.length > 1 || namesOf(parent.id).length > 0) break;
+    if ((await containerOf(records, parent)) ?? (await options.inUse?.(layerDirectories(store, parent)))) break;
+    await removal.remove(parent);
+    child = parent;
   }
-  const chains = [...record.layers]
-    .reverse()
-    .filter(({ key }) => layers.includes(key))
-    .map(({ chainId }) => `sha256:${chainId}`);
-  return { untagged: all, deleted: [`sha256:${record.id}`, ...chains], changes, layers };
+  const { changes, layers, deleted } = removal;
+  return { untagged: all, deleted, changes: [...untag(all), ...changes], layers };
 }
 
 /**

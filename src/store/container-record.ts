@@ -180,6 +180,8 @@ export interface ContainerRecord {
   readonly restartCount: number;
   /** The user has stopped it: no restart policy starts it again. */
   readonly stopped: boolean;
+  /** Made for a step of a build, which the end of the daemon ends: the next start removes it. */
+  readonly transient?: boolean;
 }
 
 /** Work on a container that is under way; redone or undone when the daemon starts after a crash. */
