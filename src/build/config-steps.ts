@@ -28,6 +28,16 @@ export const shellOf = (config: BuildConfig): readonly string[] =>
 /** A command as an argument vector. A line for the shell takes its here-documents along. */
 export function commandLine(command: Command, config: BuildConfig): string[] {
   if ('exec' in command) return [...command.exec];
+  const [script, ...more] = command.heredocs;
+  // A here-document alone is what the shell runs.
+  if (script && more.length === 0 && /^<<-?(["']?)\w+\1$/.test(command.shell.trim())) {
+    if (script.content.startsWith('#!'))
+      throw new BuildError(
+        'a here-document with an interpreter of its own requires BuildKit: COPY it to a file and run that',
+        400,
+      );
+    return [...shellOf(config), script.content.replace(/\n$/, '')];
+  }
   const documents = command.heredocs.map(({ source }) => `\n${source.replace(/\n$/, '')}`).join('');
   return [...shellOf(config), `${command.shell}${documents}`];
 }

@@ -18,7 +18,7 @@ const FILES: readonly (readonly [load: Loader, words: readonly string[]])[] = [
   ],
   [
     async () => (await import('./image-commands.js')).commands,
-    ['pull', 'save', 'tag', 'history', 'import', 'build', 'image inspect'],
+    ['pull', 'push', 'save', 'tag', 'history', 'import', 'build', 'image prune', 'image inspect'],
   ],
   [
     async () => (await import('./volume-commands.js')).commands,
@@ -26,9 +26,10 @@ const FILES: readonly (readonly [load: Loader, words: readonly string[]])[] = [
   ],
   [
     async () => (await import('./network-commands.js')).commands,
-    ['ls', 'create', 'rm', 'inspect'].map((name) => `network ${name}`),
+    ['ls', 'create', 'rm', 'prune', 'connect', 'disconnect', 'inspect'].map((name) => `network ${name}`),
   ],
-  [async () => (await import('./system-commands.js')).commands, ['info', 'events']],
+  [async () => (await import('./system-commands.js')).commands, ['info', 'events', 'system df', 'system prune']],
+  [async () => (await import('./stats-command.js')).commands, ['stats']],
 ];
 const LOADERS = new Map(FILES.flatMap(([load, words]) => words.map((word) => [word, load] as const)));
 
@@ -36,9 +37,9 @@ const LOADERS = new Map(FILES.flatMap(([load, words]) => words.map((word) => [wo
 const GROUPED: Readonly<Record<string, readonly string[]>> = {
   container: [
     ...['run', 'create', 'start', 'attach', 'exec', 'ps', 'rm', 'wait', 'rename', 'logs', 'top', 'port', 'stop', 'restart'],
-    ...['kill', 'pause', 'unpause', 'update', 'cp', 'diff', 'export', 'commit'],
+    ...['kill', 'pause', 'unpause', 'update', 'cp', 'diff', 'export', 'commit', 'stats'],
   ],
-  image: ['pull', 'save', 'tag', 'history', 'import', 'build'],
+  image: ['pull', 'push', 'save', 'tag', 'history', 'import', 'build'],
   system: ['info', 'events'],
 };
 const GROUPS: readonly string[] = ['container', 'network', 'system'];

@@ -1,11 +1,13 @@
 // Commands on images that ask the engine.
 
 import { createReadStream } from 'node:fs';
-import { FORMAT, pairs } from './common-flags.js';
-import { type Command, type Commands, engine, path } from './engine.js';
+import { FORCE, FORMAT, PRUNE_FILTER, pairs } from './common-flags.js';
+import { confirm } from './confirm.js';
+import { type Command, type Commands, engine, filterQuery, path } from './engine.js';
 import { writeArchive } from './files.js';
 import { inspectKind } from './inspect.js';
-import { showProgress } from './progress-lines.js';
+import { showProgress, untilDone } from './progress-lines.js';
+import { type PrunedImages, prunedImages } from './pruned-images.js';
 import { pullImage, splitTag } from './pull.js';
 import { renderRows } from './table.js';
 import { age, humanSize } from './units.js';
@@ -158,12 +160,62 @@ const build: Command = {
   },
 };
 
+const push: Command = {
+  spec: {
+    command: 'lamina push',
+    usage: '[OPTIONS] NAME[:TAG]',
+    summary: 'Upload an image to a registry',
+    flags: {
+      'all-tags': { short: 'a', help: 'Push all tags of an image to the repository' },
+      quiet: { short: 'q', help: 'Suppress verbose output' },
+    },
+  },
+  takes: [1, 1],
+  async run(args) {
+    const { repo, tag: given } = splitTag(args.rest[0] ?? '');
+    const tag = args.has('all-tags') ? undefined : (given ?? 'latest');
+    const lines = (await engine()).lines('POST', path('/images/', repo, '/push'), { query: { tag } });
+    if (!args.has('quiet')) await showProgress(lines, process.stdout);
+    else {
+      await untilDone(lines);
+      process.stdout.write(`${args.rest[0] ?? ''}\n`);
+    }
+    return 0;
+  },
+};
+
+const prune: Command = {
+  spec: {
+    command: 'lamina image prune',
+    usage: '[OPTIONS]',
+    summary: 'Remove unused images',
+    flags: {
+      all: { short: 'a', help: 'Remove all unused images, not just dangling ones' },
+      filter: PRUNE_FILTER,
+      force: FORCE,
+    },
+  },
+  takes: [0, 0],
+  async run(args) {
+    const what = args.has('all') ? 'all images without at least one container associated to them' : 'all dangling images';
+    if (!args.has('force') && !(await confirm(`WARNING! This will remove ${what}.`))) return 0;
+    const filters = filterQuery(args, prune.spec, { dangling: [String(!args.has('all'))] });
+    const answer = await (await engine()).json<PrunedImages>('POST', '/images/prune', { query: { filters } });
+    const deleted = prunedImages(answer);
+    if (deleted.length > 0) process.stdout.write(`Deleted Images:\n${deleted.join('\n')}\n\n`);
+    process.stdout.write(`Total reclaimed space: ${humanSize(answer.SpaceReclaimed, 4)}\n`);
+    return 0;
+  },
+};
+
 export const commands: Commands = {
-  pull: pull,
-  save: save,
-  tag: tag,
-  history: history,
+  pull,
+  save,
+  tag,
+  history,
   import: importCommand,
-  build: build,
+  build,
+  push,
+  'image prune': prune,
   'image inspect': inspectKind('image'),
 };

@@ -189,7 +189,8 @@ export async function imageCommand(argv: readonly string[], io: ImageIo, options
   const spec = SPECS[verb];
   if (!spec) {
     const asked = ['', '--help', '-h'].includes(command);
-    const text = 'Usage:  lamina image COMMAND\n\nCommands: load, ls, rm, inspect, pull, build, save, import, tag, history\n';
+    const text =
+      'Usage:  lamina image COMMAND\n\nCommands: load, ls, rm, inspect, prune, pull, push, build, save, import, tag, history\n';
     (asked ? io.stdout : io.stderr).write(asked ? text : `Error: unknown command "lamina image ${command}"\n\n${text}`);
     return asked ? 0 : 125;
   }

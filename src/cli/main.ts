@@ -14,18 +14,18 @@ Roots without an engine:
 
 Containers:
   run, create, start, stop, restart, kill, pause, unpause, wait, attach, exec
-  ps, inspect, logs, top, port, rename, update, rm, cp, diff, export, commit
+  ps, inspect, logs, top, stats, port, rename, update, rm, cp, diff, export, commit
 
 Images:
-  images, pull, build, load, save, import, tag, history, rmi, image COMMAND
+  images, pull, push, build, load, save, import, tag, history, rmi, image COMMAND
 
 Volumes and networks:
   volume ls|create|inspect|rm|prune|export|import|clone
-  network ls|create|inspect|rm
+  network ls|create|inspect|rm|prune|connect|disconnect
 
 The engine:
   daemon      Run the engine behind the Docker Engine API; commands start it when it is absent
-  info, events, version, completion
+  info, events, system df|prune, version, completion
 
 Run 'lamina COMMAND --help' for more on a command.
 `;
@@ -45,7 +45,9 @@ async function run(command: string | undefined, argv: readonly string[]): Promis
     case 'ls':
       return (await import('./mounted.js')).ls(argv);
     case 'stats':
-      return (await import('./mounted.js')).stats(argv);
+      // A path is a mount's target; everything else is a container.
+      if (argv.some((word) => word.includes('/') || word === '--json')) return (await import('./mounted.js')).stats(argv);
+      return (await import('./dispatch.js')).dispatch(command, argv);
     case 'images':
       return run('image', ['ls', ...argv]);
     case 'rmi':

@@ -1,6 +1,7 @@
 // Commands on networks.
 
-import { FILTER, FORMAT, pairs } from './common-flags.js';
+import { FILTER, FORCE, FORMAT, PRUNE_FILTER, pairs } from './common-flags.js';
+import { confirm } from './confirm.js';
 import { type Command, type Commands, engine, filterQuery, forEach, path } from './engine.js';
 import { inspectKind } from './inspect.js';
 import { renderRows } from './table.js';
@@ -94,9 +95,70 @@ const rm: Command = {
   },
 };
 
+const prune: Command = {
+  spec: {
+    command: 'lamina network prune',
+    usage: '[OPTIONS]',
+    summary: 'Remove all unused networks',
+    flags: { filter: PRUNE_FILTER, force: FORCE },
+  },
+  takes: [0, 0],
+  async run(args) {
+    const warning = 'WARNING! This will remove all custom networks not used by at least one container.';
+    if (!args.has('force') && !(await confirm(warning))) return 0;
+    const { NetworksDeleted: deleted } = await (
+      await engine()
+    ).json<{ NetworksDeleted: string[] | null }>('POST', '/networks/prune', {
+      query: { filters: filterQuery(args, prune.spec) },
+    });
+    if (deleted && deleted.length > 0) process.stdout.write(`Deleted Networks:\n${deleted.join('\n')}\n\n`);
+    return 0;
+  },
+};
+
+const connect: Command = {
+  spec: {
+    command: 'lamina network connect',
+    usage: '[OPTIONS] NETWORK CONTAINER',
+    summary: 'Connect a container to a network',
+    flags: {
+      alias: { takes: 'NAME', many: true, help: 'Add network-scoped alias for the container' },
+      ip: { takes: 'IP', help: 'IPv4 address' },
+    },
+  },
+  takes: [2, 2],
+  async run(args) {
+    const [network = '', container] = args.rest;
+    const ip = args.value('ip');
+    const endpoint = { Aliases: args.all('alias'), IPAMConfig: ip === undefined ? {} : { IPv4Address: ip } };
+    const body = { Container: container, EndpointConfig: endpoint };
+    (await (await engine()).call('POST', path('/networks/', network, '/connect'), { body })).resume();
+    return 0;
+  },
+};
+
+const disconnect: Command = {
+  spec: {
+    command: 'lamina network disconnect',
+    usage: '[OPTIONS] NETWORK CONTAINER',
+    summary: 'Disconnect a container from a network',
+    flags: { force: { short: 'f', help: 'Force the container to disconnect from a network' } },
+  },
+  takes: [2, 2],
+  async run(args) {
+    const [network = '', container] = args.rest;
+    const body = { Container: container, Force: args.has('force') };
+    (await (await engine()).call('POST', path('/networks/', network, '/disconnect'), { body })).resume();
+    return 0;
+  },
+};
+
 export const commands: Commands = {
   'network ls': ls,
   'network create': create,
   'network rm': rm,
+  'network prune': prune,
+  'network connect': connect,
+  'network disconnect': disconnect,
   'network inspect': inspectKind('network'),
 };

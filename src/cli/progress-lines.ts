@@ -40,3 +40,8 @@ export async function showProgress(
     }
   }
 }
+
+/** Waits for the end of what is told, in silence. Errors: those of the stream. */
+export async function untilDone(messages: AsyncIterator<StreamMessage>): Promise<void> {
+  while (!(await messages.next()).done);
+}

@@ -1,8 +1,7 @@
 // Pulling an image, with the progress that the engine reports.
 
-import { Writable } from 'node:stream';
 import type { Client } from '../client/client.js';
-import { showProgress } from './progress-lines.js';
+import { showProgress, untilDone } from './progress-lines.js';
 
 /** Splits NAME[:TAG]. */
 export function splitTag(name: string): { repo: string; tag: string | undefined } {
@@ -25,5 +24,5 @@ function splitName(name: string): { fromImage: string; tag: string } {
 export async function pullImage(client: Client, name: string, quiet: boolean, platform?: string): Promise<void> {
   const lines = client.lines('POST', '/images/create', { query: { ...splitName(name), platform } });
   if (!quiet) return showProgress(lines, process.stderr);
-  await showProgress(lines, new Writable({ write: (_, __, done) => done() }));
+  await untilDone(lines);
 }

@@ -17,6 +17,18 @@ export class ApiError extends Error {
   }
 }
 
+/** Work that the engine had begun and told of failed; its words. */
+export class StreamError extends Error {
+  override readonly name = 'StreamError';
+
+  constructor(
+    message: string,
+    readonly exitCode: number,
+  ) {
+    super(message);
+  }
+}
+
 export type Query = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
 
 export interface CallOptions {
@@ -102,7 +114,7 @@ export class Client {
         rest = rest.slice(end + 1);
         if (line === '') continue;
         const message = JSON.parse(line) as StreamMessage;
-        if (message.error !== undefined) throw new ApiError(message.errorDetail?.code ?? 1, message.error);
+        if (message.error !== undefined) throw new StreamError(message.error, message.errorDetail?.code ?? 1);
         yield message;
       }
     }

@@ -1,7 +1,7 @@
 // The seam between containers and networks: what a container's record asks, in the words of network/.
 
 import type { NetworkSeam, ConnectedNetwork } from '../container/network-seam.js';
-import { badParameter } from '../container/errors.js';
+import { badParameter, EngineError } from '../container/errors.js';
 import type { Registry } from '../container/registry.js';
 import { type Endpoint, Endpoints, mustBeRoot } from '../network/endpoints.js';
 import { type HostEntry, hostsFile, resolvConf } from '../network/name-files.js';
@@ -34,6 +34,15 @@ function bindingsOf(ports: readonly PublishedPort[]): Record<string, PortBinding
   }
   return bindings;
 }
+
+/** Networks that are not the container's own. */
+function isShared(mode = 'bridge'): boolean {
+  return mode === 'host' || mode === 'none' || mode.startsWith('container:');
+}
+
+const isRunning = ({ state }: ContainerRecord): boolean => state.status === 'running' || state.status === 'paused';
+
+const forbidden = (message: string): EngineError => new EngineError(403, message);
 
 export class EngineNetworks implements NetworkSeam {
   readonly networks: Networks;
@@ -72,6 +81,30 @@ export class EngineNetworks implements NetworkSeam {
 
   async tearDown(id: string): Promise<void> {
     await this.#endpoints.tearDown(id);
+  }
+
+  /** Puts a container on one more network, at once when it runs. Errors: EngineError, NetworkError. */
+  async connect(record: ContainerRecord, network: Network, aliases: readonly string[], ip: string | undefined): Promise<void> {
+    if (isShared(record.hostConfig.NetworkMode) || isShared(network.name))
+      throw badParameter(
+        `container ${record.name} cannot be connected to ${network.name}: its network is ${record.hostConfig.NetworkMode ?? ''}`,
+      );
+    if (record.networks.some(({ name }) => name === network.name))
+      throw forbidden(`endpoint with name ${record.name} already exists in network ${network.name}`);
+    const networks = [...record.networks, { name: network.name, aliases, ...(ip === undefined ? {} : { ip }) }];
+    const endpoints = isRunning(record) ? [await this.#endpoints.connect(record.id, network, ip)] : [];
+    const added = endpoints.map((endpoint) => ({ ...endpoint, aliases }));
+    await this.registry.update(record.id, { networks, endpoints: [...record.endpoints, ...added] });
+  }
+
+  /** Errors: EngineError, NetworkError. */
+  async disconnect(record: ContainerRecord, network: Network): Promise<void> {
+    const networks = record.networks.filter(({ name }) => name !== network.name);
+    if (networks.length === record.networks.length)
+      throw forbidden(`container ${record.id} is not connected to network ${network.name}`);
+    if (isRunning(record)) await this.#endpoints.disconnect(record.id, network);
+    const endpoints = record.endpoints.filter(({ networkId }) => networkId !== network.id);
+    await this.registry.update(record.id, { networks, endpoints });
   }
 
   /** What remains of containers that are not `live` is taken down. */

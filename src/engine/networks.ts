@@ -101,6 +101,33 @@ async function create(engine: Engine, call: Call): Promise<void> {
   call.answer(201, { Id: network.id, Warning: '' });
 }
 
+const CONNECT = {
+  Container: 'string',
+  Force: 'boolean',
+  EndpointConfig: { Aliases: ['string'], IPAMConfig: { IPv4Address: 'string' } },
+} as const;
+
+interface ConnectBody {
+  readonly Container?: string;
+  readonly EndpointConfig?: { readonly Aliases?: readonly string[]; readonly IPAMConfig?: { readonly IPv4Address?: string } };
+}
+
+/** `POST /networks/{id}/connect` and `/disconnect`. */
+async function change(engine: Engine, call: Call, action: 'connect' | 'disconnect'): Promise<void> {
+  const body = shaped((await call.json()) ?? {}, CONNECT, '') as ConnectBody;
+  const { registry, events } = engine.context;
+  const network = engine.networks.networks.find(call.param());
+  const { id } = registry.find(body.Container ?? '');
+  await registry.exclusive(id, async () => {
+    const record = registry.find(id);
+    if (action === 'disconnect') return engine.networks.disconnect(record, network);
+    const { Aliases: aliases = [], IPAMConfig: ipam } = body.EndpointConfig ?? {};
+    return engine.networks.connect(record, network, aliases, ipam?.IPv4Address || undefined);
+  });
+  events.publish('network', action, network.id, { container: id, name: network.name, type: network.driver });
+  call.answer(200);
+}
+
 async function remove(engine: Engine, network: Network): Promise<void> {
   const members = engine.networks
     .membersOf(network)
@@ -133,6 +160,8 @@ export function networkRoutes(engine: Engine, router: Router): void {
   router.on('GET', '/networks', (call) => list(engine, call));
   router.on('POST', '/networks/create', (call) => create(engine, call));
   router.on('POST', '/networks/prune', (call) => prune(engine, call));
+  router.on('POST', '/networks/{}/connect', (call) => change(engine, call, 'connect'));
+  router.on('POST', '/networks/{}/disconnect', (call) => change(engine, call, 'disconnect'));
   router.on('GET', '/networks/*', (call) => call.answer(200, view(engine, networks.find(call.param()))));
   router.on('DELETE', '/networks/*', async (call) => {
     await remove(engine, networks.find(call.param()));

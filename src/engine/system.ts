@@ -168,7 +168,7 @@ async function diskUsage(engine: Engine, call: Call): Promise<void> {
     LayersSize: (await store.transaction((records) => records.list('layer'))).reduce((sum, { size }) => sum + size, 0),
     Images: images.map((image) => ({
       Id: `sha256:${image.id}`,
-      ParentId: '',
+      ParentId: image.record.parent ? `sha256:${image.record.parent}` : '',
       RepoTags: image.references.map(familiarName),
       RepoDigests: [],
       Created: Math.floor((Date.parse(image.config.created ?? '') || 0) / 1000),

@@ -56,6 +56,17 @@ function bridgeConfiguration(
   };
 }
 
+/** With the address that was asked for. */
+function configurationFor(
+  directory: string,
+  network: Network,
+  isDefault: boolean,
+  ip: string | undefined,
+): ReturnType<typeof bridgeConfiguration> {
+  const configuration = bridgeConfiguration(directory, network, isDefault);
+  return ip === undefined ? configuration : { ...configuration, args: { cni: { ips: [ip] } } };
+}
+
 function endpointOf(network: Network, result: CniResult): Endpoint {
   const [address = '', prefix = '0'] = (result.ips?.[0]?.address ?? '').split('/');
   const inside = result.interfaces?.find(({ sandbox }) => sandbox);
@@ -95,10 +106,7 @@ export class Endpoints {
       const steps = request.networks.map(({ network, ip }, i) => ({
         network,
         interface: `eth${i}`,
-        configuration: {
-          ...bridgeConfiguration(this.directory, network, i === 0),
-          ...(ip === undefined ? {} : { args: { cni: { ips: [ip] } } }),
-        },
+        configuration: configurationFor(this.directory, network, i === 0, ip),
       }));
       const state = { networks: steps.map(({ network, ...rest }) => ({ name: network.name, ...rest })), ports };
       this.#save(id, { ...state, portmap: undefined });
@@ -113,6 +121,34 @@ export class Endpoints {
       await this.tearDown(id);
       throw error;
     }
+  }
+
+  /** Puts a container that has a namespace on one more network. Errors: NetworkError. */
+  async connect(id: string, network: Network, ip: string | undefined): Promise<Endpoint> {
+    const state = this.#load(id) ?? { networks: [], ports: [], portmap: undefined };
+    const taken = new Set(state.networks.map((each) => each.interface));
+    const name = Array.from({ length: taken.size + 1 }, (_, i) => `eth${i}`).find((each) => !taken.has(each)) ?? '';
+    const step = { network, interface: name, configuration: configurationFor(this.directory, network, taken.size === 0, ip) };
+    this.#save(id, {
+      ...state,
+      networks: [...state.networks, { name: network.name, interface: name, configuration: step.configuration }],
+    });
+    try {
+      return endpointOf(network, await this.#join(id, step));
+    } catch (error) {
+      this.#save(id, state);
+      throw error;
+    }
+  }
+
+  /** Takes a container off a network. */
+  async disconnect(id: string, network: Network): Promise<void> {
+    const state = this.#load(id);
+    const found = state?.networks.find(({ name }) => name === network.name);
+    if (!state || !found) return;
+    const configuration = found.configuration as { type: string };
+    await runPlugin(configuration, { command: 'DEL', container: id, netns: this.path(id), interface: found.interface });
+    this.#save(id, { ...state, networks: state.networks.filter((each) => each !== found) });
   }
 
   /** Takes down what a container has; one that has nothing is no error. */
