@@ -11,6 +11,7 @@ import type { Context } from './context.js';
 import { EngineError } from './errors.js';
 import { isUp } from './lifecycle.js';
 import { mountRoot } from './start.js';
+import { releaseVolumes, useVolumes } from './volume-use.js';
 
 /** Docker's X-Docker-Container-Path-Stat; `mode` has Go's bits. */
 export interface PathStat {
@@ -107,11 +108,11 @@ async function withRoot<T>(
     const last = context.registry.find(record.id);
     if (isUp(last)) return use(`/proc/${last.state.pid}/root`);
     mkdirSync(context.run, { recursive: true });
-    const root = await mountRoot(context, last, volumes);
     try {
-      return await use(root);
+      return await use(await mountRoot(context, last, volumes ? await useVolumes(context, last) : undefined));
     } finally {
       await (await context.supervisor()).call('unmount', { id: record.id });
+      await releaseVolumes(context, record.id);
     }
   });
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { XattrScheme } from '../layer/format.js';
 import { familiarName } from '../image/index.js';
 import type { ContainerRecord, Store } from '../store/index.js';
+import { DriverMounts } from './driver-mounts.js';
 import { Events } from './events.js';
 import type { NetworkSeam } from './network-seam.js';
 import type { Registry } from './registry.js';
@@ -11,6 +12,7 @@ import type { SupervisorClient } from './supervisor-client.js';
 
 export class Context {
   readonly events = new Events();
+  readonly drivers: DriverMounts;
   readonly scheme: XattrScheme = process.geteuid?.() === 0 ? 'trusted' : 'user';
 
   constructor(
@@ -21,7 +23,9 @@ export class Context {
     readonly networks: NetworkSeam,
     readonly supervisor: () => Promise<SupervisorClient>,
     readonly log: (message: string) => void,
-  ) {}
+  ) {
+    this.drivers = new DriverMounts(store, log);
+  }
 
   get root(): string {
     return this.store.root;

@@ -19,6 +19,7 @@ import { randomName } from './names.js';
 import { mergeEnv } from './oci-spec.js';
 import { seccompProfile } from './seccomp.js';
 import { tmpfsOptions } from './tmpfs.js';
+import { checkDriverOptions, isMountedVolume } from '../volume/driver-options.js';
 import { volumeRecords } from './volume-records.js';
 
 export interface CreateRequest {
@@ -99,6 +100,7 @@ async function makeVolume(context: Context, planned: PlannedMount, layers: reado
   if (!volume) return { ...point, Source: point.Source ?? '' };
   const { anonymous, labels, options, name, nocopy } = volume;
   const records = volumeRecords(context.store);
+  checkDriverOptions(options ?? {});
   const made = (await records.get(name)) === undefined;
   const opened = await openVolume(context.root, records, name, {
     anonymous,
@@ -106,8 +108,8 @@ async function makeVolume(context: Context, planned: PlannedMount, layers: reado
     ...(options ? { options } : {}),
   });
   if (made) context.events.publish('volume', 'create', name, { driver: 'local' });
-  // What a driver mounts is not filled here: it is mounted at start.
-  if (!nocopy && !opened.options?.['device']) populate(opened.path, layers, point.Destination, context.scheme);
+  // What a driver mounts has its own content.
+  if (!nocopy && !isMountedVolume(opened.options)) populate(opened.path, layers, point.Destination, context.scheme);
   return { ...point, Source: opened.path };
 }
 

@@ -1,5 +1,6 @@
 // The life of containers: every change of state goes through here, one at a time for each container. Called by engine/.
 
+import { existsSync } from 'node:fs';
 import type { ContainerRecord, HostConfig } from '../store/index.js';
 import type { Context } from './context.js';
 import { type CreateRequest, createContainer, undoCreate } from './create.js';
@@ -192,11 +193,13 @@ export class Lifecycle {
       if (isUp(record)) await this.exited(record.id, task?.exit ?? { code: 255, at: Date.now() });
       // A start that was cut short has no record of running.
       else if (task && !task.exit) await this.#abandon(record.id);
-      else if (state?.mounts.includes(record.id)) await takeDown(this.context, record.id);
+      else if (state?.mounts.includes(record.id) || existsSync(this.context.bundle(record.id)))
+        await takeDown(this.context, record.id);
     }
     await this.#forgetUnknown(state);
     for (const { id, transient } of registry.list()) if (transient) await this.remove(id, { force: true, volumes: true });
     await sweepInitLayers(this.context);
+    await this.context.drivers.adopt(registry.list().filter(isUp));
     for (const record of registry.list()) {
       const policy = record.hostConfig.RestartPolicy?.Name;
       if (isUp(record) || record.state.startedAt === 0 || this.#restarts.has(record.id)) continue;

@@ -5,13 +5,11 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { hostname as hostName } from 'node:os';
 import { join } from 'node:path';
 import { familiarName } from '../image/index.js';
-import type { ContainerRecord, MountPoint } from '../store/index.js';
-import { removeTree } from '../store/index.js';
+import type { ContainerRecord } from '../store/index.js';
 import { sys } from '../native/load.js';
 import { MNT_DETACH } from '../native/syscalls.js';
 import { readMountinfo } from '../transport/check.js';
 import type { Bypass } from '../transport/plan.js';
-import { openSource } from '../volume/backing.js';
 import { logRequest } from './log-options.js';
 import type { Context } from './context.js';
 import { EngineError, badParameter, failure, messageOf } from './errors.js';
@@ -20,7 +18,7 @@ import { ociMounts } from './oci-mounts.js';
 import { ociSpec } from './oci-spec.js';
 import { deleteContainer } from './runc.js';
 import { userDatabase } from './users.js';
-import { useVolumes } from './volume-use.js';
+import { releaseVolumes, useVolumes } from './volume-use.js';
 
 /** How volumes reach a container: bound by the runtime, unless `--storage-opt lamina.bypass=` asks for a route. */
 function bypassOf(record: ContainerRecord): Bypass | undefined {
@@ -30,17 +28,17 @@ function bypassOf(record: ContainerRecord): Bypass | undefined {
   throw badParameter(`invalid storage option lamina.bypass=${asked}: one of auto, bind, passthrough, relay`);
 }
 
-function sourceOf(mount: MountPoint): string {
-  return mount.Type === 'bind' ? openSource(mount.Source, mount.create ?? false) : mount.Source;
-}
-
-/** Mounts the root at <container>/root, with the volumes as routes where that was asked for or `routes` says so. */
-export async function mountRoot(context: Context, record: ContainerRecord, routes: boolean): Promise<string> {
+/** Mounts the root at <container>/root, with the volumes as routes when their `sources` by destination are given. */
+export async function mountRoot(
+  context: Context,
+  record: ContainerRecord,
+  sources?: ReadonlyMap<string, string>,
+): Promise<string> {
   const directory = context.directory(record.id);
   const bypass = bypassOf(record);
   const target = join(directory, 'root');
-  const routed = routes || bypass !== undefined;
   const supervisor = await context.supervisor();
+  const routed = sources ? record.mounts : [];
   await supervisor.call('mount', {
     id: record.id,
     image: familiarName(record.config.Image ?? '') || record.image.slice(0, 12),
@@ -50,9 +48,11 @@ export async function mountRoot(context: Context, record: ContainerRecord, route
       upper: join(directory, 'upper'),
       work: join(directory, 'work'),
       ...(bypass === undefined ? {} : { bypass }),
-      routes: routed
-        ? record.mounts.map((mount) => ({ source: sourceOf(mount), destination: mount.Destination, readOnly: !mount.RW }))
-        : [],
+      routes: routed.map(({ Source, Destination: destination, RW }) => ({
+        source: sources?.get(destination) ?? Source,
+        destination,
+        readOnly: !RW,
+      })),
     },
   });
   return target;
@@ -119,10 +119,11 @@ class Start {
   /** Side by side; all are waited for, so that a failure of one finds the others done. */
   async #setUp(routed: boolean): Promise<[ConnectedNetwork, string, ReadonlyMap<string, string>]> {
     const { context, record } = this;
+    const volumes = useVolumes(context, record);
     const steps = await Promise.allSettled([
       context.networks.setUp(record),
-      mountRoot(context, record, false),
-      useVolumes(context, record, routed),
+      routed ? volumes.then((sources) => mountRoot(context, record, sources)) : mountRoot(context, record),
+      volumes,
     ]);
     const failed = steps.find((step) => step.status === 'rejected');
     if (failed) throw failed.reason;
@@ -162,7 +163,7 @@ export async function takeDown(context: Context, id: string): Promise<void> {
   await attempt('unmount', async () => (await context.supervisor()).call('unmount', { id }));
   detachDead(join(context.directory(id), 'root'));
   await attempt('network', () => context.networks.tearDown(id));
-  removeTree(context.bundle(id));
+  await attempt('volumes', () => releaseVolumes(context, id));
 }
 
 /** Starts a container that does not run. Errors: EngineError; its state says then what went wrong. */

@@ -1,10 +1,13 @@
 // Volumes while a container runs: where each one's source is on the host (made, mounted by its driver, pinned below a
 // subpath), and when it was last used.
 
-import { closeSync } from 'node:fs';
+import { closeSync, fstatSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { sys } from '../native/load.js';
-import { AT_FDCWD, Open, Resolve } from '../native/syscalls.js';
-import type { ContainerRecord, MountPoint } from '../store/index.js';
+import { AT_FDCWD, MNT_DETACH, Open, Resolve } from '../native/syscalls.js';
+import { type ContainerRecord, type MountPoint, removeTree } from '../store/index.js';
+import { bindPath } from '../transport/bind.js';
+import { readMountinfo } from '../transport/check.js';
 import { openSource } from '../volume/backing.js';
 import { errno, errnoText } from '../abi/errno.js';
 import type { Context } from './context.js';
@@ -14,8 +17,11 @@ function bytes(path: string): string {
   return Buffer.from(path).toString('latin1');
 }
 
-/** The place of a subpath, found without leaving the volume. */
-function subpathOf(mount: MountPoint): string {
+/**
+ * Binds the place of a subpath, found without leaving the volume, to a place of the bundle: whatever happens to the path
+ * afterwards, that is what the container gets.
+ */
+async function pinSubpath(mount: MountPoint, place: string): Promise<string> {
   const { Source: source, subpath = '' } = mount;
   const base = sys.openat2(AT_FDCWD, bytes(source), Open.PATH | Open.DIRECTORY, 0, 0);
   if (base < 0) throw badParameter(`cannot access path ${source}: ${errnoText(base)}`);
@@ -24,24 +30,41 @@ function subpathOf(mount: MountPoint): string {
   if (fd === -errno.EXDEV)
     throw badParameter(`path concatenation escapes the base directory, base: ${source}, subpath: ${subpath}`);
   if (fd < 0) throw badParameter(`cannot access path ${source}/${subpath}: ${errnoText(fd)}`);
-  closeSync(fd);
-  return `${source}/${subpath}`;
+  try {
+    if (fstatSync(fd).isDirectory()) mkdirSync(place, { recursive: true, mode: 0o700 });
+    else writeFileSync(place, '', { mode: 0o600 });
+    const complaint = await bindPath(`/proc/${process.pid}/fd/${fd}`, place);
+    if (complaint !== undefined) throw badParameter(`cannot pin ${source}/${subpath}: ${complaint}`);
+    return place;
+  } finally {
+    closeSync(fd);
+  }
 }
 
-/** Sources by destination. Errors: VolumeSpecError, VolumeError, EngineError. */
-export async function useVolumes(
-  context: Context,
-  record: ContainerRecord,
-  routed: boolean,
-): Promise<ReadonlyMap<string, string>> {
+/** Sources by destination. Errors: VolumeSpecError, VolumeError, EngineError; what was done goes with `releaseVolumes`. */
+export async function useVolumes(context: Context, record: ContainerRecord): Promise<ReadonlyMap<string, string>> {
   const sources = new Map<string, string>();
-  if (routed) return sources;
-  for (const mount of record.mounts) {
+  const names = record.mounts.flatMap(({ Name }) => Name ?? []);
+  await context.drivers.use(record.id, names);
+  const places = join(context.bundle(record.id), 'subpaths');
+  for (const [i, mount] of record.mounts.entries()) {
     const source = mount.Type === 'bind' ? openSource(mount.Source, mount.create ?? false) : mount.Source;
-    sources.set(mount.Destination, mount.subpath === undefined ? source : subpathOf(mount));
+    if (mount.subpath !== undefined) mkdirSync(places, { recursive: true, mode: 0o711 });
+    const place = join(places, String(i));
+    sources.set(mount.Destination, mount.subpath === undefined ? source : await pinSubpath(mount, place));
   }
   await touchVolumes(context, record);
   return sources;
+}
+
+/** Takes down what `useVolumes` has made, and the bundle. */
+export async function releaseVolumes(context: Context, id: string): Promise<void> {
+  const places = `${join(context.bundle(id), 'subpaths')}/`;
+  for (const { mountpoint } of readMountinfo().reverse()) {
+    if (mountpoint.startsWith(places)) sys.umount2(bytes(mountpoint), MNT_DETACH);
+  }
+  removeTree(context.bundle(id));
+  await context.drivers.release(id);
 }
 
 /** Notes when the container's volumes were last in use. */

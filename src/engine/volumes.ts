@@ -13,6 +13,7 @@ import type { VolumeRecord } from '../store/index.js';
 import { TarReader } from '../tar/tar-reader.js';
 import { readRecords } from '../transport/registry.js';
 import { anonymousName, listVolumes, openVolume, removeVolume } from '../volume/named.js';
+import { checkDriverOptions, isMountedVolume } from '../volume/driver-options.js';
 import { cloneContent, exportVolume, replaceContent } from '../volume/transfer.js';
 import type { Engine } from './engine.js';
 import type { Call, Filters, Router } from './http.js';
@@ -89,6 +90,7 @@ async function create(engine: Engine, call: Call): Promise<void> {
   const records = volumeRecords(context.store);
   const name = body.Name || anonymousName();
   const known = await records.get(name);
+  checkDriverOptions(body.DriverOpts ?? {});
   const options = body.DriverOpts && Object.keys(body.DriverOpts).length > 0 ? body.DriverOpts : undefined;
   const volume =
     known ??
@@ -148,6 +150,13 @@ function mustBeIdle(engine: Engine, volume: VolumeRecord): void {
     throw conflict(`import ${volume.name}: volume is in use by running containers - [${users.join(', ')}]: stop them first`);
 }
 
+let works = 0;
+
+/** A name for work that uses a volume as a container does. */
+function workName(kind: string): string {
+  return `${kind} ${++works}`;
+}
+
 const COMPRESSION: Readonly<Record<string, () => Duplex>> = { gzip: () => createGzip(), zstd: () => zstdCompressor() };
 
 async function exportContent(engine: Engine, call: Call): Promise<void> {
@@ -157,8 +166,10 @@ async function exportContent(engine: Engine, call: Call): Promise<void> {
   if (!compressor && kind !== 'none' && kind !== '')
     throw badParameter(`invalid compression ${JSON.stringify(kind)}: one of none, gzip, zstd`);
   const out = call.stream('application/x-tar');
-  const chunks = Readable.from(exportVolume(volume.path, call.signal), { objectMode: false });
-  await (compressor ? pipeline(chunks, compressor, out) : pipeline(chunks, out));
+  await engine.context.drivers.during(workName('export'), volume.name, async () => {
+    const chunks = Readable.from(exportVolume(volume.path, call.signal), { objectMode: false });
+    await (compressor ? pipeline(chunks, compressor, out) : pipeline(chunks, out));
+  });
 }
 
 /** The volume of that name; made when it does not exist. */
@@ -169,6 +180,10 @@ async function ensure(engine: Engine, name: string): Promise<VolumeRecord> {
 async function importContent(engine: Engine, call: Call): Promise<void> {
   const volume = await ensure(engine, call.param());
   mustBeIdle(engine, volume);
+  if (isMountedVolume(volume.options))
+    throw badParameter(
+      `import ${volume.name}: its driver mounts ${volume.options['device'] ?? ''}: import into that, or into a volume without options`,
+    );
   await replaceContent(volume.path, async (directory) => {
     const extractor = new Extractor(directory);
     const reader = new TarReader(extractor);
@@ -189,7 +204,7 @@ async function clone(engine: Engine, call: Call): Promise<void> {
   if (await volumeRecords(engine.context.store).get(name))
     throw conflict(`clone ${name}: a volume of that name exists: remove it first`);
   const to = await ensure(engine, name);
-  await cloneContent(from.path, to.path);
+  await engine.context.drivers.during(workName('clone'), from.name, () => cloneContent(from.path, to.path));
   call.answer(201, volumeView(to));
 }
 

@@ -24,7 +24,7 @@ export async function* layerOf(context: Context, record: ContainerRecord): Async
   const mount = hasRedirects(upper, context.scheme) && !isUp(record);
   const root = join(context.directory(record.id), 'root');
   try {
-    if (mount) await mountRoot(context, record, false);
+    if (mount) await mountRoot(context, record);
     yield* packLayer(upper, context.scheme, (dirfd, name, path) => {
       if (readMarks(dirfd, name, context.scheme).redirect === undefined) return undefined;
       const fd = openDirectory(`${root}/${Buffer.from(path, 'latin1').toString()}`);

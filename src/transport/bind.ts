@@ -35,6 +35,14 @@ async function bindOne(route: RoutePlan, target: string): Promise<void> {
   }
 }
 
+/**
+ * Binds what is at `source`, taken as it is: a link of /proc that names an open file is not looked through. Resolves with
+ * the complaint.
+ */
+export function bindPath(source: string, target: string): Promise<string | undefined> {
+  return run('mount', ['--no-canonicalize', '--rbind', '--make-rprivate', '--', source, target]);
+}
+
 /** Binds every bind-tier route at its path in the mounted root, in order. Undoes all of them on failure. */
 export async function bindRoutes(target: string, routes: readonly RoutePlan[], paths: readonly string[]): Promise<void> {
   const done: string[] = [];
