@@ -37,6 +37,13 @@ export const limits: readonly Limit[] = [
   { case: 'rss-mounted', host: 'both', target: 'lamina', over: 'node+worker', atMost: 30 },
   { case: 'rss-per-node', host: 'both', target: 'lamina', atMost: 300 },
   { case: 'rss-forgotten', host: 'both', target: 'lamina', over: 'node+worker', atMost: 30 },
+
+  { case: 'run-rm', host: 'both', target: 'lamina', versus: 'podman', atMost: 1 },
+  { case: 'load-120mb', host: 'both', target: 'lamina', versus: 'podman', atMost: 1 },
+  { case: 'commit-one-file', host: 'both', target: 'lamina', atMost: 500 },
+  { case: 'memory-per-mount', host: 'both', target: 'lamina', atMost: 5 },
+  { case: 'start-in-crowd', host: 'both', target: 'the hundredth', versus: 'the first', atMost: 1.25 },
+  { case: 'find-in-crowd', host: 'both', target: 'the hundredth', versus: 'the first', atMost: 1.25 },
 ];
 
 export interface Verdict {

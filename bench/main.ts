@@ -12,13 +12,14 @@ import { interrupt, run, wasInterrupted } from './process.js';
 import { table } from './report.js';
 import { writeResults } from './results.js';
 import { Undo } from './undo.js';
+import { engine } from './workloads/engine.js';
 import { io } from './workloads/io.js';
 import { lookup } from './workloads/lookup.js';
 import { mounting } from './workloads/mount.js';
 import { ops } from './workloads/ops.js';
 import { tree } from './workloads/tree.js';
 
-const workloads: readonly Workload[] = [lookup, ops, tree, io, mounting];
+const workloads: readonly Workload[] = [lookup, ops, tree, io, mounting, engine];
 
 function progressOf(name: string): (text: string) => void {
   const began = Date.now();

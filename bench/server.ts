@@ -73,3 +73,12 @@ export function cpuTime(pid: number): number {
 export function residentBytes(pid: number): number {
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(readProc(`/proc/${pid}/status`))?.[1] ?? NaN) * 1024;
 }
+
+/** The process whose arguments and environment name both. */
+export function processOf(program: string, directory: string): number | undefined {
+  const found = list('/proc').find((pid) => {
+    if (!/^\d+$/.test(pid) || !readProc(`/proc/${pid}/cmdline`).includes(program)) return false;
+    return `${readProc(`/proc/${pid}/cmdline`)}${readProc(`/proc/${pid}/environ`)}`.includes(directory);
+  });
+  return found === undefined ? undefined : Number(found);
+}

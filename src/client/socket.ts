@@ -8,6 +8,8 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
 const START_LIMIT_MS = 20_000;
+/** What a daemon says that finds another one at its data root. */
+const LOST_RACE = 'another daemon has the data root';
 
 /** The engine does not answer and cannot be started. */
 export class EngineAbsent extends Error {
@@ -44,11 +46,10 @@ export async function ensureEngine(path: string, command: readonly string[]): Pr
     child.on('exit', end).on('error', end);
     for (const limit = Date.now() + START_LIMIT_MS; Date.now() < limit; await delay(5)) {
       if (await isServed(path)) return;
-      // The loser of a race ends before the winner listens.
-      if (!state.ended) continue;
-      await delay(500);
-      if (!(await isServed(path))) break;
+      // The loser of a race ends before the winner, which may have much to recover, listens.
+      if (state.ended && !readFileSync(log, 'utf8').includes(LOST_RACE)) break;
     }
+    if (await isServed(path)) return;
     throw new EngineAbsent(`the engine did not start on ${path}: ${readFileSync(log, 'utf8').trim() || 'it said nothing'}`);
   } finally {
     closeSync(fd);

@@ -92,6 +92,7 @@ export class Daemon {
   #supervisor: Promise<SupervisorClient> | undefined;
   #server: Server | undefined;
   #lock = -1;
+  #listening = false;
   readonly #store: Store;
   readonly #engine: Engine;
   readonly #run: string;
@@ -134,6 +135,7 @@ export class Daemon {
       routes(this.#engine, router);
     this.#server = router.server(this.options.log);
     await listenOn(this.#server, this.options.socket);
+    this.#listening = true;
   }
 
   /** Stops answering. Containers run on, unless there are none: then the supervisor goes too. */
@@ -141,7 +143,8 @@ export class Daemon {
     this.#engine.lifecycle.close();
     this.#server?.close();
     this.#server?.closeAllConnections();
-    rmSync(this.options.socket, { force: true });
+    // Before it listens, the socket is somebody else's.
+    if (this.#listening) rmSync(this.options.socket, { force: true });
     const supervisor = await this.#supervisor?.catch(() => undefined);
     await supervisor?.call('stop', {}).catch(() => false);
     supervisor?.close();
