@@ -24,6 +24,8 @@ const LONGEST_PAUSE_MS = 60_000;
 const STEADY_MS = 10_000;
 
 export class Lifecycle {
+  /** Ids of containers that are being removed. */
+  readonly #removing = new Set<string>();
   readonly #restarts = new Map<string, { timer: NodeJS.Timeout | undefined; pause: number }>();
 
   constructor(readonly context: Context) {}
@@ -138,10 +140,20 @@ export class Lifecycle {
     });
   }
 
-  /** Errors: 409 when it runs and `force` is not given. */
+  /** Errors: 409 when it runs and `force` is not given, or somebody else is at it. */
   async remove(reference: string, options: { force: boolean; volumes: boolean }): Promise<void> {
+    const record = this.context.registry.find(reference);
+    if (this.#removing.has(record.id)) throw conflict(`removal of container ${record.id} is already in progress`);
+    this.#removing.add(record.id);
+    try {
+      await this.#remove(record, options);
+    } finally {
+      this.#removing.delete(record.id);
+    }
+  }
+
+  async #remove(record: ContainerRecord, options: { force: boolean; volumes: boolean }): Promise<void> {
     const { registry } = this.context;
-    const record = registry.find(reference);
     if (isUp(record)) {
       const state = record.state.status === 'paused' ? 'paused' : 'running';
       const advice = record.state.status === 'paused' ? 'unpause and then stop the container' : 'stop the container';
@@ -171,6 +183,7 @@ export class Lifecycle {
     });
     const record = registry.get(id);
     if (!record || isUp(record)) return;
+    if (this.#removing.has(id)) return;
     if (record.hostConfig.AutoRemove) await this.remove(id, { force: false, volumes: true });
     else this.#restartByPolicy(record, exit);
   }

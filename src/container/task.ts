@@ -4,7 +4,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { Socket } from 'node:net';
-import { join } from 'node:path';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { ReadStream } from 'node:tty';
 import { errno, errnoText } from '../abi/errno.js';
@@ -15,6 +16,7 @@ import type { TaskExit, TaskRequest } from './supervisor-protocol.js';
 import { TaskLog } from './task-log.js';
 
 /** Output of what a task left running in the background is waited for this long after its end. */
+const LONGEST_SOCKET_PATH = 107;
 const DRAIN_MS = 1000;
 
 /** runc could not start the process; its words. */
@@ -142,7 +144,7 @@ export class Task {
   }
 
   async #startOnTerminal(): Promise<void> {
-    const path = this.#file('console');
+    const path = this.#consolePath();
     rmSync(path, { force: true });
     const listening = must(sys.listenUnix(path), `console socket ${path}`);
     try {
@@ -165,6 +167,13 @@ export class Task {
     // A terminal whose other end is closed reads EIO.
     output.on('error', () => output.destroy());
     this.#streams.follow(output, kind, this.#log);
+  }
+
+  /** A socket's path has room for 107 bytes: not for the bundle's, which holds the whole id. */
+  #consolePath(): string {
+    const name = `${this.request.task.slice(0, 12)}.tty`;
+    const path = join(dirname(this.request.bundle), name);
+    return Buffer.byteLength(path) <= LONGEST_SOCKET_PATH ? path : join(tmpdir(), `lamina-${name}`);
   }
 
   #file(kind: string): string {

@@ -106,6 +106,7 @@ async function attach(engine: Engine, call: Call): Promise<void> {
   const tty = record.config.Tty ?? false;
   const stream = call.flag('stream');
   const keys = detachKeys(call, tty);
+  await call.discardBody();
   const supervisor = await engine.context.supervisor();
   // Attached before the answer goes out: what the client starts next is seen from its first byte.
   const task =

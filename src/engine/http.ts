@@ -1,23 +1,17 @@
 // HTTP on a unix socket as the Docker Engine API wants it: versioned paths, JSON with `message` errors, and connections that
 // stop being HTTP (hijacking). Knows nothing of containers. Used by daemon.ts and the endpoint files.
 
-import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES, createServer } from 'node:http';
+import { type IncomingMessage, type Server, createServer } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Readable, Writable } from 'node:stream';
+import type { Writable } from 'node:stream';
 import { EngineError, badParameter } from '../container/errors.js';
-import { RegistryError } from '../image/index.js';
-import { NetworkError } from '../network/network-error.js';
+import { API_VERSION, errorBody, type Hijacked, ResponseEnd, UpgradeEnd } from './answer.js';
 
-export const API_VERSION = '1.47';
+export { API_VERSION, type Hijacked };
+
 const OLDEST_API_VERSION = '1.24';
 /** Bytes of a JSON body. */
 const LARGEST_BODY = 4 << 20;
-
-/** Both directions of a connection that is no longer HTTP. */
-export interface Hijacked {
-  readonly input: Readable;
-  readonly output: Writable;
-}
 
 /** One request. */
 export class Call {
@@ -95,6 +89,11 @@ export class Call {
     return this.end.stream(status, { 'Content-Type': type, ...headers });
   }
 
+  /** Leaves a body aside; before `hijack` of a request that needs none. Errors: 400. */
+  discardBody(): Promise<void> {
+    return this.end.discardBody(LARGEST_BODY);
+  }
+
   /** Turns the connection into a plain one. */
   hijack(type: string): Hijacked {
     return this.end.hijack(type);
@@ -148,155 +147,6 @@ function parseJson(text: string): unknown {
   }
 }
 
-async function readAll(source: AsyncIterable<Buffer>, most: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of source) {
-    length += chunk.length;
-    if (length > most) throw badParameter('http: request body too large');
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
-}
-
-function errorBody(error: unknown): { status: number; message: string } {
-  if (error instanceof NetworkError) return { status: NETWORK_STATUS[error.kind], message: error.message };
-  if (error instanceof RegistryError) return { status: REGISTRY_STATUS[error.kind], message: error.message };
-  if (error instanceof EngineError) return { status: error.status, message: error.message };
-  const name = error instanceof Error ? error.name : '';
-  const message = error instanceof Error ? error.message : String(error);
-  return { status: STATUS_BY_NAME[name] ?? 500, message };
-}
-
-const REGISTRY_STATUS = { denied: 404, 'not-found': 404, unauthorized: 500, unreachable: 500, broken: 500 } as const;
-const NETWORK_STATUS = { 'not found': 404, conflict: 409, invalid: 400, forbidden: 403, failed: 500 } as const;
-
-/** Errors of the parts below the engine. */
-const STATUS_BY_NAME: Readonly<Record<string, number>> = {
-  NoSuchImage: 404,
-  InvalidReference: 400,
-  ImageInUse: 409,
-  ImageError: 400,
-  VolumeSpecError: 400,
-  UnknownCapability: 400,
-  UnknownUser: 400,
-  SeccompError: 400,
-  TmpfsOptionError: 400,
-  ExtractError: 400,
-  TarFormatError: 400,
-  CompressionError: 400,
-};
-
-function headersOf(): Record<string, string> {
-  return { 'Api-Version': API_VERSION, 'Docker-Experimental': 'false', Ostype: 'linux', Server: 'lamina (linux)' };
-}
-
-/** How an ordinary request is answered. */
-class ResponseEnd {
-  constructor(
-    private readonly request: IncomingMessage,
-    private readonly response: ServerResponse,
-  ) {}
-
-  body(most: number): Promise<Buffer> {
-    return readAll(this.request as AsyncIterable<Buffer>, most);
-  }
-
-  answer(status: number, body: unknown, headers: Readonly<Record<string, string>>): void {
-    const text = body === undefined || status === 304 || status === 204 ? undefined : `${JSON.stringify(body)}\n`;
-    this.response.writeHead(status, {
-      ...headersOf(),
-      ...(text === undefined ? {} : { 'Content-Type': 'application/json', 'Content-Length': String(Buffer.byteLength(text)) }),
-      ...headers,
-    });
-    this.response.end(this.request.method === 'HEAD' ? undefined : text);
-    this.request.resume();
-  }
-
-  stream(status: number, headers: Readonly<Record<string, string>>): Writable {
-    this.response.writeHead(status, { ...headersOf(), ...headers });
-    this.response.flushHeaders();
-    return this.response;
-  }
-
-  hijack(type: string): Hijacked {
-    return { input: this.request, output: this.stream(200, { 'Content-Type': type }) };
-  }
-
-  fail(error: unknown): void {
-    const { status, message } = errorBody(error);
-    if (!this.response.headersSent) return this.answer(status, status === 304 ? undefined : { message }, {});
-    // A stream that breaks off must not look complete.
-    this.response.destroy();
-  }
-}
-
-/** How a request with `Upgrade` is answered: Node has handed us the bare socket. */
-class UpgradeEnd {
-  #done = false;
-
-  constructor(
-    private readonly request: IncomingMessage,
-    private readonly socket: Socket,
-    private head: Buffer,
-  ) {}
-
-  /** The parser leaves the body of such a request to us. */
-  async body(most: number): Promise<Buffer> {
-    const length = Number(this.request.headers['content-length'] ?? 0);
-    if (length > most) throw badParameter('http: request body too large');
-    while (this.head.length < length) {
-      const chunk = await new Promise<Buffer | undefined>((resolve) => {
-        this.socket.once('data', resolve);
-        this.socket.once('end', () => resolve(undefined));
-        this.socket.once('close', () => resolve(undefined));
-      });
-      if (!chunk) throw badParameter('invalid JSON: unexpected EOF');
-      this.socket.removeAllListeners('end');
-      this.head = Buffer.concat([this.head, chunk]);
-    }
-    this.socket.pause();
-    const body = this.head.subarray(0, length);
-    this.head = this.head.subarray(length);
-    return body;
-  }
-
-  answer(status: number, body: unknown, headers: Readonly<Record<string, string>>): void {
-    if (this.#done) return void this.socket.destroy();
-    const text = body === undefined ? '' : `${JSON.stringify(body)}\n`;
-    this.#head(status, {
-      'Content-Type': 'application/json',
-      'Content-Length': String(Buffer.byteLength(text)),
-      Connection: 'close',
-      ...headers,
-    });
-    this.socket.end(text);
-  }
-
-  stream(status: number, headers: Readonly<Record<string, string>>): Writable {
-    this.#head(status, { Connection: 'close', ...headers });
-    return this.socket;
-  }
-
-  hijack(type: string): Hijacked {
-    this.#head(101, { 'Content-Type': type, Connection: 'Upgrade', Upgrade: 'tcp' });
-    if (this.head.length > 0) this.socket.unshift(this.head);
-    return { input: this.socket, output: this.socket };
-  }
-
-  fail(error: unknown): void {
-    const { status, message } = errorBody(error);
-    this.answer(status, { message }, {});
-  }
-
-  #head(status: number, headers: Readonly<Record<string, string>>): void {
-    this.#done = true;
-    const reason = status === 101 ? 'UPGRADED' : (STATUS_CODES[status] ?? '');
-    const lines = Object.entries({ ...headersOf(), ...headers }).map(([name, value]) => `${name}: ${value}\r\n`);
-    this.socket.write(`HTTP/1.1 ${status} ${reason}\r\n${lines.join('')}\r\n`);
-  }
-}
-
 export type Handler = (call: Call) => Promise<void> | void;
 
 interface Route {
@@ -347,7 +197,9 @@ export class Router {
       }
       end.answer(404, { message: 'page not found' }, {});
     } catch (error) {
-      if (request.socket.destroyed) return;
+      // A request that broke off has no socket any more, whatever its type says.
+      const socket = request.socket as Socket | null;
+      if (!socket || socket.destroyed) return;
       if (errorBody(error).status === 500 && !(error instanceof EngineError)) {
         log(
           `${request.method ?? ''} ${request.url ?? ''}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
