@@ -109,7 +109,12 @@ async function makeVolume(context: Context, planned: PlannedMount, layers: reado
   });
   if (made) context.events.publish('volume', 'create', name, { driver: 'local' });
   // What a driver mounts has its own content.
-  if (!nocopy && !isMountedVolume(opened.options)) populate(opened.path, layers, point.Destination, context.scheme);
+  try {
+    if (!nocopy && !isMountedVolume(opened.options)) populate(opened.path, layers, point.Destination, context.scheme);
+  } catch (error) {
+    if (made) await removeVolume(context.root, records, name);
+    throw error;
+  }
   return { ...point, Source: opened.path };
 }
 

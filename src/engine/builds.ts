@@ -63,7 +63,7 @@ function resources(call: Call): BuildResources {
 function requestOf(call: Call, directory: string): BuildRequest {
   const platform = text(call, 'platform');
   return {
-    context: call.request,
+    context: call.upload(),
     directory,
     dockerfile: text(call, 'dockerfile') ?? 'Dockerfile',
     tags: call.query

@@ -68,7 +68,7 @@ async function write(engine: Engine, call: Call): Promise<void> {
         keepTypes: call.flag('noOverwriteDirNonDir'),
         ...(user ? { owner: { uid: user.uid, gid: user.gid } } : {}),
       },
-      { input: call.request, signal: call.signal },
+      { input: call.upload(), signal: call.signal },
     );
   } catch (error) {
     throw explain(error, path, call.param());

@@ -3,7 +3,7 @@
 
 import { type IncomingMessage, type Server, createServer } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Writable } from 'node:stream';
+import { PassThrough, type Readable, type Writable } from 'node:stream';
 import { EngineError, badParameter } from '../container/errors.js';
 import { API_VERSION, errorBody, type Hijacked, ResponseEnd, UpgradeEnd } from './answer.js';
 
@@ -87,6 +87,24 @@ export class Call {
   /** Begins an answer of unknown length. */
   stream(type: string, headers: Readonly<Record<string, string>> = {}, status = 200): Writable {
     return this.end.stream(status, { 'Content-Type': type, ...headers });
+  }
+
+  /**
+   * A body of any length. Whoever stops reading it leaves the connection whole: the rest is read and dropped, so that the
+   * client hears why.
+   */
+  upload(): Readable {
+    const { request } = this;
+    const through = new PassThrough({ highWaterMark: 1 << 20 });
+    request.pipe(through);
+    through.on('close', () => {
+      request.unpipe(through);
+      request.resume();
+    });
+    request.on('close', () => {
+      if (!request.complete) through.destroy(new Error('the client went away'));
+    });
+    return through;
   }
 
   /** Leaves a body aside; before `hijack` of a request that needs none. Errors: 400. */

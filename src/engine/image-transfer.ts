@@ -116,7 +116,7 @@ export async function importImage(engine: Engine, call: Call): Promise<void> {
   const staging = store.makeStaging();
   try {
     const path = join(staging, 'root.tar');
-    await pipeline(call.request, createWriteStream(path, { mode: 0o600 }));
+    await pipeline(call.upload(), createWriteStream(path, { mode: 0o600 }));
     const comment = call.query.get('message') ?? '';
     const id = await commitImage(store, {
       parent: undefined,

@@ -155,7 +155,7 @@ async function layerBytes(engine: Engine): Promise<number> {
 async function spool(engine: Engine, call: Call): Promise<{ path: string; remove: () => void }> {
   const directory = engine.context.store.makeStaging();
   const path = join(directory, 'archive.tar');
-  await pipeline(call.request, createWriteStream(path, { mode: 0o600 }));
+  await pipeline(call.upload(), createWriteStream(path, { mode: 0o600 }));
   return { path, remove: () => removeTree(directory) };
 }
 

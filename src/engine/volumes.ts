@@ -188,7 +188,7 @@ async function importContent(engine: Engine, call: Call): Promise<void> {
     const extractor = new Extractor(directory);
     const reader = new TarReader(extractor);
     try {
-      for await (const chunk of plainTar(call.request, call.signal)) reader.write(chunk);
+      for await (const chunk of plainTar(call.upload(), call.signal)) reader.write(chunk);
       reader.finish();
       extractor.finish();
     } finally {

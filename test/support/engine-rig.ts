@@ -2,10 +2,10 @@
 // busybox, and clients to type at it. Everything it started is gone after `dispose`.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeBusyboxArchive } from '../../src/demo/busybox.js';
-import { type Done, command, mountTable, processesWith, waitFor } from './command.js';
+import { type Done, command, mountTable, mustCommand, processesWith, waitFor } from './command.js';
 import { checkout, scratchDir } from './paths.js';
 
 /** The command lines that everything is typed in. */
@@ -26,9 +26,20 @@ export class EngineRig {
     PATH: `${join(checkout, 'bin')}:${process.env['PATH'] ?? ''}`,
   };
   #daemon: ChildProcess | undefined;
+  #isLimited = false;
 
   path(...parts: string[]): string {
     return join(this.dir, ...parts);
+  }
+
+  /** Puts the data root on a small filesystem of its own. Before `start`. */
+  async limitData(size: string): Promise<void> {
+    const disk = this.path('disk');
+    mkdirSync(this.env.LAMINA_ROOT);
+    await mustCommand(['truncate', '-s', size, disk]);
+    await mustCommand(['mkfs.ext4', '-q', '-m', '0', '-I', '256', disk]);
+    await mustCommand(['mount', '-o', 'loop', disk, this.env.LAMINA_ROOT]);
+    this.#isLimited = true;
   }
 
   /** Starts the daemon and waits until it answers. `env` is added to its environment. */
@@ -121,6 +132,7 @@ export class EngineRig {
       left.push(`processes ${this.processes().join(' ')}`),
     );
     for (const pid of this.processes()) process.kill(pid, 'SIGKILL');
+    if (this.#isLimited) await command(['umount', this.env.LAMINA_ROOT], { limitMs: 10_000 });
     for (const point of this.mounts().reverse()) {
       left.push(`mount ${point}`);
       await command(['umount', '-l', point], { limitMs: 5000 });
