@@ -49,11 +49,11 @@ int checkWritable(Request& request, Node* node);
 /** Answers an open of `node` in `out`: passthrough where it can, relay where it cannot. 0 or -errno. */
 int openNode(Mount& mount, Node* node, uint32_t flags, OpenOut* out);
 
-/** Clears setuid, and setgid where the group may execute, as a write by an ordinary user does. 0 or -errno. */
-int killSuidgid(Mount& mount, Node* node);
+/** Clears setuid, and setgid unless it means nothing to the caller's group, as a write or a chown does. 0 or -errno. */
+int killSuidgid(Request& request, Node* node);
 
 /** Clears setgid, as an ACL set by a stranger to the group does. 0 or -errno. */
-int killSgid(Mount& mount, Node* node);
+int killSgid(Request& request, Node* node);
 
 /** A real fd on the node's object with the given open(2) flags, or -errno. */
 int openObject(Mount& mount, Node* node, int flags);

@@ -4,6 +4,10 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <fstream>
+#include <sstream>
+#include <string>
+
 #include "bypass.h"
 #include "proc_path.h"
 
@@ -37,29 +41,48 @@ int opGetattr(Request& request) {
 
 namespace {
 
-int narrowMode(Mount& mount, Node* node, uint32_t (*keep)(uint32_t mode)) {
+/** Whether the caller owns the group, is a member of it, or may do as if. */
+bool isInGroup(const Request& request, uint32_t gid) {
+  if (request.in.uid == 0 || request.in.gid == gid) return true;
+  std::ifstream status("/proc/" + std::to_string(request.in.pid) + "/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.rfind("Groups:", 0) != 0) continue;
+    std::istringstream groups(line.substr(7));
+    for (uint32_t each; groups >> each;) {
+      if (each == gid) return true;
+    }
+    return false;
+  }
+  return false;
+}
+
+/** Takes bits off the mode: `keep` says which stay. */
+template <typename Keep>
+int narrowMode(Mount& mount, Node* node, Keep keep) {
   struct statx st;
   int error = mount.statNode(node, &st);
   if (error) return error;
-  uint32_t mode = st.stx_mode & 07777;
-  uint32_t kept = keep(mode);
-  if (kept == mode || !S_ISREG(st.stx_mode)) return 0;
+  uint32_t kept = keep(st);
+  if (kept == st.stx_mode || S_ISLNK(st.stx_mode)) return 0;
   int fd = mount.nodeFd(node);
   if (fd < 0) return fd;
-  return chmod(procPath(fd, "").c_str(), kept) < 0 ? -errno : 0;
+  return chmod(procPath(fd, "").c_str(), kept & 07777) < 0 ? -errno : 0;
 }
 
 }  // namespace
 
-int killSuidgid(Mount& mount, Node* node) {
-  return narrowMode(mount, node, [](uint32_t mode) {
-    uint32_t kept = mode & ~S_ISUID;
-    return mode & S_IXGRP ? kept & ~S_ISGID : kept;
+// Linux: setattr_should_drop_suidgid. Of directories nothing is taken away; sockets, fifos and devices are as files.
+int killSuidgid(Request& request, Node* node) {
+  return narrowMode(request.mount, node, [&](const struct statx& st) {
+    if (S_ISDIR(st.stx_mode)) return uint32_t{st.stx_mode};
+    uint32_t kept = st.stx_mode & ~S_ISUID;
+    bool drop = (st.stx_mode & S_IXGRP) || !isInGroup(request, request.mount.shownGid(node, st.stx_gid));
+    return drop ? kept & ~S_ISGID : kept;
   });
 }
 
-int killSgid(Mount& mount, Node* node) {
-  return narrowMode(mount, node, [](uint32_t mode) { return mode & ~S_ISGID; });
+int killSgid(Request& request, Node* node) {
+  return narrowMode(request.mount, node, [](const struct statx& st) { return st.stx_mode & ~uint32_t{S_ISGID}; });
 }
 
 namespace {
@@ -120,7 +143,7 @@ int opSetattr(Request& request) {
   bool kill = (in->valid & kFattrKillSuidgid) || (bare && !onlyCapabilities);
   if (in->valid & kFattrSize) error = setSize(request, node, *in);
   if (!error && (in->valid & (kFattrUid | kFattrGid))) error = setOwner(request, node, *in);
-  if (!error && kill) error = killSuidgid(request.mount, node);
+  if (!error && kill) error = killSuidgid(request, node);
   if (!error && (in->valid & kFattrMode)) error = setMode(request, node, *in);
   if (!error && (in->valid & (kFattrAtime | kFattrMtime))) error = setTimes(request, node, *in);
   return error ? error : replyAttr(request, node);

@@ -78,7 +78,7 @@ int opOpen(Request& request) {
     if (fd < 0) return fd;
     if (truncate(procPath(fd, "").c_str(), 0) < 0) return -errno;
   }
-  if (in->openFlags & kOpenKillSuidgid) killSuidgid(request.mount, node);
+  if (in->openFlags & kOpenKillSuidgid) killSuidgid(request, node);
   auto* out = request.reply<OpenOut>();
   int error = openNode(request.mount, node, in->flags, out);
   return error ? error : static_cast<int>(sizeof *out);
@@ -120,7 +120,7 @@ int opWrite(Request& request) {
   if (!in || sizeof *in + in->size > request.size) return -EINVAL;
   Handle* handle = request.mount.handle(in->fh);
   if (!handle) return -EBADF;
-  if (in->writeFlags & kWriteKillSuidgid) killSuidgid(request.mount, handle->node);
+  if (in->writeFlags & kWriteKillSuidgid) killSuidgid(request, handle->node);
   ssize_t n = pwrite(handle->fd.get(), request.body + sizeof *in, in->size, in->offset);
   if (n < 0) return -errno;
   request.mount.counters.bytesWritten += n;

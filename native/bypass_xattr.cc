@@ -111,7 +111,9 @@ int opSetxattr(Request& request) {
   int done = last ? lsetxattr(path.c_str(), stored.c_str(), data, in->size, in->flags)
                   : setxattr(path.c_str(), stored.c_str(), data, in->size, in->flags);
   if (done < 0) return -errno;
-  return in->setxattrFlags & kSetxattrAclKillSgid ? killSgid(request.mount, node) : 0;
+  // The flag comes with a default ACL too, which has no say in the mode (Linux: posix_acl_update_mode).
+  bool kill = (in->setxattrFlags & kSetxattrAclKillSgid) && name == "system.posix_acl_access";
+  return kill ? killSgid(request, node) : 0;
 }
 
 int opRemovexattr(Request& request) {

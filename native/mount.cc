@@ -131,7 +131,9 @@ Node* Mount::enter(Node* parent, Place* dir, std::string_view name, const struct
     node->ino = ino ? ino : shownIno(st);
     node->stamp = stamp;
     bool upper = node->has(kNodeWritable) && !node->has(kNodeRoute);
-    if (upper && !directory && st.stx_nlink > 1) node->nlinkDelta = readNlinkDelta(places.fd(dir), name);
+    // A copy that has no name on upper yet is entered from the link index, where it has one link.
+    bool linked = st.stx_nlink > 1 || !parent || parent->place != dir;
+    if (upper && !directory && linked) node->nlinkDelta = readNlinkDelta(places.fd(dir), name);
   } else if (node->place->detached ||
              (node->place->parent && (node->place->parent != dir || node->place->name != name) &&
               (directory || st.stx_nlink == 1))) {

@@ -1,8 +1,11 @@
 // Seeded random stacks and operation sequences for oracle.ts. The same seed gives the same case, on any machine.
 
+import { ACCESS, acl, DEFAULT } from '../support/acl.js';
 import {
+  access,
   any,
   append,
+  by,
   cat,
   chmod,
   chown,
@@ -32,9 +35,16 @@ import {
   utimens,
   getxattr,
   copyrange,
+  fchmod,
+  fchown,
+  fsetxattr,
+  fsync,
+  futimens,
+  umask,
+  write,
 } from '../support/ops.js';
 import type { Op } from '../support/ops.js';
-import { dir, file, merge, opaque, socket, symlink as sym, whiteout } from '../support/tree.js';
+import { dir, file, link as hard, merge, opaque, socket, symlink as sym, whiteout } from '../support/tree.js';
 import type { Entry, Layer, Node, Stack } from '../support/tree.js';
 
 /** A generator of uniform numbers (mulberry32) with the picks that a case needs. */
@@ -64,7 +74,12 @@ export class Random {
 }
 
 const names = ['a', 'b', 'c', 'd', 'e\xff'] as const;
-const modes = [0o644, 0o600, 0o755, 0o4755, 0o2711] as const;
+/** Who else than root does something; the first group of one is the other's second. */
+const users = [
+  [1000, 1000],
+  [5, 7, 1000],
+] as const;
+const modes = [0o666, 0o644, 0o600, 0o755, 0o4755, 0o2711] as const;
 
 function leaf(random: Random, mark: string): Entry {
   const roll = random.below(10);
@@ -73,6 +88,7 @@ function leaf(random: Random, mark: string): Entry {
   if (roll === 1) return socket({ mode: 0o640 });
   return file(`${mark}:${random.below(1000)}`, {
     mode: random.pick(modes),
+    ...(random.chance(0.3) ? { uid: random.pick(users)[0], gid: random.pick(users)[1] } : {}),
     ...(random.chance(0.3) ? { xattrs: { 'user.x': mark } } : {}),
   });
 }
@@ -99,9 +115,12 @@ function fillDir(
       if (under) out[at] = whiteout();
     } else if (roll < 75 && depth < 3) {
       const cuts = random.chance(0.15);
-      out[at] = cuts ? opaque() : dir({ mode: random.pick([0o755, 0o700, 0o1777]) });
+      out[at] = cuts ? opaque() : dir({ mode: random.pick([0o755, 0o700, 0o777, 0o1777, 0o2777]) });
       fillDir(random, out, at, depth + 1, mark, cuts ? undefined : under);
-    } else out[at] = leaf(random, mark);
+    } else {
+      const files = Object.keys(out).filter((each) => out[each]?.type === 'file');
+      out[at] = files.length > 0 && random.chance(0.1) ? hard(random.pick(files)) : leaf(random, mark);
+    }
   }
 }
 
@@ -168,10 +187,33 @@ const makers: readonly (readonly [number, (random: Random) => Op])[] = [
   [1, (r) => fallocate(r.pick(['f', 'g']), r.pick(['', 'KEEP_SIZE', 'PUNCH_HOLE|KEEP_SIZE']), r.below(10), 1 + r.below(50))],
   [1, (r) => copyrange('f', 0, 'g', r.below(10), 5)],
   [1, (r) => close(r.pick(['f', 'g']))],
+  [1, (r) => open(r.pick(['f', 'g']), path(r), 'RDWR|APPEND|CREAT|NONBLOCK', r.pick([0o666, 0o6777]))],
+  [1, (r) => write(r.pick(['f', 'g']), `a${r.below(100)}`)],
+  [1, (r) => fchmod(r.pick(['f', 'g']), r.pick([0o640, 0o6777]))],
+  [1, (r) => fchown(r.pick(['f', 'g']), r.pick([0, 5, -1]), r.pick([0, 7, -1]))],
+  [1, (r) => futimens(r.pick(['f', 'g']), time(r), time(r))],
+  [1, (r) => fsetxattr(r.pick(['f', 'g']), 'user.x', `f${r.below(9)}`)],
+  [1, (r) => fsync(r.pick(['f', 'g']))],
+  [1, (r) => umask(r.pick([0o022, 0o077, 0, 0o027]))],
+  [1, (r) => access(path(r), r.below(8))],
+  [2, (r) => setxattr(path(r), ACCESS, randomAcl(r))],
+  [2, (r) => setxattr(path(r), DEFAULT, randomAcl(r))],
+  [1, (r) => removexattr(path(r), r.pick([ACCESS, DEFAULT]))],
+  [1, (r) => chmod(path(r), r.pick([0o777, 0o1777, 0o2777]))],
 ];
 
 function random3(random: Random): string {
   return random.chance(0.3) ? '.' : path(random);
+}
+
+function randomAcl(random: Random): string {
+  return acl({
+    owner: random.below(8),
+    group: random.below(8),
+    other: random.below(8),
+    users: [[1000, random.below(8)]],
+    mask: random.below(8),
+  });
 }
 
 const total = makers.reduce((sum, [weight]) => sum + weight, 0);
@@ -181,7 +223,11 @@ export function randomOps(random: Random, count: number): Op[] {
   return Array.from({ length: count }, () => {
     let roll = random.below(total);
     for (const [weight, make] of makers) {
-      if (roll < weight) return any(make(random));
+      if (roll < weight) {
+        const op = make(random);
+        // The umask is the process's, whoever does what comes next.
+        return any(random.chance(0.2) && op.op !== 'umask' ? by(random.pick(users), op) : op);
+      }
       roll -= weight;
     }
     throw new RangeError('weights do not add up');

@@ -43,8 +43,8 @@ export interface Result {
 /** After so many hangs in a group the rest is given up, to end within a test's time. */
 const MOST_RIGS = 3;
 const kinds: readonly Kind[] = ['plain', 'overlay', 'lamina'];
-/** The case's directory in a shared mount; one that is alone has the root. */
-const part = (item: Case, index: number): string => (item.alone ? '.' : `c${index.toString().padStart(3, '0')}`);
+/** The case's directory in a shared mount, in one of its own, so that a `..` leads to no other case; one that is alone has the root. */
+const part = (item: Case, index: number): string => (item.alone ? '.' : `c${index.toString().padStart(3, '0')}/in`);
 
 function groupsOf(cases: readonly Case[]): Case[][] {
   const groups = new Map<string, Case[]>();

@@ -167,7 +167,8 @@ function setMeta(entry: Entry, path: string): Op[] {
 
 /** Operations that make `root`'s content in the directory `at` (relative; '.' is the directory itself, which exists). */
 export function buildOps(root: Node, at = '.'): Op[] {
-  const ops: Op[] = [];
+  const [outer = at] = at.split('/');
+  const ops: Op[] = outer === at ? [] : [mkdir(outer, 0o755)];
   const times: Op[] = [];
   const made = new Map<string, string>();
   const visit = (item: Node, path: string, parent: string, name: string): void => {
