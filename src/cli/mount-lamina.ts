@@ -1,13 +1,18 @@
 // mount.lamina: the argument contract of fuse-overlayfs, so that mount(8), podman, buildah and containerd can call it.
 //   mount.lamina [source] target -o lowerdir=A:B,upperdir=U,workdir=W[,...] [-f]
 
+import { resolve } from 'node:path';
+import { errnoText } from '../abi/errno.js';
+import type { MountRequest } from '../transport/check.js';
 import { parseOverlayOptions, splitArguments } from '../transport/overlay-options.js';
-import { fail } from './ready.js';
+import { remountFuse } from '../transport/fuse-device.js';
+import { fail, reportReady } from './ready.js';
 import { serve } from './serve.js';
 
 const USAGE = `usage: mount.lamina [SOURCE] TARGET -o lowerdir=DIR[:DIR...][,upperdir=DIR,workdir=DIR][,OPTION...]
 
-    -o OPTIONS      lowerdir, upperdir, workdir; timeout=SECONDS, volatile, fsync=0, noacl, ro
+    -o OPTIONS      lowerdir, upperdir, workdir; timeout=SECONDS, volatile, fsync=0, noacl, ro, remount;
+                    nosuid, nodev, noexec, noatime, nodiratime, strictatime, sync, dirsync
     -f              stay in the foreground
     -h, --help      print this help
     -V, --version   print the version
@@ -29,5 +34,16 @@ export function main(argv: readonly string[]): void {
   const parsed = parseOverlayOptions(args.options);
   if (typeof parsed === 'string') fail(parsed, 1);
   for (const unknown of parsed.unknown) process.stderr.write(`unknown argument ignored: ${unknown}\n`);
-  void serve({ ...parsed.request, target }, { foreground: args.foreground });
+  const { remount, ...request } = parsed.request;
+  if (remount === true) changeFlags(target, request);
+  const source = args.positional.length > 1 ? args.positional[0] : undefined;
+  void serve({ ...request, target, ...(source ? { source } : {}) }, { foreground: args.foreground });
+}
+
+/** `mount -o remount`: other flags for a mount that is there. */
+function changeFlags(target: string, { flags = [], readOnly = false }: Pick<MountRequest, 'flags' | 'readOnly'>): never {
+  const error = remountFuse(resolve(target), flags, readOnly);
+  if (error) fail(`${target}: cannot be mounted again with these options: ${errnoText(error)}`, 32);
+  reportReady(0);
+  process.exit(0);
 }

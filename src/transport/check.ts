@@ -12,6 +12,10 @@ export interface RouteRequest {
 
 export interface MountRequest {
   target: string;
+  /** Shown as the mount's source; lamina when absent. */
+  source?: string;
+  /** See MountPlan. */
+  flags?: readonly string[];
   /** Topmost first. */
   lowers: readonly string[];
   upper?: string | undefined;
@@ -155,6 +159,8 @@ export function planMount(request: MountRequest): MountPlan {
   const tier = asked === 'auto' ? (root ? 'passthrough' : 'relay') : asked;
   return {
     target,
+    source: request.source ?? 'lamina',
+    flags: [...(request.flags ?? [])],
     lowers,
     upper: writeSide?.upper,
     work: writeSide?.work,

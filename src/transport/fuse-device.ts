@@ -15,9 +15,28 @@ export interface FuseMountOptions {
   readOnly: boolean;
   /** suid bits and device nodes count; only root can grant it. */
   suidDev: boolean;
+  /** Options that the kernel keeps for the mount: names of `mountFlags`. */
+  flags: readonly string[];
 }
 
 const SUBTYPE = 'lamina';
+
+/** mount(8)'s names of what the kernel does to a mount whatever its filesystem. */
+export const mountFlags: ReadonlyMap<string, number> = new Map([
+  ['nosuid', MountFlag.NOSUID],
+  ['nodev', MountFlag.NODEV],
+  ['noexec', MountFlag.NOEXEC],
+  ['sync', MountFlag.SYNCHRONOUS],
+  ['dirsync', MountFlag.DIRSYNC],
+  ['noatime', MountFlag.NOATIME],
+  ['nodiratime', MountFlag.NODIRATIME],
+  ['relatime', MountFlag.RELATIME],
+  ['strictatime', MountFlag.STRICTATIME],
+]);
+
+function flagBits(flags: readonly string[], readOnly: boolean): number {
+  return flags.reduce((bits, name) => bits | (mountFlags.get(name) ?? 0), readOnly ? MountFlag.RDONLY : 0);
+}
 
 function openFuse(): number {
   try {
@@ -46,7 +65,7 @@ function mountDirectly(target: string, options: FuseMountOptions): number {
     'default_permissions',
     ...(options.allowOther ? ['allow_other'] : []),
   ].join(',');
-  const flags = (options.suidDev ? 0 : MountFlag.NOSUID | MountFlag.NODEV) | (options.readOnly ? MountFlag.RDONLY : 0);
+  const flags = flagBits(options.suidDev ? options.flags : [...options.flags, 'nosuid', 'nodev'], options.readOnly);
   const error = sys.mount(options.source, Buffer.from(target).toString('latin1'), `fuse.${SUBTYPE}`, flags, data);
   if (!error) return fd;
   closeSync(fd);
@@ -66,6 +85,7 @@ async function mountByHelper(target: string, options: FuseMountOptions): Promise
     'default_permissions',
     ...(options.allowOther ? ['allow_other'] : []),
     ...(options.readOnly ? ['ro'] : []),
+    ...options.flags,
   ].join(',');
   const child = spawn('fusermount3', ['-o', wanted, '--', target], {
     stdio: ['ignore', 'ignore', 'pipe', theirs],
@@ -89,6 +109,11 @@ async function mountByHelper(target: string, options: FuseMountOptions): Promise
 /** Mounts on `target` and returns the fd that serves it. Errors: MountError. */
 export async function mountFuse(target: string, options: FuseMountOptions): Promise<number> {
   return process.geteuid?.() === 0 ? mountDirectly(target, options) : mountByHelper(target, options);
+}
+
+/** Gives a live mount other flags, as `mount -o remount` asks. 0 or -errno. */
+export function remountFuse(target: string, flags: readonly string[], readOnly: boolean): number {
+  return sys.mount('', Buffer.from(target).toString('latin1'), '', MountFlag.REMOUNT | flagBits(flags, readOnly), '');
 }
 
 const UMOUNT_NOFOLLOW = 8;

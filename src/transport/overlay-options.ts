@@ -2,6 +2,7 @@
 // and double quotes, empty elements tolerated. Used by mount.lamina and by everything that speaks its contract.
 
 import type { MountRequest } from './check.js';
+import { mountFlags } from './fuse-device.js';
 import type { IdMapping } from './plan.js';
 
 export interface OverlayArguments {
@@ -23,7 +24,8 @@ export function splitArguments(argv: readonly string[]): OverlayArguments {
     else if (arg === '-h' || arg === '--help') out.help = true;
     else if (arg === '-V' || arg === '--version') out.version = true;
     else if (arg === '-n' || arg === '-s' || arg === '-v')
-      continue; // mount(8) passes these to helpers
+      continue; // mount(8) passes these to helpers, and two with a value
+    else if (arg === '-t' || arg === '-N') i++;
     else out.positional.push(arg);
   }
   return out;
@@ -64,18 +66,15 @@ export function splitLowers(value: string): string[] {
 
 /** Accepted and without effect here: what the kernel or our design does anyway. */
 const IGNORED = new Set([
-  'suid',
-  'nosuid',
-  'dev',
-  'nodev',
-  'exec',
-  'noexec',
-  'atime',
-  'noatime',
-  'diratime',
-  'nodiratime',
-  'relatime',
-  'rw',
+  'async',
+  'auto',
+  'noauto',
+  'nofail',
+  '_netdev',
+  'norelatime',
+  'nostrictatime',
+  'silent',
+  'loud',
   'allow_other',
   'allow_root',
   'default_permissions',
@@ -98,31 +97,53 @@ const IGNORED = new Set([
   'xino',
   'nfs_export',
   'userxattr',
+  'user_id',
+  'group_id',
+  'rootmode',
+  'fd',
   'private',
   'defaults',
   'user',
   'users',
 ]);
 
-type Request = Omit<MountRequest, 'target'>;
+type Request = Omit<MountRequest, 'target'> & {
+  /** A mount that exists is to get other flags; the layers, if named, are not looked at. */
+  remount?: boolean;
+};
 
 /** The request that the options make, with what was not understood; or an error message. */
 export function parseOverlayOptions(options: readonly string[]): { request: Request; unknown: string[] } | string {
   const unknown: string[] = [];
   const lowers: string[] = [];
-  const request: Request = { lowers };
+  const flags: string[] = [];
+  const request: Request = { lowers, flags };
   for (const option of options.flatMap((text) => split(text, ','))) {
     if (option === '') continue;
     const equals = option.indexOf('=');
     const key = equals < 0 ? option : option.slice(0, equals);
     const value = equals < 0 ? '' : option.slice(equals + 1);
+    if (equals < 0 && applyFlag(flags, key)) continue;
     const error = applyOption(request, lowers, key, value);
     if (error === 'unknown') unknown.push(option);
     else if (error !== undefined) return error;
   }
+  if (request.remount === true) return { request, unknown };
   if (lowers.length === 0) return 'no lowerdir specified';
   if (request.upper !== undefined && request.work === undefined) return 'workdir not specified';
   return { request, unknown };
+}
+
+/** Options of mount(8) that the kernel keeps; the last of a pair counts. */
+function applyFlag(flags: string[], key: string): boolean {
+  if (mountFlags.has(key)) {
+    if (!flags.includes(key)) flags.push(key);
+    return true;
+  }
+  if (!mountFlags.has(`no${key}`)) return false;
+  const at = flags.indexOf(`no${key}`);
+  if (at >= 0) flags.splice(at, 1);
+  return true;
 }
 
 function idsOf(request: Request): IdMapping {
@@ -157,6 +178,9 @@ function applyOption(request: Request, lowers: string[], key: string, value: str
       if (!(Number(value) >= 0)) return `timeout=${value}: not a number of seconds`;
       request.timeout = Number(value);
       return undefined;
+    case 'remount':
+      request.remount = true;
+      return undefined;
     case 'volatile':
       request.volatile = true;
       return undefined;
@@ -167,7 +191,8 @@ function applyOption(request: Request, lowers: string[], key: string, value: str
       request.posixAcl = false;
       return undefined;
     case 'ro':
-      request.readOnly = true;
+    case 'rw':
+      request.readOnly = key === 'ro';
       return undefined;
     case 'uidmapping':
     case 'gidmapping':

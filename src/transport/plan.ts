@@ -25,6 +25,10 @@ export interface IdMapping {
 export interface MountPlan {
   /** Mountpoint, absolute and free of symlinks. */
   target: string;
+  /** What the mount table and df name as its source. */
+  source: string;
+  /** Options of the mount that the kernel keeps by itself: `nosuid`, `noexec`, ... */
+  flags: string[];
   /** Topmost first, absolute. */
   lowers: string[];
   upper: string | undefined;

@@ -3,15 +3,18 @@
 
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { errno, errnoText } from '../abi/errno.js';
 import { sys } from '../native/load.js';
 import type { MountStats } from '../native/mount.js';
 import { bindRoutes, unbindBelow } from './bind.js';
+import { readMountinfo } from './check.js';
 import { mountFuse, unmountFuse } from './fuse-device.js';
 import { MountError } from './layers.js';
 import type { FromWorker, ToWorker } from './messages.js';
 import type { MountPlan } from './plan.js';
+import { readRecords } from './registry.js';
 
 /** A mount that is being served. */
 export interface ServedMount {
@@ -32,10 +35,22 @@ interface Live {
 
 const LOCK_EX_NB = 2 | 4;
 
+/** umount(2) returns before the server that was serving has read that it ended: so long its hold on upper may last, in ms. */
+const UNMOUNTING = 5_000;
+
+/** Whether a mount over `upper` can still be used, as far as the records of this user say. */
+function isMountedOver(upper: string): boolean {
+  const points = new Set(readMountinfo().map((mount) => mount.mountpoint));
+  return readRecords().some((record) => record.upper === upper && points.has(record.target));
+}
+
 /** Holds upper for this process: two unions over one upper would corrupt it. Returns the fd that holds the lock. */
-function lockUpper(upper: string): number {
+async function lockUpper(upper: string): Promise<number> {
   const fd = openSync(upper, 'r');
-  if (sys.flock(fd, LOCK_EX_NB) === 0) return fd;
+  for (const start = Date.now(); ; await delay(1)) {
+    if (sys.flock(fd, LOCK_EX_NB) === 0) return fd;
+    if (isMountedOver(upper) || Date.now() - start > UNMOUNTING) break;
+  }
   closeSync(fd);
   throw new MountError(`upper directory ${upper} is in use by another mount: unmount that first (lamina ls shows it)`);
 }
@@ -64,11 +79,17 @@ export class MountServer {
   }
 
   async mount(plan: MountPlan): Promise<ServedMount> {
-    const locks = plan.upper === undefined ? [] : [lockUpper(plan.upper)];
+    const locks = plan.upper === undefined ? [] : [await lockUpper(plan.upper)];
     const root = process.geteuid?.() === 0;
     let fuseFd: number;
     try {
-      fuseFd = await mountFuse(plan.target, { source: 'lamina', allowOther: root, readOnly: isReadOnly(plan), suidDev: root });
+      fuseFd = await mountFuse(plan.target, {
+        source: plan.source,
+        allowOther: root,
+        readOnly: isReadOnly(plan),
+        suidDev: root,
+        flags: plan.flags,
+      });
     } catch (error) {
       locks.forEach(closeSync);
       throw error;

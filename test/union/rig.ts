@@ -58,6 +58,8 @@ export class Rig {
   open(): Client {
     const writable = this.options.readOnly !== true;
     const plan: MountPlan = {
+      source: 'test',
+      flags: [],
       target: '/',
       lowers: [...this.lowers],
       upper: writable ? this.upper : undefined,
