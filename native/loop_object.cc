@@ -24,12 +24,13 @@ Napi::Value LoopObject::add(Info info) {
   auto object = info[1].As<Napi::Object>();
   auto* wrapped = MountObject::Unwrap(object);
   int done = loop_->error() ? -loop_->error() : loop_->add(intArg(info, 0), &wrapped->mount());
-  if (done == 0) mounts_.push_back(Napi::Persistent(object));
+  if (done == 0) mounts_[intArg(info, 0)] = Napi::Persistent(object);
   return number(info, done);
 }
 
 Napi::Value LoopObject::remove(Info info) {
   loop_->remove(intArg(info, 0));
+  mounts_.erase(intArg(info, 0));
   return info.Env().Undefined();
 }
 
@@ -67,6 +68,7 @@ void LoopObject::tidy(int mount) {
 void LoopObject::ended(int mount) {
   Napi::HandleScope scope(Env());
   call(ended_, {Napi::Number::New(Env(), mount)});
+  mounts_.erase(mount);
 }
 
 Napi::Function LoopObject::define(Napi::Env env) {

@@ -4,6 +4,7 @@
 #include <napi.h>
 
 #include <memory>
+#include <unordered_map>
 
 #include "loop.h"
 
@@ -28,7 +29,7 @@ class LoopObject : public Napi::ObjectWrap<LoopObject>, private Decisions {
 
   Napi::Reference<Napi::Uint8Array> request_, reply_;
   Napi::FunctionReference decide_, copyUp_, tidy_, ended_;
-  std::vector<Napi::ObjectReference> mounts_;  // keeps each served Mount alive
+  std::unordered_map<int, Napi::ObjectReference> mounts_;  // keeps each served Mount alive
   std::unique_ptr<Loop> loop_;
 };
 

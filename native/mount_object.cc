@@ -15,10 +15,14 @@ namespace lamina {
 MountObject::MountObject(Info info)
     : Napi::ObjectWrap<MountObject>(info), mount_(std::make_unique<Mount>(std::max<uint32_t>(uintArg(info, 0), 64))) {}
 
-MountObject::~MountObject() {
+MountObject::~MountObject() { dropPlaces(); }
+
+void MountObject::dropPlaces() {
   for (Place* held : places_) {
     if (held) mount_->places.drop(held);
   }
+  places_.clear();
+  freePlaces_.clear();
 }
 
 Place* MountObject::place(Info info, size_t i) {
@@ -81,7 +85,8 @@ Napi::Value MountObject::attach(Info info) {
 }
 
 Napi::Value MountObject::detach(Info info) {
-  mount_->device.reset();
+  dropPlaces();
+  mount_ = std::make_unique<Mount>(0);  // whoever still holds this object finds nothing in it
   return info.Env().Undefined();
 }
 

@@ -72,6 +72,7 @@ class MountObject : public Napi::ObjectWrap<MountObject> {
   Place* place(Info info, size_t i);
   Node* node(Info info, size_t i);
   Napi::Value keepPlace(Info info, Place* place);
+  void dropPlaces();
 
   std::unique_ptr<Mount> mount_;
   std::vector<Place*> places_;  // place ids of TypeScript; each holds a reference

@@ -19,7 +19,8 @@ Napi::Value MountObject::makeRootNode(Info info) {
   struct statx st;
   int error = statAt(root->fd, "", &st);
   if (error) return number(info, error);
-  uint32_t flags = (mount_->roots[root->root].nodeFlags & kInherited) | uintArg(info, 1) | kNodeDir;
+  uint32_t type = S_ISDIR(st.stx_mode) ? uint32_t{kNodeDir} : 0u;
+  uint32_t flags = (mount_->roots[root->root].nodeFlags & kInherited) | uintArg(info, 1) | type;
   Node* made = mount_->nodes.create(mount_->keyOf(st, 0), root, nullptr, flags);
   made->ino = mount_->shownIno(st);
   made->nlookup = 1;

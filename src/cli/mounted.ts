@@ -4,11 +4,11 @@ import { realpathSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errno, errnoText } from '../abi/errno.js';
 import { opcodeName } from '../abi/protocol.js';
-import { unbindBelow } from '../transport/bind.js';
 import { readMountinfo } from '../transport/check.js';
 import { askStats } from '../transport/control.js';
 import { unmountFuse } from '../transport/fuse-device.js';
 import { isAlive, readRecords, type MountRecord } from '../transport/registry.js';
+import { unmountBelow } from '../transport/route-mounts.js';
 import { type CommandSpec, UsageError, helpText, parseArguments } from './arguments.js';
 import { table } from './table.js';
 
@@ -122,7 +122,7 @@ async function unmountOne(target: string, lazy: boolean): Promise<void> {
   const mounted = readMountinfo().some((mount) => mount.mountpoint === resolved && mount.type === 'fuse.lamina');
   if (!mounted) throw new Error(`${target} is not mounted by lamina: \`lamina ls\` shows what is`);
   const record = readRecords().find((each) => each.target === resolved);
-  if (!lazy) await unbindBelow(resolved);
+  if (!lazy) await unmountBelow(resolved);
   const error = await unmountFuse(resolved, lazy);
   if (error === -errno.EBUSY)
     throw new Error(`${target} is busy: end what uses it (\`fuser -vm ${target}\`), or unmount with -l`);

@@ -33,7 +33,7 @@ export interface MountOptions {
   userXattr?: boolean;
   /** Lower hard links have been copied up: lookups of their other names come to TypeScript. */
   linkIndex?: boolean;
-  /** The kernel caches directories and sends no OPENDIR; wrong as soon as a route is served through FUSE. */
+  /** The kernel caches directories and sends no OPENDIR; wrong where others change them. */
   cacheDirs?: boolean;
   maxWrite?: number;
   /** Triples: id on disk, id shown, how many. Ids outside of them are shown as 65534; without any, as they are. */
@@ -72,7 +72,7 @@ export interface NativeMount {
   setOptions(options: MountOptions): void;
   /** Owns: the /dev/fuse fd from now on. */
   attach(fuseFd: number): void;
-  /** Closes /dev/fuse: the kernel ends the mount if no other process holds it. */
+  /** Closes /dev/fuse, so that the kernel ends the mount if no other process holds it, and frees all the mount had. */
   detach(): void;
 
   /** A layer, route or work directory over `fd` (owned). Its nodes get `nodeFlags`. Returns its root place. */

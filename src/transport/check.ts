@@ -166,6 +166,7 @@ export function planMount(request: MountRequest): MountPlan {
     work: writeSide?.work,
     readOnly: request.readOnly ?? false,
     routes: sortRoutes(request.routes ?? []).map((route) => checkRoute(route, tier)),
+    mountRoutes: root,
     scheme: root ? 'trusted' : 'user',
     volatile: request.volatile ?? false,
     passthrough: (request.passthrough ?? true) && root,

@@ -6,6 +6,7 @@ import { errno, errnoText } from '../abi/errno.js';
 import { sys } from '../native/load.js';
 import { MNT_DETACH, MountFlag } from '../native/syscalls.js';
 import { MountError } from './layers.js';
+import { runMount } from './mount-command.js';
 
 export interface FuseMountOptions {
   /** Shown as the mount's source. */
@@ -17,6 +18,8 @@ export interface FuseMountOptions {
   suidDev: boolean;
   /** Options that the kernel keeps for the mount: names of `mountFlags`. */
   flags: readonly string[];
+  /** Whether the root is a directory; a file is mounted on a file. */
+  directory: boolean;
 }
 
 const SUBTYPE = 'lamina';
@@ -55,16 +58,20 @@ function openFuse(): number {
   }
 }
 
-function mountDirectly(target: string, options: FuseMountOptions): number {
-  const fd = openFuse();
-  const data = [
+function mountData(fd: number, options: FuseMountOptions): string {
+  return [
     `fd=${fd}`,
-    'rootmode=40000',
+    `rootmode=${options.directory ? '40000' : '100000'}`,
     `user_id=${process.getuid?.() ?? 0}`,
     `group_id=${process.getgid?.() ?? 0}`,
     'default_permissions',
     ...(options.allowOther ? ['allow_other'] : []),
   ].join(',');
+}
+
+function mountDirectly(target: string, options: FuseMountOptions): number {
+  const fd = openFuse();
+  const data = mountData(fd, options);
   const flags = flagBits(options.suidDev ? options.flags : [...options.flags, 'nosuid', 'nodev'], options.readOnly);
   const error = sys.mount(options.source, Buffer.from(target).toString('latin1'), `fuse.${SUBTYPE}`, flags, data);
   if (!error) return fd;
@@ -104,6 +111,23 @@ async function mountByHelper(target: string, options: FuseMountOptions): Promise
   if (typeof status !== 'number')
     throw new MountError(`${target}: mounting without root needs fusermount3: install the package fuse3`);
   throw new MountError(`${target}: ${complaint.trim() || `fusermount3 exited with ${status}`}`);
+}
+
+/**
+ * Mounts on `target`, a place in a mount that this process serves: mount(8) does it, with the device as its fd 3. As root.
+ * Returns the fd that serves it. Errors: MountError.
+ */
+export async function mountFuseBelow(target: string, options: FuseMountOptions): Promise<number> {
+  const fd = openFuse();
+  const wanted = [options.readOnly ? 'ro' : 'rw', ...options.flags, mountData(3, options)].join(',');
+  const complaint = await runMount(
+    'mount',
+    ['--internal-only', '--no-canonicalize', '-t', `fuse.${SUBTYPE}`, '-o', wanted, '--', options.source, target],
+    fd,
+  );
+  if (complaint === undefined) return fd;
+  closeSync(fd);
+  throw new MountError(`cannot mount ${options.source} on ${target}: ${complaint}`);
 }
 
 /** Mounts on `target` and returns the fd that serves it. Errors: MountError. */

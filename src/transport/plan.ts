@@ -35,6 +35,11 @@ export interface MountPlan {
   work: string | undefined;
   /** Shallow first. */
   routes: RoutePlan[];
+  /**
+   * Each route is a mount of its own. Not without root: fusermount3 runs with root's effective uid and so cannot walk into
+   * a user's mount (Linux: fuse_permissible_uidgid), and the union's mount serves the routes too.
+   */
+  mountRoutes: boolean;
   /** The union refuses every write, though mountpoints may have been made in upper before. */
   readOnly: boolean;
   scheme: XattrScheme;

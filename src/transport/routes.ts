@@ -1,5 +1,6 @@
-// Routes of a mount: each destination is resolved inside the root, made when missing, and given to the native side.
-// Runs in the worker before the first request is read.
+// Routes inside a root: each destination is resolved in it, made when missing, and given to the native side. Root puts a
+// mount of its own over it (route-mounts.ts); an ordinary user's route is served from here. Runs in the worker before the
+// first request is read.
 
 import { errno, errnoText } from '../abi/errno.js';
 import { sys } from '../native/load.js';

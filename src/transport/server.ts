@@ -1,39 +1,33 @@
-// The mount server: holds the /dev/fuse fds, drives the serving worker, and ends mounts. One process may serve many
+// The mount server: mounts roots and their routes, has workers serve them, and ends them. One process may serve many
 // mounts. It never touches a mount of its own; whoever wants that does it from another process.
 
-import { closeSync, openSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+import { closeSync, openSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Worker } from 'node:worker_threads';
 import { errno, errnoText } from '../abi/errno.js';
 import { sys } from '../native/load.js';
 import type { MountStats } from '../native/mount.js';
-import { bindRoutes, unbindBelow } from './bind.js';
 import { readMountinfo } from './check.js';
 import { mountFuse, unmountFuse } from './fuse-device.js';
 import { MountError } from './layers.js';
-import type { FromWorker, ToWorker } from './messages.js';
 import type { MountPlan } from './plan.js';
 import { readRecords } from './registry.js';
+import { mountRoutes, unmountBelow } from './route-mounts.js';
+import { type Serving, ServingWorker } from './serving-worker.js';
 
 /** A mount that is being served. */
 export interface ServedMount {
   readonly plan: MountPlan;
-  /** Counters and sizes; undefined once it has ended. */
+  /** Counters and sizes, the root's and its routes' together; undefined once it has ended. */
   stats(): Promise<MountStats | undefined>;
   /** Unmounts; `lazy` detaches a busy one. Errors: MountError when it is busy. */
   unmount(lazy?: boolean): Promise<void>;
-  /** Resolves when the kernel has ended the mount, whoever asked for it. */
+  /** Resolves when the kernel has ended the mount and its routes, whoever asked for it. */
   readonly ended: Promise<void>;
 }
 
-interface Live {
-  ready: { resolve: (paths: string[]) => void; reject: (error: Error) => void };
-  ended: () => void;
-  locks: number[];
-}
-
 const LOCK_EX_NB = 2 | 4;
+/** Milliseconds that a worker has to tell its counters: one whose backing hangs is left out. */
+const STATS_LIMIT = 1000;
 
 /** umount(2) returns before the server that was serving has read that it ended: so long its hold on upper may last, in ms. */
 const UNMOUNTING = 5_000;
@@ -55,128 +49,96 @@ async function lockUpper(upper: string): Promise<number> {
   throw new MountError(`upper directory ${upper} is in use by another mount: unmount that first (lamina ls shows it)`);
 }
 
-/** Nothing can be written through FUSE: the kernel itself then refuses, with the errors and access(2) of a ro mount. */
+/** Nothing can be written through this mount: the kernel itself then refuses, with the errors and access(2) of a ro mount. */
 function isReadOnly(plan: MountPlan): boolean {
   const sealed = plan.upper === undefined || plan.readOnly;
-  return sealed && plan.routes.every((route) => route.readOnly || route.tier === 'bind');
+  return sealed && (plan.mountRoutes || plan.routes.every((route) => route.readOnly));
+}
+
+function sum(all: readonly (MountStats | undefined)[]): MountStats | undefined {
+  const [first, ...rest] = all.filter((each) => each !== undefined);
+  return rest.reduce((a, b) => {
+    if (!a) return b;
+    const { requests, ...numbers } = a;
+    const added = Object.entries(numbers).map(([name, value]) => [name, value + b[name as keyof typeof numbers]]);
+    return {
+      ...(Object.fromEntries(added) as typeof numbers),
+      passthrough: Math.max(a.passthrough, b.passthrough),
+      requests: requests.map((count, i) => count + (b.requests[i] ?? 0)),
+    };
+  }, first);
 }
 
 export class MountServer {
-  readonly #worker: Worker;
-  readonly #live = new Map<number, Live>();
-  readonly #replies = new Map<number, (stats: MountStats | undefined) => void>();
-  readonly #wakeFd: number;
-  #next = 0;
-  #closed = false;
+  readonly #shared: ServingWorker;
+  readonly #own = new Set<ServingWorker>();
 
-  /** `log` receives what the worker reports, a line each. */
+  /** `log` receives what the workers report, a line each. */
   constructor(private readonly log: (message: string) => void) {
-    this.#wakeFd = sys.eventfd();
-    if (this.#wakeFd < 0) throw new MountError(`eventfd: ${errnoText(this.#wakeFd)}`);
-    this.#worker = new Worker(join(__dirname, 'worker.js'), { workerData: { wakeFd: this.#wakeFd } });
-    this.#worker.on('message', (message: FromWorker) => this.#hear(message));
-    this.#worker.on('error', (error) => this.#workerDied(error));
+    this.#shared = new ServingWorker(log);
   }
 
   async mount(plan: MountPlan): Promise<ServedMount> {
-    const locks = plan.upper === undefined ? [] : [await lockUpper(plan.upper)];
+    const lock = plan.upper === undefined ? undefined : await lockUpper(plan.upper);
+    const unlock = (): void => (lock === undefined ? undefined : closeSync(lock));
     const root = process.geteuid?.() === 0;
-    let fuseFd: number;
+    let union: Serving;
     try {
-      fuseFd = await mountFuse(plan.target, {
+      const options = {
         source: plan.source,
         allowOther: root,
         readOnly: isReadOnly(plan),
         suidDev: root,
         flags: plan.flags,
-      });
+        directory: true,
+      };
+      union = this.#shared.serve(await mountFuse(plan.target, options), { union: plan });
     } catch (error) {
-      locks.forEach(closeSync);
+      unlock();
       throw error;
     }
-    const id = this.#next++;
-    const ended = new Promise<void>((resolve) => {
-      this.#live.set(id, { ready: { resolve: () => undefined, reject: () => undefined }, ended: resolve, locks });
-    });
+    void union.ended.then(unlock);
     try {
-      const paths = await new Promise<string[]>((resolve, reject) => {
-        const live = this.#live.get(id);
-        if (live) live.ready = { resolve, reject };
-        this.#tell({ type: 'serve', mount: id, fuseFd, plan });
-      });
-      await bindRoutes(plan.target, plan.routes, paths);
+      const paths = await union.ready;
+      const routes = await mountRoutes(plan, paths, (ownThread) => (ownThread ? this.#ownWorker() : this.#shared));
+      return this.#served(plan, [union, ...routes]);
     } catch (error) {
       await unmountFuse(plan.target, true);
-      this.#end(id);
+      union.drop();
       throw error;
     }
-    return { plan, ended, stats: () => this.#stats(id), unmount: (lazy) => this.#unmount(plan.target, lazy ?? false, ended) };
   }
 
-  /** Ends the worker. Mounts still live lose their server: unmount them first. */
-  async close(): Promise<void> {
-    this.#tell({ type: 'stop' });
-    await this.#worker.terminate();
-    if (!this.#closed) closeSync(this.#wakeFd);
-    this.#closed = true;
+  #served(plan: MountPlan, parts: readonly Serving[]): ServedMount {
+    const ended = Promise.all(parts.map((part) => part.ended)).then(() => undefined);
+    return {
+      plan,
+      ended,
+      stats: async () => sum(await Promise.all(parts.map((part) => part.stats(STATS_LIMIT)))),
+      unmount: (lazy) => this.#unmount(plan.target, lazy ?? false, ended),
+    };
   }
 
-  #tell(message: ToWorker): void {
-    this.#worker.postMessage(message);
-    if (!this.#closed) writeSync(this.#wakeFd, Buffer.from([1, 0, 0, 0, 0, 0, 0, 0]));
-  }
-
-  #stats(mount: number): Promise<MountStats | undefined> {
-    if (!this.#live.has(mount)) return Promise.resolve(undefined);
-    const reply = this.#next++;
-    return new Promise((resolve) => {
-      this.#replies.set(reply, resolve);
-      this.#tell({ type: 'stats', mount, reply });
+  /** A thread for one route, ended with it. */
+  #ownWorker(): ServingWorker {
+    const worker = new ServingWorker(this.log, () => {
+      this.#own.delete(worker);
+      void worker.close();
     });
+    this.#own.add(worker);
+    return worker;
+  }
+
+  /** Ends the workers. Mounts still live lose their server: unmount them first. */
+  async close(): Promise<void> {
+    await Promise.all([this.#shared, ...this.#own].map((worker) => worker.close()));
   }
 
   async #unmount(target: string, lazy: boolean, ended: Promise<void>): Promise<void> {
-    if (!lazy) await unbindBelow(target);
+    if (!lazy) await unmountBelow(target);
     const error = await unmountFuse(target, lazy);
     if (error === -errno.EBUSY) throw new MountError(`${target} is busy: end what uses it, or unmount lazily`);
     if (error && error !== -errno.EINVAL) throw new MountError(`${target}: unmount failed: ${errnoText(error)}`);
     await ended;
-  }
-
-  #hear(message: FromWorker): void {
-    switch (message.type) {
-      case 'ready':
-        this.#live.get(message.mount)?.ready.resolve(message.paths);
-        break;
-      case 'failed':
-        this.#live.get(message.mount)?.ready.reject(new MountError(message.message));
-        break;
-      case 'ended':
-        this.#end(message.mount);
-        break;
-      case 'stats':
-        this.#replies.get(message.reply)?.(message.stats);
-        this.#replies.delete(message.reply);
-        break;
-      case 'log':
-        this.log(message.message);
-    }
-  }
-
-  #end(mount: number): void {
-    const live = this.#live.get(mount);
-    if (!live) return;
-    this.#live.delete(mount);
-    live.locks.forEach(closeSync);
-    live.ready.reject(new MountError('the mount ended before it was ready'));
-    live.ended();
-  }
-
-  #workerDied(error: Error): void {
-    this.log(`the serving worker died: ${error.stack ?? error.message}`);
-    for (const [id, live] of this.#live) {
-      live.ready.reject(error);
-      this.#end(id);
-    }
   }
 }

@@ -4,13 +4,16 @@
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { OUT_HEADER } from '../abi/protocol.js';
 import { Loop, Mount } from '../native/load.js';
-import { MAX_WRITE } from '../session/negotiate.js';
+import type { NativeMount } from '../native/mount.js';
+import type { Filesystem } from '../session/filesystem.js';
+import { MAX_WRITE, type Wishes } from '../session/negotiate.js';
 import { Session } from '../session/session.js';
 import { Union } from '../union/union.js';
 import { openLayers } from './layers.js';
-import type { FromWorker, ToWorker, WorkerData } from './messages.js';
+import type { FromWorker, Shown, ToWorker, WorkerData } from './messages.js';
 import type { MountPlan } from './plan.js';
 import { addRoutes } from './routes.js';
+import { makeRouteRoot, SERVED_ROUTE } from './served-route.js';
 import { ServedUnion } from './served-union.js';
 
 const PAGE = 4096;
@@ -46,25 +49,44 @@ const loop = new Loop({
   },
 });
 
-function serve(mount: number, fuseFd: number, plan: MountPlan): void {
+/** What a native mount shows, made ready to serve. */
+interface Prepared {
+  filesystem: Filesystem;
+  wishes: Wishes;
+  paths: string[];
+}
+
+function prepareUnion(native: NativeMount, plan: MountPlan): Prepared {
+  native.setOptions({ userXattr: plan.scheme === 'user', attrTimeout: plan.timeout, entryTimeout: plan.timeout, ...plan.ids });
+  const union = new Union(native, openLayers(native, plan), log);
+  union.makeRoot();
+  const roots = plan.lowers.length + (plan.upper === undefined ? 0 : 3);
+  const paths = addRoutes(native, union, plan.routes, roots);
+  if (plan.readOnly) native.seal();
+  // What others change must not be cached.
+  const cacheDirs = plan.mountRoutes || plan.routes.length === 0;
+  const wishes = { passthrough: plan.passthrough, cacheDirs, posixAcl: plan.posixAcl };
+  return { filesystem: new ServedUnion(union), wishes, paths };
+}
+
+function prepare(native: NativeMount, shown: Shown): Prepared {
+  if ('union' in shown) return prepareUnion(native, shown.union);
+  makeRouteRoot(native, shown.route);
+  const wishes = { passthrough: shown.route.tier === 'passthrough', cacheDirs: false, posixAcl: shown.posixAcl };
+  return { filesystem: SERVED_ROUTE, wishes, paths: [] };
+}
+
+function serve(mount: number, fuseFd: number, shown: Shown): void {
   const native = new Mount(FD_LIMIT);
   native.attach(fuseFd);
-  native.setOptions({ userXattr: plan.scheme === 'user', attrTimeout: plan.timeout, entryTimeout: plan.timeout, ...plan.ids });
   try {
-    const union = new Union(native, openLayers(native, plan), log);
-    union.makeRoot();
-    const roots = plan.lowers.length + (plan.upper === undefined ? 0 : 3);
-    const paths = addRoutes(native, union, plan.routes, roots);
-    if (plan.readOnly) native.seal();
-    const cacheDirs = plan.routes.every((route) => route.tier === 'bind');
-    const wishes = { passthrough: plan.passthrough, cacheDirs, posixAcl: plan.posixAcl };
+    const { filesystem, wishes, paths } = prepare(native, shown);
     const events = {
       ready: (refusal?: string) =>
         tell(refusal === undefined ? { type: 'ready', mount, paths } : { type: 'failed', mount, message: refusal }),
       log,
     };
-    const session = new Session(native, new ServedUnion(union), wishes, events, request, reply);
-    sessions.set(mount, session);
+    sessions.set(mount, new Session(native, filesystem, wishes, events, request, reply));
     const error = loop.add(mount, native);
     if (error) throw new Error(`the serving loop does not take the mount: errno ${-error}`);
   } catch (error) {
@@ -77,7 +99,7 @@ function serve(mount: number, fuseFd: number, plan: MountPlan): void {
 function obey(message: ToWorker): void {
   switch (message.type) {
     case 'serve':
-      serve(message.mount, message.fuseFd, message.plan);
+      serve(message.mount, message.fuseFd, message.shown);
       break;
     case 'stats':
       tell({ type: 'stats', reply: message.reply, stats: sessions.get(message.mount)?.native.stats() });

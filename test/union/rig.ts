@@ -65,6 +65,7 @@ export class Rig {
       upper: writable ? this.upper : undefined,
       work: writable ? this.work : undefined,
       routes: [],
+      mountRoutes: false,
       readOnly: !writable,
       scheme: this.options.scheme ?? 'trusted',
       volatile: true,
