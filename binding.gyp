@@ -12,6 +12,7 @@
         "native/bypass_rename.cc",
         "native/bypass_readdir.cc",
         "native/bypass_xattr.cc",
+        "native/caller.cc",
         "native/copy_data.cc",
         "native/device.cc",
         "native/dir_stream.cc",

@@ -3,6 +3,7 @@
 // request.h's codes. Loop thread only.
 #pragma once
 
+#include "identity.h"
 #include "request.h"
 
 namespace lamina {
@@ -52,6 +53,12 @@ int openNode(Mount& mount, Node* node, uint32_t flags, OpenOut* out);
 /** Clears setuid, and setgid unless it means nothing to the caller's group, as a write or a chown does. 0 or -errno. */
 int killSuidgid(Request& request, Node* node);
 
+/** 0, or -EPERM when the caller is in a chown(2) that would clear setuid or setgid of a file that is not its own. */
+int checkOwnerCall(Request& request, Node* node);
+
+/** Who the caller of a creation in `directory` is on disk. */
+Identity identityOf(const Request& request, const Node* directory, uint32_t umask);
+
 /** Clears setgid, as an ACL set by a stranger to the group does. 0 or -errno. */
 int killSgid(Request& request, Node* node);
 
@@ -63,7 +70,7 @@ struct Creation {
   uint32_t mode = 0;
   uint32_t rdev = 0;  // wire form
   std::string_view target{};
-  uint32_t uid = 0, gid = 0, umask = 0;
+  Identity by{};
 };
 
 /**

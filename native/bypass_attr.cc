@@ -1,14 +1,12 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include <fstream>
-#include <sstream>
-#include <string>
-
 #include "bypass.h"
+#include "caller.h"
 #include "proc_path.h"
 
 namespace lamina {
@@ -41,48 +39,38 @@ int opGetattr(Request& request) {
 
 namespace {
 
-/** Whether the caller owns the group, is a member of it, or may do as if. */
-bool isInGroup(const Request& request, uint32_t gid) {
-  if (request.in.uid == 0 || request.in.gid == gid) return true;
-  std::ifstream status("/proc/" + std::to_string(request.in.pid) + "/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.rfind("Groups:", 0) != 0) continue;
-    std::istringstream groups(line.substr(7));
-    for (uint32_t each; groups >> each;) {
-      if (each == gid) return true;
-    }
-    return false;
-  }
-  return false;
+/** What is left of the mode of a file that somebody else writes to or gives away (Linux: setattr_should_drop_suidgid).
+ */
+uint32_t modeWithoutPrivileges(Request& request, const Caller& caller, Node* node, const struct statx& st) {
+  // Of directories nothing is taken away; sockets, fifos and devices are as files.
+  if (S_ISDIR(st.stx_mode) || S_ISLNK(st.stx_mode)) return st.stx_mode;
+  uint32_t kept = st.stx_mode & ~S_ISUID;
+  bool counts = st.stx_mode & S_IXGRP;
+  bool drop = counts || !(caller.inGroup(request.mount.shownGid(node, st.stx_gid)) || caller.has(CAP_FSETID));
+  return drop ? kept & ~S_ISGID : kept;
 }
 
-/** Takes bits off the mode: `keep` says which stay. */
-template <typename Keep>
-int narrowMode(Mount& mount, Node* node, Keep keep) {
-  struct statx st;
-  int error = mount.statNode(node, &st);
-  if (error) return error;
-  uint32_t kept = keep(st);
-  if (kept == st.stx_mode || S_ISLNK(st.stx_mode)) return 0;
+int setBits(Mount& mount, Node* node, uint32_t mode) {
   int fd = mount.nodeFd(node);
   if (fd < 0) return fd;
-  return chmod(procPath(fd, "").c_str(), kept & 07777) < 0 ? -errno : 0;
+  return chmod(procPath(fd, "").c_str(), mode & 07777) < 0 ? -errno : 0;
 }
 
 }  // namespace
 
-// Linux: setattr_should_drop_suidgid. Of directories nothing is taken away; sockets, fifos and devices are as files.
 int killSuidgid(Request& request, Node* node) {
-  return narrowMode(request.mount, node, [&](const struct statx& st) {
-    if (S_ISDIR(st.stx_mode)) return uint32_t{st.stx_mode};
-    uint32_t kept = st.stx_mode & ~S_ISUID;
-    bool drop = (st.stx_mode & S_IXGRP) || !isInGroup(request, request.mount.shownGid(node, st.stx_gid));
-    return drop ? kept & ~S_ISGID : kept;
-  });
+  struct statx st;
+  int error = request.mount.statNode(node, &st);
+  if (error || !(st.stx_mode & (S_ISUID | S_ISGID))) return error;
+  uint32_t kept = modeWithoutPrivileges(request, Caller(request.in), node, st);
+  return kept == st.stx_mode ? 0 : setBits(request.mount, node, kept);
 }
 
 int killSgid(Request& request, Node* node) {
-  return narrowMode(request.mount, node, [](const struct statx& st) { return st.stx_mode & ~uint32_t{S_ISGID}; });
+  struct statx st;
+  int error = request.mount.statNode(node, &st);
+  if (error || !(st.stx_mode & S_ISGID) || S_ISLNK(st.stx_mode)) return error;
+  return setBits(request.mount, node, st.stx_mode & ~uint32_t{S_ISGID});
 }
 
 namespace {
@@ -119,32 +107,68 @@ int setTimes(Request& request, Node* node, const SetattrIn& in) {
   return utimensat(at.fd, at.name, times, AT_SYMLINK_NOFOLLOW | (*at.name ? 0 : AT_EMPTY_PATH)) < 0 ? -errno : 0;
 }
 
-int setMode(Request& request, Node* node, const SetattrIn& in) {
-  int fd = request.mount.nodeFd(node);
-  if (fd < 0) return fd;
-  return chmod(procPath(fd, "").c_str(), in.mode & 07777) < 0 ? -errno : 0;
+/** A chown that sets neither id: setuid and setgid go as with any other, and ctime is now. */
+int touchOwner(Request& request, Node* node) {
+  SetattrIn neither{};
+  int error = setOwner(request, node, neither);
+  return error ? error : killSuidgid(request, node);
+}
+
+/** Before a write by somebody without CAP_FSETID to a setuid file. */
+int prepareWrite(Request& request, Node* node) {
+  int error = killSuidgid(request, node);
+  // Not ours to change, rootless: the write itself, which is ours too, will have the kernel do it.
+  return error == -EPERM ? 0 : error;
+}
+
+/**
+ * SETATTR that sets nothing. The kernel sends it, byte for byte the same, for a chown with neither owner nor group and
+ * before a write to a file with setuid, setgid or capabilities (Linux: fuse_setattr, file_remove_privs).
+ */
+int opSetattrBare(Request& request, Node* node) {
+  struct statx st;
+  int error = request.mount.statNode(node, &st);
+  if (error) return error;
+  Caller caller(request.in);
+  bool chown = !S_ISREG(st.stx_mode) || caller.changesOwner();
+  if (!node->has(kNodeReadOnly) && chown) error = checkOwnerCall(request, node);
+  if (!error) error = checkWritable(request, node);
+  if (error) return error;
+  // With CAP_FSETID only the capabilities were to go, and the kernel has just removed those.
+  if (chown) {
+    error = touchOwner(request, node);
+  } else if (!caller.hasEverywhere(CAP_FSETID)) {
+    error = prepareWrite(request, node);
+  }
+  return error ? error : replyAttr(request, node);
 }
 
 }  // namespace
+
+int checkOwnerCall(Request& request, Node* node) {
+  struct statx st;
+  int error = request.mount.statNode(node, &st);
+  if (error || !(st.stx_mode & (S_ISUID | S_ISGID))) return error;
+  Caller caller(request.in);
+  if (request.in.uid == request.mount.shownUid(node, st.stx_uid) || caller.has(CAP_FOWNER)) return 0;
+  if (modeWithoutPrivileges(request, caller, node, st) == st.stx_mode) return 0;
+  return !S_ISREG(st.stx_mode) || caller.changesOwner() ? -EPERM : 0;
+}
 
 int opSetattr(Request& request) {
   auto* in = request.as<SetattrIn>();
   Node* node = request.node();
   if (!in) return -EINVAL;
   if (!node) return -ESTALE;
+  constexpr uint32_t kChanges = kFattrMode | kFattrUid | kFattrGid | kFattrSize | kFattrAtime | kFattrMtime |
+                                kFattrAtimeNow | kFattrMtimeNow | kFattrKillSuidgid;
+  if (!(in->valid & kChanges)) return opSetattrBare(request, node);
   int error = checkWritable(request, node);
   if (error) return error;
-  constexpr uint32_t kChanges = kFattrMode | kFattrUid | kFattrGid | kFattrSize | kFattrAtime | kFattrMtime;
-  // valid == 0 is how the kernel asks for suid clearing before a passthrough write (Linux: fuse_setattr with
-  // ATTR_KILL_*). Root's write asks too, when only file capabilities are to go; the kernel has just removed those.
-  bool bare = !(in->valid & (kChanges | kFattrAtimeNow | kFattrMtimeNow));
-  bool onlyCapabilities = request.in.uid == 0 && request.mount.capabilitiesRemoved == node->id;
-  request.mount.capabilitiesRemoved = 0;
-  bool kill = (in->valid & kFattrKillSuidgid) || (bare && !onlyCapabilities);
   if (in->valid & kFattrSize) error = setSize(request, node, *in);
   if (!error && (in->valid & (kFattrUid | kFattrGid))) error = setOwner(request, node, *in);
-  if (!error && kill) error = killSuidgid(request, node);
-  if (!error && (in->valid & kFattrMode)) error = setMode(request, node, *in);
+  if (!error && (in->valid & kFattrKillSuidgid)) error = killSuidgid(request, node);
+  if (!error && (in->valid & kFattrMode)) error = setBits(request.mount, node, in->mode);
   if (!error && (in->valid & (kFattrAtime | kFattrMtime))) error = setTimes(request, node, *in);
   return error ? error : replyAttr(request, node);
 }

@@ -69,6 +69,9 @@ int opOpen(Request& request) {
   if (!node) return -ESTALE;
   // Opened while it was on a lower layer and copied up since: the retried lookup finds the successor.
   if (node->forward) return -ESTALE;
+  // The kernel refuses to truncate a running program only after this request has done it, except where the open is also
+  // for writing (Linux: do_open, handle_truncate).
+  if ((in->flags & O_TRUNC) && node->running) return -ETXTBSY;
   if (wantsWrite(in->flags)) {
     int error = checkWritable(request, node);
     if (error) return error;
@@ -81,18 +84,21 @@ int opOpen(Request& request) {
   if (in->openFlags & kOpenKillSuidgid) killSuidgid(request, node);
   auto* out = request.reply<OpenOut>();
   int error = openNode(request.mount, node, in->flags, out);
-  return error ? error : static_cast<int>(sizeof *out);
+  if (error) return error;
+  if (in->flags & kOpenExec) node->running++;
+  return static_cast<int>(sizeof *out);
 }
 
 int opRelease(Request& request) {
   auto* in = request.as<ReleaseIn>();
   if (!in) return -EINVAL;
   Mount& mount = request.mount;
+  Node* node = mount.nodes.find(request.in.nodeid);
+  if (node && (in->flags & kOpenExec) && node->running) node->running--;
   if (in->fh) {
     mount.closeHandle(in->fh);
     return 0;
   }
-  Node* node = mount.nodes.find(request.in.nodeid);
   if (!node || !node->passthroughOpens) return 0;
   node->opens--;
   // A cached id would keep a file that others may delete from freeing its space.

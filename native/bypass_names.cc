@@ -44,7 +44,7 @@ int opLookup(Request& request) {
 }
 
 int makeObject(int dirfd, const char* name, const Creation& what) {
-  ActAs caller(what.uid, what.gid, what.umask);
+  ActAs caller(what.by);
   uint32_t type = what.mode & S_IFMT;
   if (type == S_IFREG || type == 0) {
     int fd = openat(dirfd, name, O_CREAT | O_EXCL | O_RDONLY | O_NOFOLLOW | O_CLOEXEC, what.mode & 07777);
@@ -62,30 +62,36 @@ int makeObject(int dirfd, const char* name, const Creation& what) {
   return done < 0 ? -errno : 0;
 }
 
+Identity identityOf(const Request& request, const Node* directory, uint32_t umask) {
+  const Mount& mount = request.mount;
+  return {mount.diskUid(directory, request.in.uid), mount.diskGid(directory, request.in.gid),
+          mount.diskGid(directory, request.group()), umask};
+}
+
 namespace {
 
 /** The object of MKDIR, MKNOD or SYMLINK and its name; false when the request is malformed. */
 bool readCreation(const Request& request, const Node* directory, Creation* what, std::string_view* name) {
+  uint32_t umask = 0;
   if (request.in.opcode == kMkdir) {
     auto* in = request.as<MkdirIn>();
     if (!in) return false;
     *name = request.name(sizeof *in);
     what->mode = (in->mode & 07777) | S_IFDIR;
-    what->umask = in->umask;
+    umask = in->umask;
   } else if (request.in.opcode == kMknod) {
     auto* in = request.as<MknodIn>();
     if (!in) return false;
     *name = request.name(sizeof *in);
     what->mode = in->mode;
     what->rdev = in->rdev;
-    what->umask = in->umask;
+    umask = in->umask;
   } else {
     *name = request.name(0);
     what->target = request.name(name->size() + 1);
     what->mode = S_IFLNK;
   }
-  what->uid = request.mount.diskUid(directory, request.in.uid);
-  what->gid = request.mount.diskGid(directory, request.group());
+  what->by = identityOf(request, directory, umask);
   return !name->empty();
 }
 
@@ -117,12 +123,7 @@ int opCreate(Request& request) {
   if (!in || name.empty()) return -EINVAL;
   if (isUnionName(dir.node, name)) return -EINVAL;
   CreateIn args = *in;
-  Creation what{args.mode | S_IFREG,
-                0,
-                {},
-                request.mount.diskUid(dir.node, request.in.uid),
-                request.mount.diskGid(dir.node, request.group()),
-                args.umask};
+  Creation what{args.mode | S_IFREG, 0, {}, identityOf(request, dir.node, args.umask)};
   int fd = makeObject(dir.fd, std::string(name).c_str(), what);
   if (fd == -EEXIST) {
     error = existsOrWhiteout(dir, name);
@@ -152,8 +153,7 @@ int opTmpfile(Request& request) {
   CreateIn args = *in;
   int fd;
   {
-    ActAs caller(request.mount.diskUid(dir.node, request.in.uid), request.mount.diskGid(dir.node, request.group()),
-                 args.umask);
+    ActAs caller(identityOf(request, dir.node, args.umask));
     fd = openat(dir.fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC | (args.flags & O_EXCL), args.mode & 07777);
     if (fd < 0) return -errno;
   }

@@ -121,15 +121,15 @@ int opRemovexattr(Request& request) {
   std::string_view name = request.name(0);
   if (name.empty()) return -EINVAL;
   if (!node) return -ESTALE;
-  int error = checkWritable(request, node);
+  // A chown(2) that will be refused has come for the capabilities first (Linux: notify_change).
+  int error = name == "security.capability" ? checkOwnerCall(request, node) : 0;
+  if (!error) error = checkWritable(request, node);
   if (error) return error;
   std::string path, stored = storedName(node, name);
   int last = targetPath(request.mount, node, &path);
   if (last < 0) return last;
   int done = last ? lremovexattr(path.c_str(), stored.c_str()) : removexattr(path.c_str(), stored.c_str());
-  if (done < 0) return -errno;
-  if (name == "security.capability") request.mount.capabilitiesRemoved = node->id;
-  return 0;
+  return done < 0 ? -errno : 0;
 }
 
 }  // namespace lamina

@@ -23,15 +23,24 @@ bool privileged() { return geteuid() == 0; }
 
 }  // namespace
 
-ActAs::ActAs(uint32_t uid, uint32_t gid, uint32_t mask) {
-  previousMask_ = ::umask(mask);
-  if ((uid == 0 && gid == 0) || !privileged()) return;
-  if (gid != 0) {
-    syscall(SYS_setfsgid, gid);
+// The system call itself, which is for this thread; the library's is for all.
+void leaveGroups() {
+  if (privileged()) syscall(SYS_setgroups, 0, nullptr);
+}
+
+ActAs::ActAs(const Identity& who) {
+  previousMask_ = ::umask(who.umask);
+  if ((who.uid == 0 && who.gid == 0) || !privileged()) return;
+  if (who.gid != 0) {
+    syscall(SYS_setfsgid, who.gid);
     group_ = true;
   }
-  if (uid != 0) {
-    syscall(SYS_setfsuid, uid);
+  if (who.group != who.gid) {
+    gid_t group = who.group;
+    member_ = syscall(SYS_setgroups, 1, &group) == 0;
+  }
+  if (who.uid != 0) {
+    syscall(SYS_setfsuid, who.uid);
     user_ = true;
     keepReach();
   }
@@ -40,6 +49,7 @@ ActAs::ActAs(uint32_t uid, uint32_t gid, uint32_t mask) {
 ActAs::~ActAs() {
   if (user_) syscall(SYS_setfsuid, 0);
   if (group_) syscall(SYS_setfsgid, 0);
+  if (member_) leaveGroups();
   ::umask(previousMask_);
 }
 

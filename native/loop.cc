@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "bypass.h"
+#include "identity.h"
 
 namespace lamina {
 
@@ -82,6 +83,8 @@ void Loop::undo(Mount& mount, const InHeader& in, int result) {
   auto* open = reinterpret_cast<const OpenOut*>(reply_ + sizeof(OutHeader) + offset);
   auto* entry = reinterpret_cast<const EntryOut*>(reply_ + sizeof(OutHeader));
   Node* node = mount.nodes.find(in.opcode == kOpen ? in.nodeid : entry->nodeid);
+  bool exec = in.opcode == kOpen && (reinterpret_cast<const OpenIn*>(&in + 1)->flags & kOpenExec);
+  if (exec && node && node->running) node->running--;
   if (open->fh) {
     mount.closeHandle(open->fh);
   } else if (node && node->passthroughOpens) {
@@ -190,6 +193,7 @@ void Loop::run(Decisions& decisions) {
   // A umask of this thread's own: ops take the caller's while they create (identity.h).
   if (!ownFs_ && unshare(CLONE_FS) == 0) {
     umask(0);
+    leaveGroups();
     ownFs_ = true;
   }
   for (uint32_t served = 0; !served_.empty();) {

@@ -154,7 +154,6 @@ class Mount {
   MountOptions options;
   Counters counters;
   UniqueFd device;
-  uint64_t capabilitiesRemoved = 0;  // the node whose security.capability the last xattr op removed
 
  private:
   Node* settle(Node* node, Place* place, const struct statx& st, uint32_t set, uint32_t clear);

@@ -88,25 +88,22 @@ namespace {
 
 using Info = const Napi::CallbackInfo&;
 
-Creation creationArg(Info info, size_t at, std::string* target) {
-  *target = bytesArg(info, at + 2);
-  return {uintArg(info, at),     uintArg(info, at + 1), *target,
-          uintArg(info, at + 3), uintArg(info, at + 4), uintArg(info, at + 5)};
+/** uid, gid, group, umask of the caller, as on disk. */
+Identity identityArg(const MountOptions& options, Info info, size_t at) {
+  return {options.uids.disk(uintArg(info, at)), options.gids.disk(uintArg(info, at + 1)),
+          options.gids.disk(uintArg(info, at + 2)), uintArg(info, at + 3)};
 }
 
 }  // namespace
 
 Napi::Value MountObject::make(Info info) {
-  std::string target;
-  Creation what = creationArg(info, 2, &target);
-  what.uid = mount_->options.uids.disk(what.uid);
-  what.gid = mount_->options.gids.disk(what.gid);
+  std::string target = bytesArg(info, 4);
+  Creation what{uintArg(info, 2), uintArg(info, 3), target, identityArg(mount_->options, info, 5)};
   return number(info, makeObject(intArg(info, 0), bytesArg(info, 1).c_str(), what));
 }
 
 Napi::Value MountObject::makeTmpfile(Info info) {
-  const MountOptions& options = mount_->options;
-  ActAs caller(options.uids.disk(uintArg(info, 3)), options.gids.disk(uintArg(info, 4)), uintArg(info, 5));
+  ActAs caller(identityArg(mount_->options, info, 3));
   int fd = open(procPath(intArg(info, 0), "").c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC | (uintArg(info, 2) & O_EXCL),
                 uintArg(info, 1) & 07777);
   return number(info, fd < 0 ? -errno : fd);

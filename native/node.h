@@ -45,6 +45,7 @@ struct Node {
   int32_t backingId = 0;
   int32_t nlinkDelta = 0;  // names beyond the backing object's links
   uint32_t passthroughOpens = 0;
+  uint32_t running = 0;    // opens to execute
   Place* place = nullptr;  // owned reference
   Node* parent = nullptr;  // owned reference; the directory it was last found in
   Node* forward = nullptr;

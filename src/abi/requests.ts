@@ -73,7 +73,7 @@ export class RequestReader {
     return { uid: this.#bytes.readUInt32LE(24), gid: this.#bytes.readUInt32LE(28), pid: this.#bytes.readUInt32LE(32) };
   }
 
-  /** The gid to create with: a supplementary group of the caller's that owns the directory, when the kernel names one. */
+  /** A further group of the caller's that owns the directory, when the kernel names one; else his gid. */
   creationGroup(length: number): number {
     const total = this.#bytes.readUInt16LE(36) * 8;
     const gid = this.#bytes.readUInt32LE(28);

@@ -106,9 +106,19 @@ export interface NativeMount {
    * Makes an object with the caller's identity. A regular file comes back open for reading (its fd, owned by the
    * caller), others as 0. `rdev` is in wire form.
    */
-  make(dirfd: number, name: string, mode: number, rdev: number, target: string, uid: number, gid: number, umask: number): number;
+  make(
+    dirfd: number,
+    name: string,
+    mode: number,
+    rdev: number,
+    target: string,
+    uid: number,
+    gid: number,
+    group: number,
+    umask: number,
+  ): number;
   /** O_TMPFILE with the caller's identity: an O_RDWR fd. */
-  makeTmpfile(dirfd: number, mode: number, flags: number, uid: number, gid: number, umask: number): number;
+  makeTmpfile(dirfd: number, mode: number, flags: number, uid: number, gid: number, group: number, umask: number): number;
   /** A node without a name for the tmpfile `fd` (stays the caller's); entry at offset 0. Lookup count: +1. */
   enterTmpfile(parent: NodeId, fd: number): number;
 

@@ -9,6 +9,8 @@ import type { NodeId } from '../native/mount.js';
 export interface Owner {
   uid: number;
   gid: number;
+  /** A further group of the caller's that owns the directory, or gid. */
+  group: number;
   umask: number;
 }
 

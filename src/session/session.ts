@@ -84,7 +84,8 @@ export class Session {
   #create(opcode: number, node: NodeId, length: number): number {
     const what = readCreation(this.#reader, opcode, length);
     if (!what) return -errno.ENOSYS;
-    const owner = { uid: this.#reader.caller().uid, gid: this.#reader.creationGroup(length), umask: what.umask };
+    const { uid, gid } = this.#reader.caller();
+    const owner = { uid, gid, group: this.#reader.creationGroup(length), umask: what.umask };
     if (opcode === Opcode.TMPFILE) return this.filesystem.tmpfile(node, what, owner);
     if (what.name === '') return -errno.EINVAL;
     return opcode === Opcode.CREATE ? this.filesystem.create(node, what, owner) : this.filesystem.make(node, what, owner);

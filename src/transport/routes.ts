@@ -14,7 +14,7 @@ import { MountError } from './layers.js';
 import type { RoutePlan } from './plan.js';
 
 const stat = new BigInt64Array(STAT_WORDS);
-const ROOT_OWNER = { uid: 0, gid: 0, umask: 0 };
+const ROOT_OWNER = { uid: 0, gid: 0, group: 0, umask: 0 };
 
 function typeAt(dirfd: number, name: string): number | undefined {
   return sys.statx(dirfd, name, stat) === 0 ? Number(stat[Stat.mode]) & Mode.FMT : undefined;
@@ -79,7 +79,7 @@ class MountedTree implements ScopedTree<NodeId> {
       const what = { name, mode: type | 0o755, umask: 0, rdev: 0, target: '', flags: 0 };
       return Math.min(make(this.union, directory, what, ROOT_OWNER), 0);
     }
-    const fd = this.native.make(this.native.nodeFd(directory), name, type | 0o755, 0, '', 0, 0, 0);
+    const fd = this.native.make(this.native.nodeFd(directory), name, type | 0o755, 0, '', 0, 0, 0, 0);
     if (fd > 0) sys.close(fd);
     return Math.min(fd, 0);
   }

@@ -70,7 +70,7 @@ function makeAndEnter(union: Union, parent: NodeId, what: Creation, owner: Owner
   const type = what.mode & Mode.FMT;
   const { native } = union;
   const fd = place(union, at, what.name, type, (dirfd, name) =>
-    native.make(dirfd, name, what.mode, what.rdev, what.target, owner.uid, owner.gid, owner.umask),
+    native.make(dirfd, name, what.mode, what.rdev, what.target, owner.uid, owner.gid, owner.group, owner.umask),
   );
   if (fd < 0) return fd;
   const id = native.enter(parent, at.upper, what.name, 0, 0, 0n);
@@ -115,7 +115,7 @@ export function tmpfile(union: Union, parent: NodeId, what: Creation, owner: Own
   const at = union.writableDirectory(parent);
   if (typeof at === 'number') return at;
   const { native } = union;
-  const fd = native.makeTmpfile(at.fd, what.mode, what.flags, owner.uid, owner.gid, owner.umask);
+  const fd = native.makeTmpfile(at.fd, what.mode, what.flags, owner.uid, owner.gid, owner.group, owner.umask);
   if (fd < 0) return fd;
   const id = native.enterTmpfile(parent, fd);
   sys.close(fd);

@@ -22,6 +22,8 @@ export interface LayerStack {
 export interface Owner {
   uid: number;
   gid: number;
+  /** A further group of the caller's that owns the directory, or gid. */
+  group: number;
   umask: number;
 }
 

@@ -248,13 +248,13 @@ void t.test('a read-only seal reaches nodes that are known and those to come', a
 
 void t.test('creation takes the identity it is given, and gives it back', async (t) => {
   const { native, root, path } = rig(t);
-  const fd = native.make(native.placeFd(root), 'f', 0o100666, 0, '', 1234, 5678, 0o027);
+  const fd = native.make(native.placeFd(root), 'f', 0o100666, 0, '', 1234, 5678, 5678, 0o027);
   t.ok(fd > 0);
   sys.close(fd);
-  t.equal(native.make(native.placeFd(root), 'f', 0o100666, 0, '', 0, 0, 0), -errno.EEXIST);
+  t.equal(native.make(native.placeFd(root), 'f', 0o100666, 0, '', 0, 0, 0, 0), -errno.EEXIST);
   sys.statx(AT_FDCWD, join(path, 'f'), stat);
   t.same([Number(stat[Stat.mode]), stat[Stat.uid], stat[Stat.gid]], [0o100640, 1234n, 5678n]);
-  t.equal(native.make(native.placeFd(root), 'd', 0o040777, 0, '', 1, 2, 0), 0);
+  t.equal(native.make(native.placeFd(root), 'd', 0o040777, 0, '', 1, 2, 2, 0), 0);
   writeFileSync(join(path, 'd/mine'), '');
   sys.statx(AT_FDCWD, join(path, 'd/mine'), stat);
   t.equal(stat[Stat.uid], BigInt(process.geteuid?.() ?? 0), 'ours again');
