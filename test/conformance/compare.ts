@@ -19,7 +19,7 @@ function tellOp(op: Op): string {
 }
 
 /** What the case itself says of an outcome: undefined when content. */
-function against(op: Op, outcome: Outcome | undefined): string | undefined {
+export function against(op: Op, outcome: Outcome | undefined): string | undefined {
   if (outcome === undefined) return 'not run';
   if ('x' in outcome) return tell(outcome);
   if (op.fails !== undefined)

@@ -7,15 +7,17 @@ Strings are bytes in latin1. The operations and their arguments are listed in op
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 
 import ops_attributes
 import ops_data
 import ops_names
+import ops_posix
 from ops_attributes import describe
 from ops_data import op_cat
-from ops_state import b, fds, inos, maps, s
+from ops_state import b, fds, inos, maps, s, stamps
 
 
 def op_run(o):
@@ -63,6 +65,19 @@ def op_all(o):
     return out
 
 
+def op_while_running(o):
+    """What an operation on a program ends with while that program runs."""
+    shutil.copy(shutil.which("sleep"), b(o["path"]))
+    os.chmod(b(o["path"]), 0o755)
+    child = subprocess.Popen([b"./" + b(o["path"]), b"60"])
+    try:
+        result = run(o["inner"])
+        return result.get("e", result.get("x", "ok"))
+    finally:
+        child.kill()
+        child.wait()
+
+
 def run(o):
     user = o.get("user")
     if user is not None:
@@ -95,6 +110,7 @@ def reset():
         m.close()
     maps.clear()
     inos.clear()
+    stamps.clear()
     os.umask(0o022)
 
 
@@ -121,7 +137,7 @@ def main():
         answer([request["id"], -1, None])
 
 
-OPERATIONS = {name[3:]: function for module in (ops_attributes, ops_data, ops_names, sys.modules[__name__])
+OPERATIONS = {name[3:]: function for module in (ops_attributes, ops_data, ops_names, ops_posix, sys.modules[__name__])
               for name, function in vars(module).items() if name.startswith("op_")}
 
 main()

@@ -1,4 +1,4 @@
-"""What the operations of a case share: its fds, maps and inodes, and how bytes and times cross the line protocol."""
+"""What the operations of a case share: its fds, maps, inodes and times, and how bytes and times cross the line protocol."""
 import ctypes
 import errno
 import hashlib
@@ -16,7 +16,7 @@ class Named(dict):
         raise OSError(errno.EBADF, "nothing is open as " + name)
 
 
-fds, maps, inos = Named(), Named(), []
+fds, maps, inos, stamps = Named(), Named(), [], {}
 
 
 def b(text):

@@ -1,9 +1,9 @@
 // A container root mounted through bin/lamina, in a scratch directory of its own with its own run and data directories.
 // Used by tests of routes, of the command line and of leaks; operations run in a child (worker.ts).
 
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { abortFuse, command, mountTable, processesWith, waitFor, type Done } from './command.js';
+import { abortFuse, command, mountTable, mustCommand, processesWith, waitFor, type Done } from './command.js';
 import type { Op, Outcome } from './ops.js';
 import { checkout, scratchDir } from './paths.js';
 import { Worker } from './worker.js';
@@ -85,6 +85,7 @@ export class Root {
       await command(['umount', '-l', point], { limitMs: 5000 });
     }
     for (const pid of this.servers()) process.kill(pid, 'SIGKILL');
-    rmSync(this.dir, { recursive: true, force: true });
+    // rm, which does not mind paths of any length.
+    await mustCommand(['rm', '-rf', '--one-file-system', this.dir]);
   }
 }
