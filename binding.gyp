@@ -35,6 +35,15 @@
       "cflags_cc!": ["-fno-rtti", "-std=gnu++17"],
       "cflags_cc": ["-std=c++20", "-fno-exceptions", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-Wno-missing-field-initializers", "-O2"],
       "ldflags": ["-Wl,--gc-sections"]
+    },
+    {
+      "target_name": "lamina-init",
+      "type": "executable",
+      "sources": ["native/init.cc"],
+      "defines": ["_GNU_SOURCE"],
+      "cflags_cc!": ["-fno-rtti", "-std=gnu++17"],
+      "cflags_cc": ["-std=c++20", "-fno-exceptions", "-Wall", "-Wextra", "-Werror", "-Os"],
+      "ldflags": ["-static", "-Wl,--gc-sections"]
     }
   ]
 }

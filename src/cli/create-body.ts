@@ -235,6 +235,12 @@ function hostConfig(flags: Flags): object {
     OomScoreAdj: flags.integer('oom-score-adj') ?? 0,
     Ulimits: flags.ulimits(),
     Devices: flags.devices(),
+    ...(args.has('device-cgroup-rule') ? { DeviceCgroupRules: args.all('device-cgroup-rule') } : {}),
+    ...(args.has('annotation') ? { Annotations: pairs(args.all('annotation')) } : {}),
+    ...(args.has('cgroup-parent') ? { CgroupParent: args.value('cgroup-parent') } : {}),
+    ...(args.has('cgroupns') ? { CgroupnsMode: args.value('cgroupns') } : {}),
+    ...(args.has('link') ? { Links: args.all('link') } : {}),
+    ...(args.has('memory-swappiness') ? { MemorySwappiness: flags.integer('memory-swappiness') } : {}),
     ContainerIDFile: args.value('cidfile') ?? '',
   };
 }
@@ -247,6 +253,36 @@ function networking(args: Arguments): object {
   return {
     EndpointsConfig: { [network]: { Aliases: aliases, ...(ip === undefined ? {} : { IPAMConfig: { IPv4Address: ip } }) } },
   };
+}
+
+/** A duration as Go writes them (`1m30s`, `200ms`), in nanoseconds. */
+function duration(flags: Flags, name: string): number | undefined {
+  const text = flags.args.value(name);
+  if (text === undefined || text === '0') return text === undefined ? undefined : 0;
+  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ns|us|ms|s|m|h)/g)];
+  if (parts.map(([part]) => part).join('') !== text) flags.fail(name, text, `time: invalid duration ${JSON.stringify(text)}`);
+  const units: Readonly<Record<string, number>> = { ns: 1, us: 1e3, ms: 1e6, s: 1e9, m: 60e9, h: 3600e9 };
+  return parts.reduce((sum, [, count, unit = 's']) => sum + Number(count) * (units[unit] ?? 0), 0);
+}
+
+/** `--health-*` and `--no-healthcheck`. */
+function health(flags: Flags): object {
+  const { args } = flags;
+  const retries = flags.integer('health-retries');
+  if ((retries ?? 0) < 0) throw new UsageError('--health-retries cannot be negative', flags.command);
+  const command = args.value('health-cmd');
+  const fields = {
+    Test: command === undefined ? undefined : ['CMD-SHELL', command],
+    Interval: duration(flags, 'health-interval'),
+    Timeout: duration(flags, 'health-timeout'),
+    StartPeriod: duration(flags, 'health-start-period'),
+    StartInterval: duration(flags, 'health-start-interval'),
+    Retries: retries,
+  };
+  const given = Object.values(fields).some((value) => value !== undefined);
+  if (!args.has('no-healthcheck')) return given ? { Healthcheck: fields } : {};
+  if (given) throw new UsageError('--no-healthcheck conflicts with --health-* options', flags.command);
+  return { Healthcheck: { Test: ['NONE'] } };
 }
 
 /** The body of `POST /containers/create`. Errors: UsageError, VolumeSpecError. */
@@ -272,8 +308,10 @@ export function createBody(args: Arguments, command: string, detached: boolean):
     Volumes: volumes(args).anonymous,
     WorkingDir: args.value('workdir') ?? '',
     Entrypoint: entrypoint === undefined ? null : [entrypoint],
-    ...(args.has('no-healthcheck') ? { Healthcheck: { Test: ['NONE'] } } : {}),
+    Domainname: args.value('domainname') ?? '',
+    ...health(flags),
     Labels: pairs([...args.all('label-file').flatMap((file) => linesOf(file, command)), ...args.all('label')]),
+    ...(args.has('mac-address') ? { MacAddress: args.value('mac-address') } : {}),
     ...(args.has('stop-signal') ? { StopSignal: args.value('stop-signal') } : {}),
     ...(args.has('stop-timeout') ? { StopTimeout: flags.integer('stop-timeout') } : {}),
     HostConfig: hostConfig(flags),

@@ -1,5 +1,7 @@
 // Capabilities of a container: Docker's default set, changed by --cap-add and --cap-drop.
 
+import { readFileSync } from 'node:fs';
+
 const DEFAULT: readonly string[] = [
   'CAP_AUDIT_WRITE',
   'CAP_CHOWN',
@@ -27,6 +29,13 @@ const ALL: readonly string[] = (
   .split(' ')
   .map((name) => `CAP_${name}`);
 
+/** Those that this process has: nobody can give more (proc_pid_status(5), CapEff). */
+function available(): readonly string[] {
+  const [, mask = 'f'.repeat(16)] = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'latin1')) ?? [];
+  const held = BigInt(`0x${mask}`);
+  return ALL.filter((_, bit) => (held >> BigInt(bit)) & 1n);
+}
+
 /** A capability that does not exist; Docker's words. */
 export class UnknownCapability extends Error {
   override readonly name = 'UnknownCapability';
@@ -42,10 +51,10 @@ function normalize(name: string, flag: string): string {
 
 /** The set that a container gets. Errors: UnknownCapability. */
 export function capabilities(add: readonly string[], drop: readonly string[], privileged: boolean): readonly string[] {
-  if (privileged) return ALL;
+  if (privileged) return available();
   const added = add.map((name) => normalize(name, 'CapAdd'));
   const dropped = drop.map((name) => normalize(name, 'CapDrop'));
-  const base = added.includes('ALL') ? ALL : dropped.includes('ALL') ? [] : DEFAULT;
+  const base = added.includes('ALL') ? available() : dropped.includes('ALL') ? [] : DEFAULT;
   const wanted = new Set([...base, ...added.filter((name) => name !== 'ALL')]);
   return ALL.filter((name) => wanted.has(name) && !dropped.includes(name));
 }

@@ -6,13 +6,16 @@ import { chmodSync, chownSync, mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Image, resolveImage } from '../image/index.js';
 import type { ContainerConfig, ContainerRecord, HostConfig, MountPoint } from '../store/index.js';
+import { checkDestination } from '../volume/spec.js';
 import { openSource } from '../volume/backing.js';
 import { openVolume, removeVolume } from '../volume/named.js';
 import { populate } from '../volume/populate.js';
 import { removeTree } from '../store/index.js';
 import { capabilities } from './capabilities.js';
 import type { Context } from './context.js';
-import { badParameter } from './errors.js';
+import { badParameter, notFound } from './errors.js';
+import { checkHealth, mergeHealth } from './health-config.js';
+import { checkHostOptions } from './host-options.js';
 import { initLayer } from './init-layer.js';
 import { type PlannedMount, planMounts } from './mount-points.js';
 import { randomName } from './names.js';
@@ -27,15 +30,14 @@ export interface CreateRequest {
   readonly config: ContainerConfig;
   readonly hostConfig: HostConfig;
   readonly networks: ContainerRecord['networks'];
+  /** `os/architecture[/variant]` that the image must be for. */
+  readonly platform?: string;
   /**
    * A step of a build: the config as it stands, nothing of the image's merged in and no volumes; without an image the root is
    * empty.
    */
   readonly step?: { readonly image: Image | undefined; readonly keep: boolean };
 }
-
-const LOG_DRIVERS: readonly string[] = ['', 'json-file', 'local', 'none'];
-const RESTART: readonly string[] = ['', 'no', 'always', 'unless-stopped', 'on-failure'];
 
 /** The container's config as Docker merges it: what was asked over what the image says. */
 export function mergeConfig(asked: ContainerConfig, image: Image, id: string): ContainerConfig {
@@ -54,6 +56,7 @@ export function mergeConfig(asked: ContainerConfig, image: Image, id: string): C
     WorkingDir: asked.WorkingDir || (own.WorkingDir ?? ''),
     Labels: { ...own.Labels, ...asked.Labels },
     StopSignal: asked.StopSignal || own.StopSignal,
+    Healthcheck: mergeHealth(asked.Healthcheck, image),
     ExposedPorts: { ...Object.fromEntries((own.ExposedPorts ?? []).map((port) => [port, {}])), ...asked.ExposedPorts },
     Volumes: { ...Object.fromEntries((own.Volumes ?? []).map((path) => [path, {}])), ...asked.Volumes },
   };
@@ -65,24 +68,40 @@ function check(record: ContainerRecord, mayBeIdle: boolean): void {
   if (record.command.length === 0 && !mayBeIdle) throw badParameter('no command specified');
   capabilities(hostConfig.CapAdd ?? [], hostConfig.CapDrop ?? [], hostConfig.Privileged ?? false);
   seccompProfile(record, hostConfig.Privileged ?? false);
-  for (const options of Object.values(hostConfig.Tmpfs ?? {})) tmpfsOptions(options);
+  for (const [destination, options] of Object.entries(hostConfig.Tmpfs ?? {})) {
+    tmpfsOptions(options);
+    const complaint = checkDestination('tmpfs', destination);
+    if (complaint) throw badParameter(complaint);
+  }
   const { WorkingDir: cwd = '' } = config;
   if (cwd !== '' && !cwd.startsWith('/')) {
     throw badParameter(`the working directory '${cwd}' is invalid, it needs to be an absolute path`);
   }
-  const driver = hostConfig.LogConfig?.Type ?? '';
-  if (!LOG_DRIVERS.includes(driver)) throw badParameter(`logger: no log driver named '${driver}' is registered`);
-  const { Name: policy = '', MaximumRetryCount: retries = 0 } = hostConfig.RestartPolicy ?? {};
-  if (!RESTART.includes(policy))
-    throw badParameter(`invalid restart policy: unknown policy '${policy}'; use one of '${RESTART.slice(1).join("', '")}'`);
-  if (retries > 0 && policy !== 'on-failure') {
-    throw badParameter(`invalid restart policy: maximum retry count can only be used with 'on-failure'`);
+  checkHostOptions(config, hostConfig);
+  checkHealth(config.Healthcheck);
+}
+
+/** Errors: 404, so that clients pull the right one; 400 for what is no platform. */
+function checkPlatform({ config }: Image, name: string, platform: string): void {
+  const [os = '', architecture = '', variant] = platform.toLowerCase().split('/');
+  if (architecture === '') {
+    if (os === 'linux') return;
+    throw badParameter(`${JSON.stringify(platform)}: unknown operating system or architecture: invalid argument`);
   }
-  if (hostConfig.AutoRemove && policy !== '' && policy !== 'no') {
-    throw badParameter("can't create 'AutoRemove' container with restart policy");
-  }
-  const memory = hostConfig.Memory ?? 0;
-  if (memory > 0 && memory < 6 << 20) throw badParameter('Minimum memory limit allowed is 6MB');
+  const known: Readonly<Record<string, string>> = {
+    x86_64: 'amd64',
+    'x86-64': 'amd64',
+    aarch64: 'arm64',
+    armhf: 'arm',
+    i386: '386',
+  };
+  const wanted = known[architecture] ?? architecture;
+  if (config.os === os && config.architecture === wanted) return;
+  const has = `${config.os}/${config.architecture}`;
+  const asked = [os, wanted, ...(variant === undefined ? [] : [variant])].join('/');
+  throw notFound(
+    `image with reference ${name} was found but its platform (${has}) does not match the specified platform (${asked})`,
+  );
 }
 
 /** Directories of a container; the union's root looks like the topmost layer's. */
@@ -134,6 +153,7 @@ class Creation {
     const { config, hostConfig, networks } = this.request;
     const { step } = this.request;
     const image = step ? step.image : await resolveImage(this.context.store, config.Image ?? '');
+    if (image && this.request.platform) checkPlatform(image, config.Image ?? '', this.request.platform);
     const merged = step || !image ? { ...config, Hostname: this.id.slice(0, 12) } : mergeConfig(config, image, this.id);
     const planned = planMounts({
       hostConfig,

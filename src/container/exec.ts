@@ -32,8 +32,22 @@ export interface Exec {
   exitCode: number | undefined;
 }
 
+/** What a command of the engine's own has done. */
+export interface Ran {
+  readonly exitCode: number;
+  /** Its beginning. */
+  readonly output: string;
+  /** It was killed at its limit. */
+  readonly late: boolean;
+}
+
+const SIGKILL = 9;
+const MOST_OUTPUT = 4096;
+
 export class Execs {
   readonly #execs = new Map<string, Exec>();
+  /** Those who wait for the end of a command of `run`. */
+  readonly #ends = new Map<string, () => void>();
 
   constructor(private readonly context: Context) {}
 
@@ -82,6 +96,47 @@ export class Execs {
     }
   }
 
+  /**
+   * Runs a command of the engine's own to its end, or to the limit, which kills it.
+   * Errors: EngineError when it cannot be started.
+   */
+  async run(record: ContainerRecord, command: readonly string[], limitMs: number, signal: AbortSignal): Promise<Ran> {
+    const exec = this.create(record, { Cmd: command, AttachStdout: true, AttachStderr: true });
+    let timer: NodeJS.Timeout | undefined;
+    try {
+      const supervisor = await this.context.supervisor();
+      const unframed = { tty: true, stdin: false, stdout: true, stderr: true, detachKeys: [] };
+      const output = await supervisor.attach({ task: exec.id, ...unframed });
+      const kept: Buffer[] = [];
+      let length = 0;
+      output.on('data', (chunk: Buffer) => {
+        const piece = chunk.subarray(0, MOST_OUTPUT - length);
+        length += piece.length;
+        if (piece.length > 0) kept.push(piece);
+      });
+      output.on('error', () => undefined).on('end', () => output.destroy());
+      const ended = new Promise<void>((resolve) => this.#ends.set(exec.id, resolve));
+      await this.start(exec).catch((error: unknown) => {
+        output.destroy();
+        throw error;
+      });
+      const state = { late: false };
+      const kill = (): void => {
+        state.late = true;
+        supervisor.call('signal', { task: exec.id, signal: SIGKILL }).catch(() => undefined);
+      };
+      timer = setTimeout(kill, limitMs);
+      const left = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+      await Promise.race([ended, left]);
+      output.destroy();
+      return { exitCode: exec.exitCode ?? -1, output: Buffer.concat(kept).toString(), late: state.late };
+    } finally {
+      clearTimeout(timer);
+      this.#ends.delete(exec.id);
+      this.#execs.delete(exec.id);
+    }
+  }
+
   /** The supervisor says that it has ended. */
   async exited(id: string, exit: TaskExit): Promise<void> {
     const exec = this.#execs.get(id);
@@ -91,6 +146,7 @@ export class Execs {
       const record = this.context.registry.get(exec.container);
       if (record) this.context.publish('exec_die', record, { execID: id, exitCode: String(exit.code) });
     }
+    this.#ends.get(id)?.();
     await (await this.context.supervisor()).call('forget', { task: id });
   }
 

@@ -10,7 +10,7 @@ import { wasKilledForMemory } from './memory.js';
 import { finishRemove, removeContainer } from './remove.js';
 import { runc, updateLimits } from './runc.js';
 import { parseSignal } from './signals.js';
-import { startContainer, takeDown } from './start.js';
+import { announce, startContainer, takeDown } from './start.js';
 import type { SupervisorState, TaskExit } from './supervisor-protocol.js';
 import { touchVolumes } from './volume-use.js';
 
@@ -61,7 +61,7 @@ export class Lifecycle {
     await this.#signal(record, number);
     this.context.publish('kill', record, { signal: String(number) });
     // A paused container takes no signal; one that is to die must be thawed.
-    if (record.state.status === 'paused' && number === SIGKILL) await this.unpause(record.id);
+    if (number === SIGKILL) await this.#thaw(record.id);
     if (number === SIGKILL) await this.#untilExit(record.id, KILL_LIMIT_MS);
   }
 
@@ -76,10 +76,13 @@ export class Lifecycle {
     }
     await this.context.registry.update(id, { stopped: true });
     const seconds = timeout ?? record.config.StopTimeout ?? STOP_TIMEOUT_S;
-    await this.#signal(record, parseSignal(signal || record.config.StopSignal || 'SIGTERM'));
-    if (record.state.status === 'paused') await this.unpause(id);
+    const first = parseSignal(signal || record.config.StopSignal || 'SIGTERM');
+    await this.#signal(record, first);
+    this.context.publish('kill', record, { signal: String(first) });
+    await this.#thaw(id);
     if (!(await this.#untilExit(id, seconds < 0 ? undefined : seconds * 1000))) {
       await this.#signal(record, SIGKILL);
+      this.context.publish('kill', record, { signal: String(SIGKILL) });
       await this.#untilExit(id, KILL_LIMIT_MS);
     }
     this.context.publish('stop', record);
@@ -115,6 +118,14 @@ export class Lifecycle {
     });
   }
 
+  /** Lets a paused container take the signal that was sent to it; somebody else may thaw it at the same time. */
+  async #thaw(id: string): Promise<void> {
+    if (this.context.registry.get(id)?.state.status !== 'paused') return;
+    await this.unpause(id).catch((error: unknown) => {
+      if (!(error instanceof EngineError)) throw error;
+    });
+  }
+
   async rename(reference: string, name: string): Promise<void> {
     const { registry } = this.context;
     const record = registry.find(reference);
@@ -123,8 +134,9 @@ export class Lifecycle {
       throw new EngineError(400, 'Renaming a container with the same name as its current name');
     }
     const taken = registry.reserveName(name, record.id);
-    await registry.update(record.id, { name: taken });
+    const renamed = await registry.update(record.id, { name: taken });
     registry.releaseName(record.name, record.id);
+    if (renamed) announce(this.context, renamed);
     this.context.publish('rename', { ...record, name: taken }, { oldName: `/${record.name}` });
   }
 
@@ -238,6 +250,11 @@ export class Lifecycle {
     }
   }
 
+  /** Whether a container has ended and its restart policy will start it again. */
+  isRestarting(id: string): boolean {
+    return this.#restarts.get(id)?.timer !== undefined;
+  }
+
   /** Ends the waiting for restarts. */
   close(): void {
     for (const id of this.#restarts.keys()) this.#cancelRestart(id);
@@ -259,10 +276,11 @@ export class Lifecycle {
       status: 'exited' as const,
       pid: 0,
       exitCode: exit.code,
-      oomKilled: wasKilledForMemory(id),
+      oomKilled: wasKilledForMemory(record),
       finishedAt: exit.at,
     };
     const ended = (await registry.setState(id, state, { endpoints: [], ports: {} })) ?? record;
+    announce(this.context, ended);
     this.context.publish('die', ended, { exitCode: String(exit.code) });
     registry.wake(ended, 'exit');
     await takeDown(this.context, id);

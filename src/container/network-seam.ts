@@ -9,6 +9,10 @@ export interface ConnectedNetwork {
   readonly ports: Readonly<Record<string, readonly PortBinding[]>>;
   /** Contents of /etc/hosts and /etc/resolv.conf. */
   readonly hosts: string;
+  /** Those lines of it that are the names of other containers. */
+  readonly peers: readonly string[];
+  /** Variables that tell of linked containers. */
+  readonly environment: readonly string[];
   readonly resolvConf: string;
 }
 
@@ -17,6 +21,8 @@ export interface NetworkSeam {
   setUp(record: ContainerRecord): Promise<ConnectedNetwork>;
   /** Where the container's namespace is pinned; '' when it has none. */
   path(id: string): string;
+  /** A container has come to its networks, has left them or has another name: the others learn of it. */
+  announce(record: ContainerRecord): void;
   /** Idempotent. */
   tearDown(id: string): Promise<void>;
 }

@@ -1,6 +1,7 @@
 // The mounts of a container's OCI spec: what every container has, the engine's own files, volumes and tmpfs, in the order
 // in which they are mounted. Used by oci-spec.ts.
 
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ContainerRecord, MountPoint } from '../store/index.js';
 import { sortMounts } from '../volume/spec.js';
@@ -13,10 +14,31 @@ export interface OciMount {
   readonly options: readonly string[];
 }
 
-const SHM_SIZE = 64 << 20;
+export const SHM_SIZE = 64 << 20;
+/** Where the init is: in /dev, so that nothing of it is in the container's files. */
+export const INIT_PATH = '/dev/init';
 
-function kernelMounts(record: ContainerRecord): OciMount[] {
-  const { Privileged: privileged, ShmSize: shm } = record.hostConfig;
+/** /dev/shm and /dev/mqueue: the container's own, the host's, or, where `shm` is a directory, those of several. */
+function ipcMounts(record: ContainerRecord, shm: string | undefined): OciMount[] {
+  const { IpcMode: mode, ShmSize: size } = record.hostConfig;
+  const bound = (destination: string, source: string): OciMount => ({
+    destination,
+    type: 'bind',
+    source,
+    options: ['rbind', 'rprivate', 'nosuid', 'noexec', 'nodev'],
+  });
+  const queue = { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: ['nosuid', 'noexec', 'nodev'] };
+  // A host may have no message queues mounted: then there are none to share but by the namespace.
+  if (mode === 'host')
+    return [existsSync('/dev/mqueue') ? bound('/dev/mqueue', '/dev/mqueue') : queue, bound('/dev/shm', '/dev/shm')];
+  if (mode === 'none') return [queue];
+  if (shm !== undefined) return [queue, bound('/dev/shm', shm)];
+  const options = ['nosuid', 'noexec', 'nodev', 'mode=1777', `size=${size || SHM_SIZE}`];
+  return [queue, { destination: '/dev/shm', type: 'tmpfs', source: 'shm', options }];
+}
+
+function kernelMounts(record: ContainerRecord, shm: string | undefined): OciMount[] {
+  const { Privileged: privileged } = record.hostConfig;
   const access = privileged ? 'rw' : 'ro';
   return [
     { destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] },
@@ -29,13 +51,7 @@ function kernelMounts(record: ContainerRecord): OciMount[] {
     },
     { destination: '/sys', type: 'sysfs', source: 'sysfs', options: ['nosuid', 'noexec', 'nodev', access] },
     { destination: '/sys/fs/cgroup', type: 'cgroup', source: 'cgroup', options: [access, 'nosuid', 'noexec', 'nodev'] },
-    { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: ['nosuid', 'noexec', 'nodev'] },
-    {
-      destination: '/dev/shm',
-      type: 'tmpfs',
-      source: 'shm',
-      options: ['nosuid', 'noexec', 'nodev', 'mode=1777', `size=${shm || SHM_SIZE}`],
-    },
+    ...ipcMounts(record, shm),
   ];
 }
 
@@ -63,13 +79,22 @@ export function volumeMount(mount: MountPoint, source: string): OciMount {
   };
 }
 
+export interface MountPlaces {
+  /** Directory of the files that the engine writes. */
+  readonly files: string;
+  /** Of a /dev/shm that others may share. */
+  readonly shm: string | undefined;
+  /** Of the init, when there is one. */
+  readonly init: string | undefined;
+}
+
 /**
  * All mounts, shallow first.
  * @param routed volumes that the root's own mount presents already (`--storage-opt lamina.bypass=...`)
  */
 export function ociMounts(
   record: ContainerRecord,
-  directory: string,
+  places: MountPlaces,
   sources: ReadonlyMap<string, string>,
   routed: boolean,
 ): OciMount[] {
@@ -97,6 +122,7 @@ export function ociMounts(
   const volumes = routed ? [] : record.mounts.map((mount) => volumeMount(mount, sources.get(mount.Destination) ?? mount.Source));
   const own = sortMounts([...volumes, ...tmpfs, ...asked]);
   const destinations = new Set([...record.mounts.map((mount) => mount.Destination), ...own.map((each) => each.destination)]);
-  const kernel = kernelMounts(record).filter(({ destination }) => !destinations.has(destination));
-  return [...kernel, ...own, ...engineFiles(record, directory, destinations)];
+  const kernel = kernelMounts(record, places.shm).filter(({ destination }) => !destinations.has(destination));
+  const init = { destination: INIT_PATH, type: 'bind', source: places.init ?? '', options: ['bind', 'rprivate', 'ro'] };
+  return [...kernel, ...own, ...engineFiles(record, places.files, destinations), ...(places.init ? [init] : [])];
 }

@@ -1,8 +1,13 @@
-// The OCI runtime bundle of a container: config.json from its record. Pure but for the users, which the caller resolves.
+// The OCI runtime bundle of a container: config.json from its record. Reads the host's devices; the users are the caller's to
+// resolve.
 // The shapes are the OCI runtime spec's (config.md, config-linux.md).
 
 import type { ContainerRecord } from '../store/index.js';
 import { capabilities } from './capabilities.js';
+import { cgroupPath } from './cgroup.js';
+import { devicesOf } from './devices.js';
+import type { Namespace } from './namespaces.js';
+import { resources } from './resources.js';
 import type { OciMount } from './oci-mounts.js';
 import { seccompProfile } from './seccomp.js';
 import type { ContainerUser } from './users.js';
@@ -24,16 +29,17 @@ const MASKED: readonly string[] = [
 ];
 const READ_ONLY: readonly string[] = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
 
-const CPU_PERIOD = 100_000;
-
 /** What the record does not say. */
 export interface SpecInput {
   readonly root: string;
   readonly hostname: string;
   readonly user: ContainerUser;
   readonly mounts: readonly OciMount[];
-  /** `host`, `none`, or the path of a network namespace. */
-  readonly netns: string;
+  readonly namespaces: readonly Namespace[];
+  /** Variables of the engine's, which the container's own replace. */
+  readonly environment: readonly string[];
+  /** Of the init that runs the command; undefined for none. */
+  readonly init?: string;
 }
 
 /** One process of a container. */
@@ -77,7 +83,7 @@ export function processSpec(record: ContainerRecord, input: ProcessInput): objec
     cwd: input.cwd || '/',
     capabilities: { bounding: caps, effective: held, permitted: held, inheritable: [] },
     rlimits,
-    noNewPrivileges: (hostConfig.SecurityOpt ?? []).some((option) => /^no-new-privileges([:=]true)?$/.test(option)),
+    noNewPrivileges: (hostConfig.SecurityOpt ?? []).some((option) => /^no-new-privileges([:=](1|t|true))?$/i.test(option)),
     oomScoreAdj: hostConfig.OomScoreAdj ?? 0,
   };
 }
@@ -90,51 +96,18 @@ export function baseEnv(record: ContainerRecord, hostname: string, tty: boolean,
   return mergeEnv(defaults, own, home);
 }
 
-function namespaces(record: ContainerRecord, netns: string): object[] {
-  const { PidMode: pid, IpcMode: ipc, UTSMode: uts } = record.hostConfig;
-  return [
-    { type: 'mount' },
-    ...(pid === 'host' ? [] : [{ type: 'pid' }]),
-    ...(ipc === 'host' ? [] : [{ type: 'ipc' }]),
-    ...(uts === 'host' ? [] : [{ type: 'uts' }]),
-    ...(netns === 'host' ? [] : [{ type: 'network', ...(netns === 'none' ? {} : { path: netns }) }]),
-  ];
-}
-
-function resources(record: ContainerRecord): object {
-  const { hostConfig: host } = record;
-  const quota = host.NanoCpus ? Math.round((host.NanoCpus * CPU_PERIOD) / 1e9) : host.CpuQuota;
-  const memory = {
-    ...(host.Memory ? { limit: host.Memory, swap: host.MemorySwap || host.Memory * 2 } : {}),
-    ...(host.MemoryReservation ? { reservation: host.MemoryReservation } : {}),
-    ...(host.OomKillDisable ? { disableOOMKiller: true } : {}),
-  };
-  const cpu = {
-    ...(host.CpuShares ? { shares: host.CpuShares } : {}),
-    ...(quota ? { quota, period: host.CpuPeriod || CPU_PERIOD } : {}),
-    ...(host.CpusetCpus ? { cpus: host.CpusetCpus } : {}),
-    ...(host.CpusetMems ? { mems: host.CpusetMems } : {}),
-  };
-  const deviceRules = (host.Devices ?? []).map(({ CgroupPermissions }) => ({ allow: true, access: CgroupPermissions || 'rwm' }));
-  return {
-    devices: host.Privileged ? [{ allow: true, access: 'rwm' }] : [{ allow: false, access: 'rwm' }, ...deviceRules],
-    memory,
-    cpu,
-    ...(host.PidsLimit && host.PidsLimit > 0 ? { pids: { limit: host.PidsLimit } } : {}),
-  };
-}
-
 /** The whole config.json. */
 export function ociSpec(record: ContainerRecord, input: SpecInput): object {
   const { config, hostConfig } = record;
   const tty = config.Tty ?? false;
   const privileged = hostConfig.Privileged ?? false;
+  const { devices, rules } = devicesOf(hostConfig);
   const unconfined = privileged || (hostConfig.SecurityOpt ?? []).some((option) => /^systempaths[:=]unconfined$/.test(option));
   return {
     ociVersion: '1.0.2',
     process: processSpec(record, {
-      args: record.command,
-      env: baseEnv(record, input.hostname, tty, input.user),
+      args: input.init === undefined ? record.command : [input.init, '--', ...record.command],
+      env: mergeEnv(input.environment, baseEnv(record, input.hostname, tty, input.user)),
       cwd: config.WorkingDir ?? '/',
       tty,
       user: input.user,
@@ -143,11 +116,13 @@ export function ociSpec(record: ContainerRecord, input: SpecInput): object {
     root: { path: input.root, readonly: hostConfig.ReadonlyRootfs ?? false },
     hostname: hostConfig.UTSMode === 'host' ? undefined : input.hostname,
     mounts: input.mounts,
+    ...(hostConfig.Annotations ? { annotations: hostConfig.Annotations } : {}),
     linux: {
-      cgroupsPath: `/lamina/${record.id}`,
-      namespaces: namespaces(record, input.netns),
-      resources: resources(record),
-      sysctl: hostConfig.Sysctls ?? {},
+      cgroupsPath: cgroupPath(record),
+      namespaces: input.namespaces,
+      devices,
+      resources: resources(hostConfig, rules),
+      sysctl: { ...(config.Domainname ? { 'kernel.domainname': config.Domainname } : {}), ...hostConfig.Sysctls },
       maskedPaths: unconfined ? [] : (hostConfig.MaskedPaths ?? MASKED),
       readonlyPaths: unconfined ? [] : (hostConfig.ReadonlyPaths ?? READ_ONLY),
       seccomp: seccompProfile(record, privileged),

@@ -6,15 +6,18 @@ import { hostname as hostName } from 'node:os';
 import { join } from 'node:path';
 import { familiarName } from '../image/index.js';
 import type { ContainerRecord } from '../store/index.js';
-import { sys } from '../native/load.js';
+import { initProgram, sys } from '../native/load.js';
 import { MNT_DETACH } from '../native/syscalls.js';
+import { errnoText } from '../abi/errno.js';
 import { readMountinfo } from '../transport/check.js';
 import type { Bypass } from '../transport/plan.js';
 import { logRequest } from './log-options.js';
 import type { Context } from './context.js';
 import { EngineError, badParameter, failure, messageOf } from './errors.js';
 import type { ConnectedNetwork } from './network-seam.js';
-import { ociMounts } from './oci-mounts.js';
+import { ipcDonor, namespacesOf } from './namespaces.js';
+import { INIT_PATH, SHM_SIZE, ociMounts } from './oci-mounts.js';
+import { notePeers } from './hosts-peers.js';
 import { ociSpec } from './oci-spec.js';
 import { deleteContainer } from './runc.js';
 import { userDatabase } from './users.js';
@@ -92,16 +95,22 @@ class Start {
     const routed = bypassOf(record) !== undefined;
     const [network, root, sources] = await this.#setUp(routed);
     this.#writeFiles(network);
+    const find = (reference: string): ContainerRecord => context.registry.find(reference);
+    const init = record.hostConfig.Init ? INIT_PATH : undefined;
     const spec = ociSpec(record, {
+      environment: network.environment,
       root,
       hostname: this.#hostname(),
       user: userDatabase(record.layers, context.scheme).find(record.config.User ?? '', record.hostConfig.GroupAdd ?? []),
-      mounts: ociMounts(record, this.#directory, sources, routed),
-      netns: network.netns,
+      mounts: ociMounts(record, { files: this.#files, shm: this.#shm(), init: init && initProgram() }, sources, routed),
+      namespaces: namespacesOf(record, network.netns, find),
+      ...(init === undefined ? {} : { init }),
     });
     mkdirSync(this.#bundle, { recursive: true, mode: 0o711 });
     writeFileSync(join(this.#bundle, 'config.json'), JSON.stringify(spec), { mode: 0o600 });
     const supervisor = await context.supervisor();
+    const [rows, columns] = record.hostConfig.ConsoleSize ?? [];
+    const terminal = size ?? (rows && columns ? ([rows, columns] as const) : undefined);
     const log = logRequest(record, context.logPath(record.id));
     const { pid } = await supervisor.call('start', {
       task: record.id,
@@ -110,7 +119,7 @@ class Start {
       tty: record.config.Tty ?? false,
       stdin: record.config.OpenStdin ?? false,
       stdinOnce: record.config.StdinOnce ?? false,
-      ...(size ? { size } : {}),
+      ...(terminal ? { size: terminal } : {}),
       ...(log ? { log } : {}),
     });
     return { pid, endpoints: network.endpoints, ports: network.ports };
@@ -139,18 +148,57 @@ class Start {
     return mode === 'host' || uts === 'host' ? hostName() : (this.record.config.Hostname ?? this.record.id.slice(0, 12));
   }
 
+  /** Whoever uses another container's network has its files too. */
+  get #files(): string {
+    const { NetworkMode: mode = '' } = this.record.hostConfig;
+    if (!mode.startsWith('container:')) return this.#directory;
+    return this.context.directory(this.context.registry.find(mode.slice('container:'.length)).id);
+  }
+
+  /** A /dev/shm that others may join is mounted here, for them to bind. Errors: EngineError. */
+  #shm(): string | undefined {
+    const { context, record } = this;
+    const other = ipcDonor(record, (reference) => context.registry.find(reference));
+    if (other) return shmPath(context, other.id);
+    if (record.hostConfig.IpcMode !== 'shareable') return undefined;
+    const path = shmPath(context, record.id);
+    mkdirSync(path, { recursive: true });
+    const size = record.hostConfig.ShmSize || SHM_SIZE;
+    const result = sys.mount('shm', latin1(path), 'tmpfs', MS_NOSUID | MS_NODEV | MS_NOEXEC, `mode=1777,size=${size}`);
+    if (result < 0) throw failure(`mounting ${path}: ${errnoText(result)}`);
+    return path;
+  }
+
   #writeFiles(network: ConnectedNetwork): void {
+    if (this.#files !== this.#directory) return;
     const write = (name: string, text: string): void => writeFileSync(join(this.#directory, name), text, { mode: 0o644 });
     write('hosts', network.hosts);
+    notePeers(this.#directory, network.peers);
     write('resolv.conf', network.resolvConf);
     write('hostname', `${this.#hostname()}\n`);
   }
 }
 
+const [MS_NOSUID, MS_NODEV, MS_NOEXEC] = [2, 4, 8];
+const latin1 = (path: string): string => Buffer.from(path).toString('latin1');
+
+function shmPath(context: Context, id: string): string {
+  return join(context.directory(id), 'shm');
+}
+
 /** A root whose supervisor died is still mounted, and answers nobody. */
 function detachDead(root: string): void {
   while (readMountinfo().some((entry) => entry.mountpoint === root)) {
-    if (sys.umount2(Buffer.from(root).toString('latin1'), MNT_DETACH) < 0) return;
+    if (sys.umount2(latin1(root), MNT_DETACH) < 0) return;
+  }
+}
+
+/** Names are a convenience: that they cannot be written ends no container. */
+export function announce(context: Context, record: ContainerRecord): void {
+  try {
+    context.networks.announce(record);
+  } catch (error) {
+    context.log(`container ${record.id.slice(0, 12)}: names: ${messageOf(error)}`);
   }
 }
 
@@ -162,6 +210,7 @@ export async function takeDown(context: Context, id: string): Promise<void> {
   await attempt('runc delete', () => deleteContainer(context.bundle(id), id));
   await attempt('unmount', async () => (await context.supervisor()).call('unmount', { id }));
   detachDead(join(context.directory(id), 'root'));
+  detachDead(shmPath(context, id));
   await attempt('network', () => context.networks.tearDown(id));
   await attempt('volumes', () => releaseVolumes(context, id));
 }
@@ -177,6 +226,7 @@ export async function startContainer(
     const { pid, ...connected } = await new Start(context, record).run(size);
     const state = { status: 'running', pid, exitCode: 0, error: '', oomKilled: false, startedAt: Date.now() } as const;
     const running = await registry.setState(record.id, state, { ...connected, stopped: false });
+    if (running) announce(context, running);
     context.publish('start', record);
     return running ?? record;
   } catch (cause) {

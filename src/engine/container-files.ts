@@ -127,9 +127,10 @@ async function commit(engine: Engine, call: Call): Promise<void> {
   const pause = call.query.get('pause') === null || call.flag('pause');
   const paused = pause && record.state.status === 'running';
   if (paused) await lifecycle.pause(record.id);
+  let id: string;
   try {
     const layer = layerOf(context, record);
-    const id = await commitImage(context.store, {
+    id = await commitImage(context.store, {
       parent,
       layer,
       config,
@@ -139,15 +140,15 @@ async function commit(engine: Engine, call: Call): Promise<void> {
       names,
       extra: { container: record.id },
     });
-    context.publish('commit', record, {
-      comment: call.query.get('comment') ?? '',
-      imageID: `sha256:${id}`,
-      ...(names[0] ? { imageRef: familiarName(names[0]) } : {}),
-    });
-    call.answer(201, { Id: `sha256:${id}` });
   } finally {
     if (paused && isUp(context.registry.get(record.id) ?? record)) await lifecycle.unpause(record.id).catch(() => undefined);
   }
+  context.publish('commit', record, {
+    comment: call.query.get('comment') ?? '',
+    imageID: `sha256:${id}`,
+    ...(names[0] ? { imageRef: familiarName(names[0]) } : {}),
+  });
+  call.answer(201, { Id: `sha256:${id}` });
 }
 
 export function containerFileRoutes(engine: Engine, router: Router): void {

@@ -1,9 +1,10 @@
 // Streams of containers: attach, logs, exec.
 
 import type { Socket } from 'node:net';
-import { EngineError, badParameter, conflict } from '../container/errors.js';
+import { EngineError, badParameter, conflict, messageOf } from '../container/errors.js';
 import { type ExecConfig } from '../container/exec.js';
 import { isUp } from '../container/lifecycle.js';
+import { logDetails } from '../container/log-options.js';
 import { type LogEntry, type LogOptions, readLog } from '../container/log-reader.js';
 import { StreamKind, frame } from '../container/supervisor-protocol.js';
 import type { ContainerRecord } from '../store/index.js';
@@ -56,12 +57,8 @@ function join(client: Hijacked, task: Socket, signal: AbortSignal): Promise<void
 
 function logPiece(entry: LogEntry, call: Call, record: ContainerRecord): Buffer {
   const stamp = call.flag('timestamps') ? `${entry.time} ` : '';
-  const labels = call.flag('details')
-    ? `${Object.entries(record.config.Labels ?? {})
-        .map(([key, value]) => `${key}=${value}`)
-        .join(',')} `
-    : '';
-  const payload = Buffer.from(stamp + labels + entry.log);
+  const details = call.flag('details') ? `${logDetails(record)} ` : '';
+  const payload = Buffer.from(stamp + details + entry.log);
   return record.config.Tty ? payload : frame(StreamKind[entry.stream], payload);
 }
 
@@ -161,13 +158,17 @@ async function startExec(engine: Engine, call: Call): Promise<void> {
   const keys = exec.config.DetachKeys ? parseDetachKeys(exec.config.DetachKeys) : tty ? parseDetachKeys('ctrl-p,ctrl-q') : [];
   const supervisor = await engine.context.supervisor();
   const task = await supervisor.attach({ task: exec.id, tty, stdin, stdout, stderr, detachKeys: keys });
+  // The head goes out before the process starts: a client that reads it with a buffer would lose output that came with it.
+  const client = call.hijack(contentType(call, tty));
   try {
     await engine.execs.start(exec, size);
   } catch (error) {
     task.destroy();
-    throw error;
+    const words = Buffer.from(`${messageOf(error)}\r\n`);
+    client.output.end(tty ? words : frame(StreamKind.stdout, words));
+    return;
   }
-  await join(call.hijack(contentType(call, tty)), task, call.signal);
+  await join(client, task, call.signal);
 }
 
 function inspectExec(engine: Engine, call: Call): void {

@@ -4,6 +4,7 @@ import { humanDuration } from '../container/duration.js';
 import type { Image } from '../image/index.js';
 import { familiarName } from '../image/index.js';
 import type { ContainerRecord, MountPoint } from '../store/index.js';
+import type { HealthState } from '../container/health.js';
 import type { Engine } from './engine.js';
 
 const NEVER = '0001-01-01T00:00:00Z';
@@ -13,10 +14,23 @@ export function timeOf(at: number): string {
   return at === 0 ? NEVER : new Date(at).toISOString();
 }
 
+/** What a container's record does not say. */
+interface Condition {
+  readonly health?: HealthState | undefined;
+  /** Its restart policy will start it again. */
+  readonly restarting?: boolean;
+}
+
+export function conditionOf(engine: Engine, { id }: ContainerRecord): Condition {
+  return { health: engine.health.of(id), restarting: engine.lifecycle.isRestarting(id) };
+}
+
 /** "Up 3 minutes", "Exited (0) 2 hours ago". */
-export function statusText(record: ContainerRecord, now = Date.now()): string {
+export function statusText(record: ContainerRecord, { health, restarting }: Condition = {}, now = Date.now()): string {
   const { status, startedAt, finishedAt, exitCode } = record.state;
-  if (status === 'running') return `Up ${humanDuration(now - startedAt)}`;
+  if (restarting) return `Restarting (${exitCode}) ${humanDuration(now - finishedAt)} ago`;
+  const healthText = health ? ` (${health.Status === 'starting' ? 'health: starting' : health.Status})` : '';
+  if (status === 'running') return `Up ${humanDuration(now - startedAt)}${healthText}`;
   if (status === 'paused') return `Up ${humanDuration(now - startedAt)} (Paused)`;
   if (status === 'created') return 'Created';
   return `Exited (${exitCode}) ${humanDuration(now - finishedAt)} ago`;
@@ -90,7 +104,8 @@ export function imageName(record: ContainerRecord): string {
 }
 
 /** One of `GET /containers/json`. */
-export function containerRow(record: ContainerRecord, size?: { rw: number; root: number }): object {
+export function containerRow(engine: Engine, record: ContainerRecord, size?: { rw: number; root: number }): object {
+  const condition = conditionOf(engine, record);
   return {
     Id: record.id,
     Names: [`/${record.name}`],
@@ -101,8 +116,8 @@ export function containerRow(record: ContainerRecord, size?: { rw: number; root:
     Ports: portsOf(record),
     ...(size ? { SizeRw: size.rw, SizeRootFs: size.root } : {}),
     Labels: record.config.Labels ?? {},
-    State: record.state.status,
-    Status: statusText(record),
+    State: condition.restarting ? 'restarting' : record.state.status,
+    Status: statusText(record, condition),
     HostConfig: { NetworkMode: record.hostConfig.NetworkMode || 'bridge' },
     NetworkSettings: { Networks: networksOf(record) },
     Mounts: record.mounts.map(mountView),
@@ -114,13 +129,13 @@ function commandText(command: readonly string[]): string {
   return command.map((word, i) => (i > 0 && /\s/.test(word) ? `'${word}'` : word)).join(' ');
 }
 
-function stateView(record: ContainerRecord): object {
+function stateView(record: ContainerRecord, { health, restarting = false }: Condition): object {
   const { status, pid, exitCode, error, oomKilled, startedAt, finishedAt } = record.state;
   return {
-    Status: status,
-    Running: status === 'running' || status === 'paused',
+    Status: restarting ? 'restarting' : status,
+    Running: restarting || status === 'running' || status === 'paused',
     Paused: status === 'paused',
-    Restarting: false,
+    Restarting: restarting,
     OOMKilled: oomKilled,
     Dead: false,
     Pid: pid,
@@ -128,6 +143,7 @@ function stateView(record: ContainerRecord): object {
     Error: error,
     StartedAt: timeOf(startedAt),
     FinishedAt: timeOf(finishedAt),
+    ...(health ? { Health: health } : {}),
   };
 }
 
@@ -217,7 +233,7 @@ export function containerView(
     Created: timeOf(record.created),
     Path: path,
     Args: args,
-    State: stateView(record),
+    State: stateView(record, conditionOf(engine, record)),
     Image: `sha256:${record.image}`,
     ResolvConfPath: `${directory}/resolv.conf`,
     HostnamePath: `${directory}/hostname`,

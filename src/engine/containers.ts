@@ -1,6 +1,6 @@
 // /containers: making, listing, inspecting and changing them.
 
-import { EngineError, badParameter } from '../container/errors.js';
+import { EngineError, badParameter, failure } from '../container/errors.js';
 import { isUp } from '../container/lifecycle.js';
 import { processesOf } from '../container/top.js';
 import { NoSuchImage, listImages, resolveImage } from '../image/index.js';
@@ -9,6 +9,7 @@ import { containerSize } from './container-size.js';
 import { containerRow, containerView } from './container-view.js';
 import type { Engine } from './engine.js';
 import type { Call, Filters, Router } from './http.js';
+import { type EndpointConfig, joinOf } from './endpoint-config.js';
 import { CONTAINER_CONFIG, ENDPOINTS, HOST_CONFIG, shaped } from './shape.js';
 
 const FILTERS = [
@@ -28,6 +29,7 @@ const FILTERS = [
   'is-task',
   'isolation',
 ];
+const HEALTHS = ['starting', 'healthy', 'unhealthy', 'none'];
 const STATUSES = ['created', 'running', 'paused', 'restarting', 'removing', 'exited', 'dead'];
 
 /** `POST /containers/create`: the config's fields beside HostConfig and NetworkingConfig. */
@@ -42,7 +44,7 @@ function readCreate(body: unknown): { config: ContainerConfig; hostConfig: HostC
     ...config
   } = shaped(body, shape, '') as ContainerConfig & {
     HostConfig?: HostConfig;
-    NetworkingConfig?: { EndpointsConfig?: Record<string, { Aliases?: string[]; IPAMConfig?: { IPv4Address?: string } }> };
+    NetworkingConfig?: { EndpointsConfig?: Record<string, EndpointConfig> };
   };
   const mode = config.NetworkDisabled ? 'none' : hostConfig.NetworkMode || 'default';
   const main = mode === 'default' ? 'bridge' : mode;
@@ -51,8 +53,8 @@ function readCreate(body: unknown): { config: ContainerConfig; hostConfig: HostC
     main.startsWith('container:') ? [] : [main, ...Object.keys(asked).map((name) => (name === 'default' ? 'bridge' : name))],
   );
   const networks = [...names].map((name) => {
-    const { Aliases: aliases = [], IPAMConfig: ipam } = asked[name] ?? {};
-    return { name, aliases, ...(ipam?.IPv4Address ? { ip: ipam.IPv4Address } : {}) };
+    const mac = name === main ? config.MacAddress : undefined;
+    return joinOf(name, asked[name] ?? (name === 'bridge' ? asked['default'] : undefined) ?? {}, mac);
   });
   return { config, hostConfig: { ...hostConfig, NetworkMode: main }, networks };
 }
@@ -60,7 +62,8 @@ function readCreate(body: unknown): { config: ContainerConfig; hostConfig: HostC
 async function create(engine: Engine, call: Call): Promise<void> {
   const request = readCreate(await call.json());
   const name = call.query.get('name');
-  const record = await engine.lifecycle.create({ ...request, name: name || undefined });
+  const platform = call.query.get('platform');
+  const record = await engine.lifecycle.create({ ...request, name: name || undefined, ...(platform ? { platform } : {}) });
   call.answer(201, { Id: record.id, Warnings: [] });
 }
 
@@ -89,6 +92,12 @@ async function filtered(engine: Engine, call: Call): Promise<ContainerRecord[]> 
   for (const status of filters.get('status')) {
     if (!STATUSES.includes(status)) throw badParameter(`invalid filter 'status=${status}'`);
   }
+  for (const code of filters.get('exited')) {
+    if (!/^[+-]?\d+$/.test(code)) throw failure(`strconv.Atoi: parsing ${JSON.stringify(code)}: invalid syntax`);
+  }
+  for (const health of filters.get('health')) {
+    if (!HEALTHS.includes(health)) throw badParameter(`invalid filter 'health=${health}'`);
+  }
   const before = momentOf(engine, filters, 'before');
   const since = momentOf(engine, filters, 'since');
   const ancestors = filters.has('ancestor') ? await imagesOf(engine, filters.get('ancestor')) : undefined;
@@ -108,6 +117,11 @@ async function filtered(engine: Engine, call: Call): Promise<ContainerRecord[]> 
         any('id', (id) => record.id.startsWith(id)) &&
         any('name', (name) => fitsName(name, record.name)) &&
         any('network', (network) => record.networks.some((each) => each.name === network)) &&
+        any('health', (health) => (engine.health.of(record.id)?.Status ?? 'none') === health) &&
+        any('is-task', (value) => /^(0|f|false)$/i.test(value)) &&
+        any('isolation', (value) => value === 'default') &&
+        any('publish', (port) => publishes(record, port)) &&
+        any('expose', (port) => exposes(record, port)) &&
         any('volume', (volume) =>
           record.mounts.some(({ Name, Destination, Source }) => [Name, Destination, Source].includes(volume)),
         ) &&
@@ -115,6 +129,21 @@ async function filtered(engine: Engine, call: Call): Promise<ContainerRecord[]> 
     );
   return limit > 0 ? found.slice(0, limit) : found;
 }
+
+/** Whether `port` (`80`, `80/udp`, `8000-8010/tcp`) of a filter is among `keys` (`80/tcp`). */
+function includesPort(port: string, keys: readonly string[]): boolean {
+  const [, first = '', last, protocol = 'tcp'] = /^(\d+)(?:-(\d+))?(?:\/(\w+))?$/.exec(port) ?? [];
+  if (first === '') throw badParameter(`invalid port specification: ${JSON.stringify(port)}`);
+  return keys.some((key) => {
+    const [number, kind] = key.split('/');
+    return kind === protocol && Number(number) >= Number(first) && Number(number) <= Number(last ?? first);
+  });
+}
+
+/** `publish` asks for what is bound on the host, `expose` for what the container offers; both in the container's numbers. */
+const publishes = (record: ContainerRecord, port: string): boolean => includesPort(port, Object.keys(record.ports));
+const exposes = (record: ContainerRecord, port: string): boolean =>
+  includesPort(port, [...Object.keys(record.config.ExposedPorts ?? {}), ...Object.keys(record.ports)]);
 
 /** A regular expression over the name, with and without the slash. */
 function fitsName(pattern: string, name: string): boolean {
@@ -130,7 +159,7 @@ async function list(engine: Engine, call: Call): Promise<void> {
   const sized = call.flag('size');
   const rows: object[] = [];
   for (const record of await filtered(engine, call)) {
-    rows.push(containerRow(record, sized ? await containerSize(engine, record) : undefined));
+    rows.push(containerRow(engine, record, sized ? await containerSize(engine, record) : undefined));
   }
   call.answer(200, rows);
 }
@@ -150,7 +179,7 @@ async function wait(engine: Engine, call: Call): Promise<void> {
   if (!['', 'not-running', 'next-exit', 'removed'].includes(condition)) {
     throw badParameter(`invalid condition: ${JSON.stringify(condition)}`);
   }
-  const isOver = (condition === '' || condition === 'not-running') && !isUp(record) && record.state.status !== 'created';
+  const isOver = (condition === '' || condition === 'not-running') && !isUp(record);
   const waiting = isOver ? record : registry.wait(record.id, condition === 'removed' ? 'removed' : 'exit', call.signal);
   // The client may start the container once it sees that it is being waited for.
   const out = call.stream('application/json');

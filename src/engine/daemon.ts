@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path';
 import { Context } from '../container/context.js';
 import { messageOf } from '../container/errors.js';
 import { Execs } from '../container/exec.js';
+import { Health } from '../container/health.js';
 import { Lifecycle } from '../container/lifecycle.js';
 import { Registry } from '../container/registry.js';
 import { SupervisorClient } from '../container/supervisor-client.js';
@@ -101,12 +102,14 @@ export class Daemon {
     this.#store = openStore(options.root);
     this.#run = runDirectoryOf(options.root);
     const registry = new Registry(this.#store);
-    const networks = new EngineNetworks(join(options.root, 'network'), registry);
+    const networks = new EngineNetworks(join(options.root, 'network'), registry, (id) => join(options.root, 'containers', id));
     const context = new Context(this.#store, this.#run, registry, networks, () => this.#startSupervisor(), options.log);
+    const execs = new Execs(context);
     this.#engine = {
       context,
       lifecycle: new Lifecycle(context),
-      execs: new Execs(context),
+      execs,
+      health: new Health(context, execs),
       networks,
       startedAt: Date.now(),
       version: options.version,
@@ -140,6 +143,7 @@ export class Daemon {
 
   /** Stops answering. Containers run on, unless there are none: then the supervisor goes too. */
   async stop(): Promise<void> {
+    this.#engine.health.close();
     this.#engine.lifecycle.close();
     this.#server?.close();
     this.#server?.closeAllConnections();
@@ -158,6 +162,7 @@ export class Daemon {
     const found = await client.find();
     if (found) this.#supervisor = Promise.resolve(client);
     await this.#engine.lifecycle.recover(found ? await client.call('list', {}) : undefined);
+    this.#engine.health.adopt();
     const { registry } = this.#engine.context;
     await this.#engine.networks.sweep(
       (id) => registry.get(id)?.state.status === 'running' || registry.get(id)?.state.status === 'paused',

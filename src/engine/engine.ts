@@ -2,6 +2,7 @@
 
 import type { Context } from '../container/context.js';
 import type { Execs } from '../container/exec.js';
+import type { Health } from '../container/health.js';
 import type { Lifecycle } from '../container/lifecycle.js';
 import type { EngineNetworks } from './network.js';
 
@@ -9,6 +10,7 @@ export interface Engine {
   readonly context: Context;
   readonly lifecycle: Lifecycle;
   readonly execs: Execs;
+  readonly health: Health;
   readonly networks: EngineNetworks;
   /** Milliseconds since the epoch. */
   readonly startedAt: number;

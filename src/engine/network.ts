@@ -4,10 +4,12 @@ import type { NetworkSeam, ConnectedNetwork } from '../container/network-seam.js
 import { badParameter, EngineError } from '../container/errors.js';
 import type { Registry } from '../container/registry.js';
 import { type Endpoint, Endpoints, mustBeRoot } from '../network/endpoints.js';
+import { linkEntries, linkEnvironment, linksOf } from './links.js';
+import { peerLines, rewritePeers } from '../container/hosts-peers.js';
 import { type HostEntry, hostsFile, resolvConf } from '../network/name-files.js';
 import { type Network, Networks } from '../network/networks.js';
 import type { PublishedPort } from '../network/ports.js';
-import type { ContainerRecord, EndpointRecord, PortBinding } from '../store/index.js';
+import type { ContainerRecord, EndpointRecord, NetworkJoin, PortBinding } from '../store/index.js';
 
 const ANY_IP = '0.0.0.0';
 
@@ -51,6 +53,8 @@ export class EngineNetworks implements NetworkSeam {
   constructor(
     directory: string,
     private readonly registry: Registry,
+    /** Where a container's files are. */
+    private readonly directoryOf: (id: string) => string,
   ) {
     this.networks = new Networks(directory);
     this.#endpoints = new Endpoints(directory, this.networks);
@@ -69,9 +73,10 @@ export class EngineNetworks implements NetworkSeam {
     const { endpoints, ports } = await this.#endpoints.setUp({
       id: record.id,
       name: record.name,
-      networks: record.networks.map(({ name, ip }) => ({
+      networks: record.networks.map(({ name, ip, mac }) => ({
         network: this.networks.find(name),
         ...(ip === undefined ? {} : { ip }),
+        ...(mac === undefined ? {} : { mac }),
       })),
       ports: publishedPorts(record),
     });
@@ -84,17 +89,18 @@ export class EngineNetworks implements NetworkSeam {
   }
 
   /** Puts a container on one more network, at once when it runs. Errors: EngineError, NetworkError. */
-  async connect(record: ContainerRecord, network: Network, aliases: readonly string[], ip: string | undefined): Promise<void> {
+  async connect(record: ContainerRecord, network: Network, join: NetworkJoin): Promise<void> {
     if (isShared(record.hostConfig.NetworkMode) || isShared(network.name))
       throw badParameter(
         `container ${record.name} cannot be connected to ${network.name}: its network is ${record.hostConfig.NetworkMode ?? ''}`,
       );
     if (record.networks.some(({ name }) => name === network.name))
       throw forbidden(`endpoint with name ${record.name} already exists in network ${network.name}`);
-    const networks = [...record.networks, { name: network.name, aliases, ...(ip === undefined ? {} : { ip }) }];
-    const endpoints = isRunning(record) ? [await this.#endpoints.connect(record.id, network, ip)] : [];
-    const added = endpoints.map((endpoint) => ({ ...endpoint, aliases }));
+    const networks = [...record.networks, join];
+    const endpoints = isRunning(record) ? [await this.#endpoints.connect(record.id, network, join)] : [];
+    const added = endpoints.map((endpoint) => ({ ...endpoint, aliases: join.aliases }));
     await this.registry.update(record.id, { networks, endpoints: [...record.endpoints, ...added] });
+    this.#rewrite([network.id]);
   }
 
   /** Errors: EngineError, NetworkError. */
@@ -104,7 +110,26 @@ export class EngineNetworks implements NetworkSeam {
       throw forbidden(`container ${record.id} is not connected to network ${network.name}`);
     if (isRunning(record)) await this.#endpoints.disconnect(record.id, network);
     const endpoints = record.endpoints.filter(({ networkId }) => networkId !== network.id);
-    await this.registry.update(record.id, { networks, endpoints });
+    const left = await this.registry.update(record.id, { networks, endpoints });
+    this.#rewrite([network.id]);
+    if (left) this.#rewriteOne(left);
+  }
+
+  announce(record: ContainerRecord): void {
+    // Of one that has ended, the networks that it was on are those that it is to join.
+    const named = this.networks.list().filter(({ name }) => record.networks.some((each) => each.name === name));
+    this.#rewrite([...new Set([...record.endpoints.map(({ networkId }) => networkId), ...named.map(({ id }) => id)])]);
+  }
+
+  /** Tells those who run on these networks who else is there. */
+  #rewrite(ids: readonly string[]): void {
+    for (const record of this.registry.list()) {
+      if (record.endpoints.some(({ networkId }) => ids.includes(networkId))) this.#rewriteOne(record);
+    }
+  }
+
+  #rewriteOne(record: ContainerRecord): void {
+    if (isRunning(record)) rewritePeers(this.directoryOf(record.id), peerLines(this.#peers(record, record.endpoints)));
   }
 
   /** What remains of containers that are not `live` is taken down. */
@@ -140,7 +165,7 @@ export class EngineNetworks implements NetworkSeam {
     record: ContainerRecord,
     endpoints: readonly EndpointRecord[],
     isolated: boolean,
-  ): { hosts: string; resolvConf: string } {
+  ): { hosts: string; peers: string[]; environment: string[]; resolvConf: string } {
     const { ExtraHosts: extra, Dns: servers, DnsSearch: search, DnsOptions: options } = record.hostConfig;
     const gateway = endpoints[0]?.gateway ?? '127.0.0.1';
     const added = (extra ?? []).map((text): HostEntry => {
@@ -149,19 +174,31 @@ export class EngineNetworks implements NetworkSeam {
       return { ip: ip === 'host-gateway' ? gateway : ip, names: [name] };
     });
     const hostname = record.config.Hostname ?? record.id.slice(0, 12);
-    const own = endpoints.map(({ ip }): HostEntry => ({ ip, names: [hostname] }));
+    const { Domainname: domain } = record.config;
+    const own = endpoints.map(({ ip, network, aliases }): HostEntry => {
+      const names = domain ? [`${hostname}.${domain}`, hostname] : [hostname];
+      return { ip, names: network === 'bridge' ? names : [...new Set([...names, record.name, ...aliases])] };
+    });
+    const peers = this.#peers(record, endpoints);
     return {
-      hosts: hostsFile([...added, ...own, ...this.#peers(record, endpoints)]),
+      hosts: hostsFile([...added, ...own, ...peers]),
+      peers: peerLines(peers),
+      environment: linkEnvironment(record, this.registry),
       resolvConf: resolvConf({ servers: servers ?? [], search: search ?? [], options: options ?? [] }, isolated),
     };
   }
 
-  /** On the user's own networks containers know each other by name: those that run when this one starts. */
+  /** Those linked, and on the user's own networks everyone. */
   #peers(record: ContainerRecord, endpoints: readonly EndpointRecord[]): HostEntry[] {
-    return endpoints
+    const links = linkEntries(
+      linksOf(record, this.registry),
+      endpoints.map(({ networkId }) => networkId),
+    );
+    const others = endpoints
       .filter(({ network }) => network !== 'bridge')
       .flatMap(({ network }) => this.membersOf(this.networks.find(network)))
       .filter((member) => member.record.id !== record.id)
       .map(({ record: peer, endpoint }) => ({ ip: endpoint.ip, names: [peer.name, ...endpoint.aliases, peer.id.slice(0, 12)] }));
+    return [...links, ...others];
   }
 }

@@ -4,7 +4,8 @@ import { badParameter, EngineError } from '../container/errors.js';
 import type { Network } from '../network/networks.js';
 import type { Engine } from './engine.js';
 import type { Call, Router } from './http.js';
-import { shaped } from './shape.js';
+import { type EndpointConfig, joinOf } from './endpoint-config.js';
+import { ENDPOINT, shaped } from './shape.js';
 
 const CREATE = {
   Name: 'string',
@@ -55,7 +56,8 @@ function view(engine: Engine, network: Network): object {
     ConfigFrom: { Network: '' },
     ConfigOnly: false,
     Containers: Object.fromEntries(members) as object,
-    Options: network.device === '' ? {} : { 'com.docker.network.bridge.name': network.device, ...network.options },
+    Options:
+      network.name === 'bridge' ? { 'com.docker.network.bridge.name': network.device, ...network.options } : network.options,
     Labels: network.labels,
   };
 }
@@ -104,12 +106,12 @@ async function create(engine: Engine, call: Call): Promise<void> {
 const CONNECT = {
   Container: 'string',
   Force: 'boolean',
-  EndpointConfig: { Aliases: ['string'], IPAMConfig: { IPv4Address: 'string' } },
+  EndpointConfig: ENDPOINT,
 } as const;
 
 interface ConnectBody {
   readonly Container?: string;
-  readonly EndpointConfig?: { readonly Aliases?: readonly string[]; readonly IPAMConfig?: { readonly IPv4Address?: string } };
+  readonly EndpointConfig?: EndpointConfig;
 }
 
 /** `POST /networks/{id}/connect` and `/disconnect`. */
@@ -121,8 +123,7 @@ async function change(engine: Engine, call: Call, action: 'connect' | 'disconnec
   await registry.exclusive(id, async () => {
     const record = registry.find(id);
     if (action === 'disconnect') return engine.networks.disconnect(record, network);
-    const { Aliases: aliases = [], IPAMConfig: ipam } = body.EndpointConfig ?? {};
-    return engine.networks.connect(record, network, aliases, ipam?.IPv4Address || undefined);
+    return engine.networks.connect(record, network, joinOf(network.name, body.EndpointConfig ?? {}));
   });
   events.publish('network', action, network.id, { container: id, name: network.name, type: network.driver });
   call.answer(200);

@@ -46,6 +46,7 @@ function shapedObject(value: Readonly<Record<string, unknown>>, shape: Readonly<
 const STRINGS: Shape = ['string'];
 const MAP: Shape = { '*': 'string' };
 const SET: Shape = { '*': {} };
+const RATES: Shape = [{ Path: 'string', Rate: 'number' }];
 
 export const CONTAINER_CONFIG: Readonly<Record<string, Shape>> = {
   Hostname: 'string',
@@ -70,7 +71,15 @@ export const CONTAINER_CONFIG: Readonly<Record<string, Shape>> = {
   StopSignal: 'string',
   StopTimeout: 'number',
   Shell: STRINGS,
-  Healthcheck: 'any',
+  Healthcheck: {
+    Test: STRINGS,
+    Interval: 'number',
+    Timeout: 'number',
+    StartPeriod: 'number',
+    StartInterval: 'number',
+    Retries: 'number',
+  },
+  MacAddress: 'string',
 };
 
 const MOUNT: Shape = {
@@ -137,9 +146,37 @@ export const HOST_CONFIG: Readonly<Record<string, Shape>> = {
   MaskedPaths: STRINGS,
   ReadonlyPaths: STRINGS,
   ContainerIDFile: 'string',
+  Annotations: MAP,
+  BlkioWeight: 'number',
+  BlkioWeightDevice: [{ Path: 'string', Weight: 'number' }],
+  BlkioDeviceReadBps: RATES,
+  BlkioDeviceReadIOps: RATES,
+  BlkioDeviceWriteBps: RATES,
+  BlkioDeviceWriteIOps: RATES,
+  Cgroup: 'string',
+  CgroupParent: 'string',
+  CgroupnsMode: 'string',
+  ConsoleSize: ['number'],
+  CpuRealtimePeriod: 'number',
+  CpuRealtimeRuntime: 'number',
+  DeviceCgroupRules: STRINGS,
+  DeviceRequests: [{ Driver: 'string', Count: 'number', DeviceIDs: STRINGS, Capabilities: [STRINGS], Options: MAP }],
+  Isolation: 'string',
+  KernelMemory: 'number',
+  KernelMemoryTCP: 'number',
+  Links: STRINGS,
+  MemorySwappiness: 'number',
+  UsernsMode: 'string',
 };
 
-export const ENDPOINTS: Shape = { '*': { Aliases: STRINGS, IPAMConfig: { IPv4Address: 'string' }, Links: STRINGS } };
+export const ENDPOINT: Shape = {
+  Aliases: STRINGS,
+  Links: STRINGS,
+  MacAddress: 'string',
+  DriverOpts: MAP,
+  IPAMConfig: { IPv4Address: 'string', IPv6Address: 'string', LinkLocalIPs: STRINGS },
+};
+export const ENDPOINTS: Shape = { '*': ENDPOINT };
 
 export const EXEC_CONFIG: Shape = {
   AttachStdin: 'boolean',

@@ -179,7 +179,7 @@ async function diskUsage(engine: Engine, call: Call): Promise<void> {
       Containers: registry.imageUsers(image.id).length,
     })),
     Containers: await Promise.all(
-      registry.list().map(async (record) => containerRow(record, await containerSize(engine, record))),
+      registry.list().map(async (record) => containerRow(engine, record, await containerSize(engine, record))),
     ),
     Volumes: await Promise.all(volumes.map(async (volume) => volumeView(volume, await usageOf(engine, volume)))),
     BuildCache: null,

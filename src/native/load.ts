@@ -34,6 +34,11 @@ function loadAddon(): unknown {
   }
 }
 
+/** The program that `--init` puts before a container's command; built beside the addon. */
+export function initProgram(): string {
+  return join(packageRoot(), 'build', 'Release', 'lamina-init');
+}
+
 interface Addon {
   sys: Syscalls;
   Mount: new (fdLimit: number) => NativeMount;

@@ -15,7 +15,7 @@ export interface EndpointRequest {
   readonly id: string;
   /** Shown when a port cannot be had. */
   readonly name: string;
-  readonly networks: readonly { readonly network: Network; readonly ip?: string }[];
+  readonly networks: readonly { readonly network: Network; readonly ip?: string; readonly mac?: string }[];
   readonly ports: readonly PublishedPort[];
 }
 
@@ -56,15 +56,20 @@ function bridgeConfiguration(
   };
 }
 
-/** With the address that was asked for. */
+/** With the addresses that were asked for. */
 function configurationFor(
   directory: string,
   network: Network,
   isDefault: boolean,
   ip: string | undefined,
+  mac?: string,
 ): ReturnType<typeof bridgeConfiguration> {
   const configuration = bridgeConfiguration(directory, network, isDefault);
-  return ip === undefined ? configuration : { ...configuration, args: { cni: { ips: [ip] } } };
+  if (ip === undefined && mac === undefined) return configuration;
+  return {
+    ...configuration,
+    args: { cni: { ...(ip === undefined ? {} : { ips: [ip] }), ...(mac === undefined ? {} : { mac }) } },
+  };
 }
 
 function endpointOf(network: Network, result: CniResult): Endpoint {
@@ -103,10 +108,10 @@ export class Endpoints {
       const taken = this.#states().flatMap((state) => state.ports);
       const ports = await choosePorts(request.ports, taken, `${request.name} (${id})`);
       await this.#makeNamespace(id);
-      const steps = request.networks.map(({ network, ip }, i) => ({
+      const steps = request.networks.map(({ network, ip, mac }, i) => ({
         network,
         interface: `eth${i}`,
-        configuration: configurationFor(this.directory, network, i === 0, ip),
+        configuration: configurationFor(this.directory, network, i === 0, ip, mac),
       }));
       const state = { networks: steps.map(({ network, ...rest }) => ({ name: network.name, ...rest })), ports };
       this.#save(id, { ...state, portmap: undefined });
@@ -124,11 +129,15 @@ export class Endpoints {
   }
 
   /** Puts a container that has a namespace on one more network. Errors: NetworkError. */
-  async connect(id: string, network: Network, ip: string | undefined): Promise<Endpoint> {
+  async connect(id: string, network: Network, { ip, mac }: { ip?: string; mac?: string }): Promise<Endpoint> {
     const state = this.#load(id) ?? { networks: [], ports: [], portmap: undefined };
     const taken = new Set(state.networks.map((each) => each.interface));
     const name = Array.from({ length: taken.size + 1 }, (_, i) => `eth${i}`).find((each) => !taken.has(each)) ?? '';
-    const step = { network, interface: name, configuration: configurationFor(this.directory, network, taken.size === 0, ip) };
+    const step = {
+      network,
+      interface: name,
+      configuration: configurationFor(this.directory, network, taken.size === 0, ip, mac),
+    };
     this.#save(id, {
       ...state,
       networks: [...state.networks, { name: network.name, interface: name, configuration: step.configuration }],

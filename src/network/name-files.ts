@@ -17,7 +17,7 @@ const LOCAL: readonly string[] = [
 ];
 
 export function hostsFile(entries: readonly HostEntry[]): string {
-  return `${[...LOCAL, ...entries.map(({ ip, names }) => `${ip}\t${names.join(' ')}`)].join('\n')}\n`;
+  return `${[...LOCAL, ...entries.map(({ ip, names }) => `${ip}\t${[...new Set(names)].join(' ')}`)].join('\n')}\n`;
 }
 
 export interface Resolver {

@@ -26,7 +26,24 @@ export interface ContainerConfig {
   /** Seconds. */
   readonly StopTimeout?: number;
   readonly Shell?: readonly string[] | null;
-  readonly Healthcheck?: object;
+  readonly Healthcheck?: HealthConfig | null;
+  readonly MacAddress?: string;
+}
+
+/** Times in nanoseconds; 0 for the default. */
+export interface HealthConfig {
+  /** [], ['NONE'], ['CMD', args...], ['CMD-SHELL', command]. */
+  readonly Test?: readonly string[] | null;
+  readonly Interval?: number;
+  readonly Timeout?: number;
+  readonly StartPeriod?: number;
+  readonly StartInterval?: number;
+  readonly Retries?: number;
+}
+
+interface DeviceRate {
+  readonly Path: string;
+  readonly Rate: number;
 }
 
 export interface PortBinding {
@@ -106,6 +123,29 @@ export interface HostConfig {
   readonly MaskedPaths?: readonly string[] | null;
   readonly ReadonlyPaths?: readonly string[] | null;
   readonly ContainerIDFile?: string;
+  readonly Annotations?: Readonly<Record<string, string>> | null;
+  readonly BlkioWeight?: number;
+  readonly BlkioWeightDevice?: readonly { readonly Path: string; readonly Weight: number }[] | null;
+  readonly BlkioDeviceReadBps?: readonly DeviceRate[] | null;
+  readonly BlkioDeviceReadIOps?: readonly DeviceRate[] | null;
+  readonly BlkioDeviceWriteBps?: readonly DeviceRate[] | null;
+  readonly BlkioDeviceWriteIOps?: readonly DeviceRate[] | null;
+  readonly Cgroup?: string;
+  readonly CgroupParent?: string;
+  readonly CgroupnsMode?: string;
+  /** Rows and columns of the client's terminal. */
+  readonly ConsoleSize?: readonly number[] | null;
+  readonly CpuRealtimePeriod?: number;
+  readonly CpuRealtimeRuntime?: number;
+  readonly DeviceCgroupRules?: readonly string[] | null;
+  readonly DeviceRequests?:
+    readonly { readonly Driver?: string; readonly Capabilities?: readonly (readonly string[])[] }[] | null;
+  readonly Isolation?: string;
+  readonly KernelMemory?: number;
+  readonly KernelMemoryTCP?: number;
+  readonly Links?: readonly string[] | null;
+  readonly MemorySwappiness?: number | null;
+  readonly UsernsMode?: string;
 }
 
 /** A volume or host path of a container; inherited as it is by `--volumes-from`. */
@@ -153,6 +193,16 @@ export interface EndpointRecord {
   readonly aliases: readonly string[];
 }
 
+/** A network to join. */
+export interface NetworkJoin {
+  readonly name: string;
+  readonly aliases: readonly string[];
+  readonly ip?: string;
+  readonly mac?: string;
+  /** `CONTAINER:ALIAS`: names that this container alone has for others. */
+  readonly links?: readonly string[];
+}
+
 export interface ContainerRecord {
   /** 64 lower-case hex digits. */
   readonly id: string;
@@ -169,7 +219,7 @@ export interface ContainerRecord {
   /** In the order of destinations given; sorted where they are mounted. */
   readonly mounts: readonly MountPoint[];
   /** Names of networks to join at start, with the container's names on them. */
-  readonly networks: readonly { readonly name: string; readonly aliases: readonly string[]; readonly ip?: string }[];
+  readonly networks: readonly NetworkJoin[];
   readonly state: ContainerState;
   /** While it runs. */
   readonly endpoints: readonly EndpointRecord[];

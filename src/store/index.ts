@@ -11,10 +11,12 @@ export type {
   ContainerRecord,
   ContainerState,
   EndpointRecord,
+  HealthConfig,
   HostConfig,
   JournalRecord,
   MountPoint,
   MountRequest,
+  NetworkJoin,
   PortBinding,
 } from './container-record.js';
 export { createVolume, getVolume, listVolumes, removeVolume } from './volumes.js';

@@ -1,0 +1,54 @@
+// Which namespaces a container has of its own, and which it shares with the host or with another container. Used by start.ts
+// and oci-spec.ts.
+
+import type { ContainerRecord } from '../store/index.js';
+import { badParameter, conflict } from './errors.js';
+
+export interface Namespace {
+  readonly type: string;
+  /** Of an existing one to join. */
+  readonly path?: string;
+}
+
+/** The container that `container:NAME` names. Errors: 404, 409 when it does not run. */
+function donor(mode: string, kind: string, find: (reference: string) => ContainerRecord): ContainerRecord {
+  const other = find(mode.slice('container:'.length));
+  if (other.state.status !== 'running') throw conflict(`cannot join ${kind} of a non running container: ${other.id}`);
+  return other;
+}
+
+const isContainer = (mode = ''): boolean => mode.startsWith('container:');
+
+/** The container whose IPC namespace and /dev/shm are used; undefined for none. Errors: EngineError. */
+export function ipcDonor(record: ContainerRecord, find: (reference: string) => ContainerRecord): ContainerRecord | undefined {
+  const { IpcMode: mode = '' } = record.hostConfig;
+  if (!isContainer(mode)) return undefined;
+  const other = donor(mode, 'IPC', find);
+  if (other.hostConfig.IpcMode !== 'shareable') {
+    throw badParameter(
+      `cannot join IPC namespace of container ${other.id}: non-shareable IPC (hint: use IpcMode:shareable for the donor container)`,
+    );
+  }
+  return other;
+}
+
+/** Errors: EngineError. */
+export function namespacesOf(
+  record: ContainerRecord,
+  netns: string,
+  find: (reference: string) => ContainerRecord,
+): readonly Namespace[] {
+  const { PidMode: pid = '', IpcMode: ipc = '', UTSMode: uts = '', CgroupnsMode: cgroup = '' } = record.hostConfig;
+  const own = (type: string, mode: string, kind: string): Namespace[] => {
+    if (mode === 'host') return [];
+    return isContainer(mode) ? [{ type, path: `/proc/${donor(mode, kind, find).state.pid}/ns/${type}` }] : [{ type }];
+  };
+  return [
+    { type: 'mount' },
+    ...own('pid', pid, 'PID'),
+    ...own('ipc', ipc, 'IPC'),
+    ...own('uts', uts, 'UTS'),
+    ...(cgroup === 'private' ? [{ type: 'cgroup' }] : []),
+    ...(netns === 'host' ? [] : [{ type: 'network', ...(netns === 'none' ? {} : { path: netns }) }]),
+  ];
+}
