@@ -99,14 +99,21 @@ int bypass(Request& request) {
       return opCopyFileRange(request);
     case kIoctl:
       return opIoctl(request);
-    case kReleasedir:
+    case kGetlk:
+    case kSetlk:
+    case kSetlkw:
+      return opLock(request);
     case kFlush:
+      return opFlush(request);
+    case kInterrupt:
+      return opInterrupt(request);
+    case kReleasedir:
     case kDestroy:
       return 0;
     case kInit:
       return kDecide;
     default:
-      return -ENOSYS;  // INTERRUPT among them: the kernel then stops sending it
+      return -ENOSYS;
   }
 }
 

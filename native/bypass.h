@@ -38,6 +38,10 @@ int opLseek(Request& request);
 int opFallocate(Request& request);
 int opCopyFileRange(Request& request);
 int opIoctl(Request& request);
+// bypass_lock.cc
+int opLock(Request& request);
+int opFlush(Request& request);
+int opInterrupt(Request& request);
 // bypass_xattr.cc
 int opGetxattr(Request& request);
 int opSetxattr(Request& request);

@@ -3,11 +3,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
+#include "blocking.h"
 #include "bypass.h"
+#include "locks.h"
 #include "proc_path.h"
 
 namespace lamina {
@@ -23,8 +27,17 @@ namespace {
 
 bool wantsWrite(uint32_t flags) { return (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC); }
 
+/**
+ * FLUSH ends the POSIX locks of whoever closes, so it may be spared where there are none to end: who has a file open
+ * for reading alone and locks it is seen off at RELEASE.
+ */
+uint32_t flushFlag(const Mount& mount, const Node* node, uint32_t flags) {
+  bool locked = mount.locks && ((flags & O_ACCMODE) != O_RDONLY || mount.locks->any(&mount, node));
+  return locked ? 0 : kFopenNoflush;
+}
+
 /** 0 when answered, 1 when this file must be relayed, or -errno. */
-int openPassthrough(Mount& mount, Node* node, OpenOut* out) {
+int openPassthrough(Mount& mount, Node* node, uint32_t flags, OpenOut* out) {
   bool relayed = node->opens > node->passthroughOpens;  // all opens of an inode must agree
   if (!mount.options.passthrough || node->has(kNodeRelay) || relayed) return 1;
   int32_t id = mount.backingId(node);
@@ -37,8 +50,9 @@ int openPassthrough(Mount& mount, Node* node, OpenOut* out) {
     return 1;
   }
   if (id < 0) return id;
-  out->openFlags = kFopenPassthrough | kFopenNoflush;
+  out->openFlags = kFopenPassthrough | flushFlag(mount, node, flags);
   out->backingId = id;
+  if (mount.locks) out->fh = mount.passthroughHandle();
   node->opens++;
   node->passthroughOpens++;
   return 0;
@@ -51,14 +65,14 @@ int openRelay(Mount& mount, Node* node, uint32_t flags, OpenOut* out) {
   if (fd == -EPERM && (kept & O_NOATIME)) fd = openObject(mount, node, kept & ~O_NOATIME);
   if (fd < 0) return fd;
   out->fh = mount.addHandle(UniqueFd(fd), node, flags);
-  out->openFlags = kFopenNoflush | (node->has(kNodeRoute) ? kFopenDirectIo : kFopenKeepCache);
+  out->openFlags = flushFlag(mount, node, flags) | (node->has(kNodeRoute) ? kFopenDirectIo : kFopenKeepCache);
   return 0;
 }
 
 }  // namespace
 
 int openNode(Mount& mount, Node* node, uint32_t flags, OpenOut* out) {
-  int relay = openPassthrough(mount, node, out);
+  int relay = openPassthrough(mount, node, flags, out);
   return relay == 1 ? openRelay(mount, node, flags, out) : relay;
 }
 
@@ -95,7 +109,8 @@ int opRelease(Request& request) {
   Mount& mount = request.mount;
   Node* node = mount.nodes.find(request.in.nodeid);
   if (node && (in->flags & kOpenExec) && node->running) node->running--;
-  if (in->fh) {
+  if (node && mount.locks) mount.locks->released(&mount, node, in->fh);
+  if (in->fh && !(in->fh & kPassthroughHandle)) {
     mount.closeHandle(in->fh);
     return 0;
   }
@@ -158,6 +173,41 @@ class Borrowed {
 
 }  // namespace
 
+namespace {
+
+int syncNow(int fd, bool dataOnly) { return (dataOnly ? fdatasync(fd) : fsync(fd)) < 0 ? -errno : 0; }
+
+/** A filesystem whose fsync is over before a thread would be awake. */
+bool inMemory(int fd) {
+  struct statfs fs;
+  return fstatfs(fd, &fs) == 0 && (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
+}
+
+/** fsync beside the loop: everybody else is served meanwhile. It writes its own reply. */
+class SyncCall : public BlockingCall {
+ public:
+  SyncCall(const Request& request, int fd, bool dataOnly)
+      : file_(fcntl(fd, F_DUPFD_CLOEXEC, 3)),
+        device_(fcntl(request.mount.device.get(), F_DUPFD_CLOEXEC, 3)),
+        unique_(request.in.unique),
+        dataOnly_(dataOnly) {}
+  bool ready() const { return file_ && device_; }
+  int work() override {
+    OutHeader out{sizeof out, syncNow(file_.get(), dataOnly_), unique_};
+    return write(device_.get(), &out, sizeof out) < 0 ? -errno : 0;  // ENOENT: the caller was killed
+  }
+  void done(int result) override {
+    if (result == -EAGAIN) work();  // no thread could be had
+  }
+
+ private:
+  UniqueFd file_, device_;
+  uint64_t unique_;
+  bool dataOnly_;
+};
+
+}  // namespace
+
 int opFsync(Request& request, bool directory) {
   auto* in = request.as<FsyncIn>();
   Node* node = request.node();
@@ -166,8 +216,12 @@ int opFsync(Request& request, bool directory) {
   if (!node->has(kNodeWritable)) return 0;  // a lower file has nothing to write back
   Borrowed file(request.mount, directory ? 0 : in->fh, node, directory ? O_RDONLY | O_DIRECTORY : O_RDONLY);
   if (file.get() < 0) return file.get();
-  int done = in->flags & 1 ? fdatasync(file.get()) : fsync(file.get());
-  return done < 0 ? -errno : 0;
+  bool dataOnly = in->flags & 1;
+  if (!request.mount.blocking || inMemory(file.get())) return syncNow(file.get(), dataOnly);
+  auto call = std::make_unique<SyncCall>(request, file.get(), dataOnly);
+  if (!call->ready()) return syncNow(file.get(), dataOnly);
+  request.mount.blocking->run(std::move(call));
+  return kNoReply;
 }
 
 int opLseek(Request& request) {

@@ -35,6 +35,9 @@ enum Opcode : uint32_t {
   kReaddir = 28,
   kReleasedir = 29,
   kFsyncdir = 30,
+  kGetlk = 31,
+  kSetlk = 32,
+  kSetlkw = 33,
   kAccess = 34,
   kCreate = 35,
   kInterrupt = 36,
@@ -110,6 +113,23 @@ struct ReleaseIn {
   uint64_t fh;
   uint32_t flags, releaseFlags;
   uint64_t lockOwner;
+};
+struct FlushIn {
+  uint64_t fh;
+  uint32_t unused, padding;
+  uint64_t lockOwner;
+};
+struct FileLock {
+  uint64_t start, end;
+  uint32_t type, pid;
+};
+struct LkIn {
+  uint64_t fh, owner;
+  FileLock lk;
+  uint32_t lkFlags, padding;
+};
+struct InterruptIn {
+  uint64_t unique;
 };
 struct ReadIn {
   uint64_t fh, offset;
@@ -221,7 +241,8 @@ constexpr uint32_t kFopenDirectIo = 1, kFopenKeepCache = 2, kFopenCacheDir = 8, 
                    kFopenParallelDirectWrites = 64, kFopenPassthrough = 128;
 // Among the flags of OPEN and RELEASE: for execve (Linux: __FMODE_EXEC).
 constexpr uint32_t kOpenExec = 0x20;
-constexpr uint32_t kOpenKillSuidgid = 1, kWriteKillSuidgid = 4, kSetxattrAclKillSgid = 1, kReleaseFlush = 1;
+constexpr uint32_t kOpenKillSuidgid = 1, kWriteKillSuidgid = 4, kSetxattrAclKillSgid = 1, kReleaseFlush = 1,
+                   kLkFlock = 1;
 constexpr uint32_t kExtGroups = 32;
 
 struct BackingMap {

@@ -11,13 +11,21 @@
 #include "identity.h"
 
 namespace lamina {
+namespace {
+
+// What epoll reports beside the indexes of mounts.
+constexpr uint32_t kWoken = UINT32_MAX, kCallEnded = UINT32_MAX - 1;
+
+}  // namespace
 
 Loop::Loop(int wakeFd, uint8_t* request, size_t requestSize, uint8_t* reply, size_t replySize)
     : request_(request), requestSize_(requestSize), reply_(reply), replySize_(replySize) {
   epoll_.reset(epoll_create1(EPOLL_CLOEXEC));
   wake_.reset(fcntl(wakeFd, F_DUPFD_CLOEXEC, 3));
-  epoll_event event{EPOLLIN, {.u32 = UINT32_MAX}};
-  if (!epoll_ || !wake_ || epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_.get(), &event) < 0) error_ = errno;
+  epoll_event event{EPOLLIN, {.u32 = kWoken}};
+  epoll_event ended{EPOLLIN, {.u32 = kCallEnded}};
+  bool failed = !epoll_ || !wake_ || epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_.get(), &event) < 0;
+  if (failed || epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, calls_.fd(), &ended) < 0) error_ = errno;
 }
 
 int Loop::add(int index, Mount* mount) {
@@ -25,6 +33,8 @@ int Loop::add(int index, Mount* mount) {
   if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0) return -errno;
   epoll_event event{EPOLLIN, {.u32 = static_cast<uint32_t>(index)}};
   if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) < 0) return -errno;
+  mount->blocking = &calls_;
+  if (mount->options.locks) mount->locks = &locks_;
   served_.push_back({index, mount});
   return 0;
 }
@@ -40,6 +50,7 @@ void Loop::remove(int index) {
   Served* served = find(index);
   if (!served) return;
   epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, served->mount->device.get(), nullptr);
+  locks_.drop(served->mount);
   served_.erase(served_.begin() + (served - served_.data()));
   if (hot_ == index) hot_ = -1;
 }
@@ -85,7 +96,7 @@ void Loop::undo(Mount& mount, const InHeader& in, int result) {
   Node* node = mount.nodes.find(in.opcode == kOpen ? in.nodeid : entry->nodeid);
   bool exec = in.opcode == kOpen && (reinterpret_cast<const OpenIn*>(&in + 1)->flags & kOpenExec);
   if (exec && node && node->running) node->running--;
-  if (open->fh) {
+  if (open->fh && !(open->fh & kPassthroughHandle)) {
     mount.closeHandle(open->fh);
   } else if (node && node->passthroughOpens) {
     node->opens--;
@@ -161,7 +172,11 @@ bool Loop::serveReady(Decisions& decisions, int timeout, bool* any) {
   if (any) *any = count != 0;
   bool woken = false;
   for (int i = 0; i < count; i++) {
-    if (events[i].data.u32 == UINT32_MAX) {
+    if (events[i].data.u32 == kCallEnded) {
+      calls_.finish();
+      continue;
+    }
+    if (events[i].data.u32 == kWoken) {
       uint64_t value;
       if (read(wake_.get(), &value, sizeof value) > 0) woken = true;
       continue;

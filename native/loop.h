@@ -7,6 +7,8 @@
 
 #include <vector>
 
+#include "blocking.h"
+#include "locks.h"
 #include "mount.h"
 #include "request.h"
 #include "unique_fd.h"
@@ -59,6 +61,8 @@ class Loop {
   uint8_t* reply_;
   size_t replySize_;
   UniqueFd epoll_, wake_;
+  BlockingCalls calls_;
+  LockTable locks_{calls_};
   int error_ = 0;
   std::vector<Served> served_;
   int hot_ = -1;

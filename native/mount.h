@@ -20,6 +20,9 @@
 
 namespace lamina {
 
+class BlockingCalls;
+class LockTable;
+
 /** What a layer or a backing directory is to the mount. */
 struct Root {
   Place* place;        // owned reference, pinned
@@ -30,12 +33,16 @@ struct MountOptions {
   bool passthrough = false;  // agreed at INIT; turned off when the kernel refuses the first id with EPERM
   bool userXattr = false;    // overlay attributes live under user.overlay. instead of trusted.overlay.
   bool linkIndex = false;    // some lower hard links are copied up: their other names are TypeScript's to find
+  bool locks = false;        // the kernel sends us the locks of this mount's files
   bool cacheDirs = true;     // ENOSYS to OPENDIR: the kernel caches directories (no route may be among them)
   IdMap uids, gids;
   uint32_t maxWrite = 1 << 20;
   double attrTimeout = 1e9;  // seconds, for the union; routes use 0
   double entryTimeout = 1e9;
 };
+
+/** Set in the numbers of opens whose data does not come to us: there is no Handle behind them. */
+constexpr uint64_t kPassthroughHandle = uint64_t{1} << 63;
 
 /** An open file whose data travels through us. */
 struct Handle {
@@ -139,6 +146,8 @@ class Mount {
   /** Returns freed memory to the system once most of many nodes were forgotten. Called when the loop goes to sleep. */
   void giveBackMemory();
 
+  /** A handle's number for an open whose data does not come to us. */
+  uint64_t passthroughHandle() { return kPassthroughHandle | nextHandle_++; }
   uint64_t addHandle(UniqueFd fd, Node* node, uint32_t flags);
   Handle* handle(uint64_t fh);
   void closeHandle(uint64_t fh);
@@ -154,6 +163,8 @@ class Mount {
   MountOptions options;
   Counters counters;
   UniqueFd device;
+  BlockingCalls* blocking = nullptr;  // of the loop that serves the mount; null without one
+  LockTable* locks = nullptr;         // the same; null unless the kernel sends us locks
 
  private:
   Node* settle(Node* node, Place* place, const struct statx& st, uint32_t set, uint32_t clear);

@@ -63,6 +63,7 @@ Napi::Value MountObject::setOptions(Info info) {
   flag("userXattr", &options.userXattr);
   flag("linkIndex", &options.linkIndex);
   flag("cacheDirs", &options.cacheDirs);
+  flag("locks", &options.locks);
   auto ids = [&](const char* name, const char* squash, IdMap* out) {
     auto flat = given.Get(name);
     for (uint32_t i = 0; flat.IsArray() && i + 2 < flat.As<Napi::Array>().Length(); i += 3) {

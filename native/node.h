@@ -31,6 +31,11 @@ enum NodeFlag : uint32_t {
 /** Flags that a child has from its directory. */
 constexpr uint32_t kInherited = kNodeRoute | kNodeReadOnly | kNodeWritable | kNodeRelay;
 
+struct NodeKey {
+  uint64_t ino;
+  uint32_t dev, salt;
+};
+
 struct Node {
   uint64_t id = 0;
   uint64_t nlookup = 0;
@@ -52,13 +57,9 @@ struct Node {
   Node* nextById = nullptr;
   Node* nextByKey = nullptr;
 
+  NodeKey key() const { return {keyIno, keyDev, keySalt}; }
   bool isDir() const { return flags & kNodeDir; }
   bool has(uint32_t flag) const { return flags & flag; }
-};
-
-struct NodeKey {
-  uint64_t ino;
-  uint32_t dev, salt;
 };
 
 /** Loop thread only. */

@@ -35,6 +35,8 @@ export interface MountOptions {
   linkIndex?: boolean;
   /** The kernel caches directories and sends no OPENDIR; wrong where others change them. */
   cacheDirs?: boolean;
+  /** The kernel is told to send locks: set before the loop gets the mount. */
+  locks?: boolean;
   maxWrite?: number;
   /** Triples: id on disk, id shown, how many. Ids outside of them are shown as 65534; without any, as they are. */
   uidMap?: readonly number[];

@@ -8,6 +8,8 @@ export interface Wishes {
   passthrough: boolean;
   /** No route goes through FUSE, so the kernel may cache directories. */
   cacheDirs: boolean;
+  /** Locks come to us: others lock the same files by other ways. */
+  locks: boolean;
   /** ACLs are checked by the kernel; needs default_permissions. */
   posixAcl: boolean;
 }
@@ -45,6 +47,7 @@ export function negotiate(offer: InitIn, wishes: Wishes): InitOut | string {
   let wanted = WANTED;
   if (wishes.passthrough) wanted |= InitFlag.PASSTHROUGH;
   if (wishes.cacheDirs) wanted |= InitFlag.NO_OPENDIR_SUPPORT;
+  if (wishes.locks) wanted |= InitFlag.POSIX_LOCKS | InitFlag.FLOCK_LOCKS;
   if (wishes.posixAcl) wanted |= InitFlag.POSIX_ACL;
   const flags = wanted & offer.flags;
   return {

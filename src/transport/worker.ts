@@ -63,16 +63,17 @@ function prepareUnion(native: NativeMount, plan: MountPlan): Prepared {
   const roots = plan.lowers.length + (plan.upper === undefined ? 0 : 3);
   const paths = addRoutes(native, union, plan.routes, roots);
   if (plan.readOnly) native.seal();
-  // What others change must not be cached.
-  const cacheDirs = plan.mountRoutes || plan.routes.length === 0;
-  const wishes = { passthrough: plan.passthrough, cacheDirs, posixAcl: plan.posixAcl };
+  // What others use too must not be cached, and is locked where they see it.
+  const shared = !plan.mountRoutes && plan.routes.length > 0;
+  const wishes = { passthrough: plan.passthrough, cacheDirs: !shared, locks: shared, posixAcl: plan.posixAcl };
   return { filesystem: new ServedUnion(union), wishes, paths };
 }
 
 function prepare(native: NativeMount, shown: Shown): Prepared {
   if ('union' in shown) return prepareUnion(native, shown.union);
   makeRouteRoot(native, shown.route);
-  const wishes = { passthrough: shown.route.tier === 'passthrough', cacheDirs: false, posixAcl: shown.posixAcl };
+  const passthrough = shown.route.tier === 'passthrough';
+  const wishes = { passthrough, cacheDirs: false, locks: true, posixAcl: shown.posixAcl };
   return { filesystem: SERVED_ROUTE, wishes, paths: [] };
 }
 
@@ -86,6 +87,7 @@ function serve(mount: number, fuseFd: number, shown: Shown): void {
         tell(refusal === undefined ? { type: 'ready', mount, paths } : { type: 'failed', mount, message: refusal }),
       log,
     };
+    native.setOptions({ locks: wishes.locks });
     sessions.set(mount, new Session(native, filesystem, wishes, events, request, reply));
     const error = loop.add(mount, native);
     if (error) throw new Error(`the serving loop does not take the mount: errno ${-error}`);
