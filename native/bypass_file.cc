@@ -25,6 +25,11 @@ int openObject(Mount& mount, Node* node, int flags) {
 
 namespace {
 
+int cut(int fd) {
+  UniqueFd file(open(procPath(fd, "").c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC | O_NONBLOCK));
+  return file.get() < 0 ? -errno : 0;
+}
+
 bool wantsWrite(uint32_t flags) { return (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC); }
 
 /**
@@ -93,7 +98,9 @@ int opOpen(Request& request) {
   if (in->flags & O_TRUNC) {
     int fd = request.mount.nodeFd(node);
     if (fd < 0) return fd;
-    if (truncate(procPath(fd, "").c_str(), 0) < 0) return -errno;
+    // Not truncate(2): that leaves the times of an empty file as they are on some filesystems, O_TRUNC never does.
+    int error = cut(fd);
+    if (error) return error;
   }
   if (in->openFlags & kOpenKillSuidgid) killSuidgid(request, node);
   auto* out = request.reply<OpenOut>();

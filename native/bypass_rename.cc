@@ -115,6 +115,9 @@ int opLink(Request& request) {
   if (isUnionName(dir.node, name)) return -EINVAL;
   int fd = mount.nodeFd(node);
   if (fd < 0) return fd;
+  // A copy keeps the number of its lower file; the directory it gets a name in has to say that it holds copies.
+  struct statx st;
+  if (!routes && mount.statNode(node, &st) == 0 && node->ino != mount.shownIno(st)) return kDecide;
   std::string text(name);
   if (linkat(AT_FDCWD, procPath(fd, "").c_str(), dir.fd, text.c_str(), AT_SYMLINK_FOLLOW) < 0) {
     return errno == EEXIST ? existsOrWhiteout(dir, name) : -errno;

@@ -136,7 +136,9 @@ Node* Mount::enter(Node* parent, Place* dir, std::string_view name, const struct
     if (upper && !directory && linked) node->nlinkDelta = readNlinkDelta(places.fd(dir), name);
   } else if (node->place->detached ||
              (node->place->parent && (node->place->parent != dir || node->place->name != name) &&
-              (directory || st.stx_nlink == 1))) {
+              (directory || st.stx_nlink == 1 || !node->has(kNodeWritable)))) {
+    // Of several names of a lower file the one that was looked up last: the write that follows comes by it, and copies
+    // it up under that name.
     places.move(node->place, dir, name);
     nodes.setParent(node, parent);
     node->flags &= ~kNodeRemoved;

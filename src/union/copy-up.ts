@@ -168,10 +168,10 @@ function copyUpUnnamed(union: Union, id: NodeId, source: Source, length: bigint)
 
 /**
  * Makes the object behind a node exist on upper, with its first `length` bytes (all when negative).
- * nodeid and ino stay, unless a reader holds the lower file open: the native side then gives a new node.
+ * `as` is the name that its copy gets, its node's own when absent. nodeid and ino stay, unless a reader holds the lower file open: the native side then gives a new node.
  * Errors: as copyUpDirectory.
  */
-export function copyUpNode(union: Union, id: NodeId, length: bigint): number {
+export function copyUpNode(union: Union, id: NodeId, length: bigint, as?: { parent: NodeId; name: string }): number {
   const { native } = union;
   const flags = native.nodeFlags(id);
   if (flags < 0) return flags;
@@ -185,9 +185,9 @@ export function copyUpNode(union: Union, id: NodeId, length: bigint): number {
   const source = openSource(lowerFd, '');
   if (typeof source === 'number') return source;
   if (flags & NodeFlag.removed) return copyUpUnnamed(union, id, source, length);
-  const parent = union.writableDirectory(native.nodeParent(id));
+  const parent = union.writableDirectory(as?.parent ?? native.nodeParent(id));
   if (typeof parent === 'number') return parent;
-  const name = native.nodeName(id);
+  const name = as?.name ?? native.nodeName(id);
   if (name === undefined) return -errno.ESTALE;
   const place = native.placeOfNode(id);
   const error = copyObject(union, source, parent.fd, name, length, native.shownIno(place, ''));
@@ -196,6 +196,7 @@ export function copyUpNode(union: Union, id: NodeId, length: bigint): number {
   markImpure(native, parent.dir, union.stack.scheme);
   parent.index.set(name, UPPER, typeOf(source) >> 12);
   const settled = native.settleOnUpper(id, parent.upper, name, NodeFlag.writable, 0);
+  if (settled > 0 && as) native.moveNode(settled as NodeId, as.parent, parent.upper, name);
   if (settled > 0) native.setNlinkDelta(settled as NodeId, union.links?.delta(parent.fd, name) ?? 0);
   return settled < 0 ? settled : 0;
 }
@@ -204,13 +205,15 @@ export function copyUpNode(union: Union, id: NodeId, length: bigint): number {
 export function copyUpEntry(union: Union, dir: UnionDirectory, upperFd: number, name: string, place: PlaceId): number {
   const linked = union.links?.linkUp(union.native.placeFd(place), name, upperFd) ?? 1;
   if (linked <= 0) {
-    if (linked === 0) dir.index?.set(name, UPPER, Mode.REG >> 12);
-    return linked;
+    if (linked < 0) return linked;
+    dir.index?.set(name, UPPER, Mode.REG >> 12);
+    markImpure(union.native, dir, union.stack.scheme);
+    return 0;
   }
   const known = union.native.nodeAt(place, name);
   if (known > 0) {
-    // A node with several names may be copied up under another one.
-    const error = copyUpNode(union, known as NodeId, -1n);
+    // Under this name, though the node may be known by another one.
+    const error = copyUpNode(union, known as NodeId, -1n, { parent: dir.id, name });
     const entry = dir.index?.get(name);
     if (error || (entry !== undefined && entryPlace(entry) === UPPER)) return error;
     return copyUpEntry(union, dir, upperFd, name, place);

@@ -8,6 +8,7 @@ import { WHITEOUT_PREFIX, isWhiteoutDevice, setOpaque } from '../layer/format.js
 import { sys } from '../native/load.js';
 import type { NodeId } from '../native/mount.js';
 import { Mode, Open, Rename, STAT_WORDS, Stat } from '../native/syscalls.js';
+import { noteCopy } from './origin.js';
 import { UPPER, isWhiteout } from './directory.js';
 import type { Answer, Owner } from './stack.js';
 import type { Union } from './union.js';
@@ -133,6 +134,7 @@ export function link(union: Union, node: NodeId, parent: NodeId, name: string): 
   const type = sys.statx(fd, '', stat) === 0 ? Number(stat[Stat.mode]) & Mode.FMT : Mode.REG;
   const linked = place(union, at, name, type, (dirfd, target) => sys.linkat(fd, '', dirfd, target));
   if (linked < 0) return linked;
+  noteCopy(union.native, at.dir, name, union.stack.scheme);
   const id = union.native.enter(parent, at.upper, name, 0, 0, 0n);
   return id < 0 ? id : ENTRY_OUT;
 }

@@ -31,6 +31,11 @@ export function markImpure(native: NativeMount, dir: UnionDirectory, scheme: Xat
   if (!error) dir.impure = true;
 }
 
+/** A file got a name in `dir`: if it is a copy, the directory holds one from now on. */
+export function noteCopy(native: NativeMount, dir: UnionDirectory, name: string, scheme: XattrScheme): void {
+  if (readIno(native.placeFd(dir.place(UPPER)), name, scheme) !== 0n) markImpure(native, dir, scheme);
+}
+
 /** The number to show for an upper file of `dir`; 0n for its own. */
 export function inoOf(native: NativeMount, dir: UnionDirectory, name: string, scheme: XattrScheme): bigint {
   return isImpure(native, dir, scheme) ? readIno(native.placeFd(dir.place(UPPER)), name, scheme) : 0n;

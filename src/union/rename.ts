@@ -93,6 +93,16 @@ function prepareTarget(union: Union, target: End): number {
   return setOpaque(target.at.fd, target.name, union.stack.scheme) || clearWhiteouts(target.at.fd, target.name);
 }
 
+/** ENOTEMPTY for a directory with names in it, 0 for anything else. */
+function refuseFull(union: Union, parent: NodeId, name: string): number {
+  const dir = union.directory(parent);
+  const index = typeof dir === 'number' ? dir : union.index(dir);
+  if (typeof dir === 'number' || typeof index === 'number') return 0;
+  const entry = index.get(name);
+  if (entry === undefined || !isDirectory(entry)) return 0;
+  return isEmpty(union, dir, name, entry) === false ? -errno.ENOTEMPTY : 0;
+}
+
 interface Plan {
   from: End;
   to: { at: Writable; name: string };
@@ -103,6 +113,9 @@ interface Plan {
 function plan(union: Union, oldParent: NodeId, args: Renaming): Plan | number {
   const from = union.writableDirectory(oldParent);
   if (typeof from === 'number') return from;
+  // Before anything is copied up for a rename that cannot be (Linux: ovl_rename).
+  const full = args.flags & Rename.EXCHANGE ? 0 : refuseFull(union, args.newParent as NodeId, args.newName);
+  if (full) return full;
   const to = union.writableDirectory(args.newParent as NodeId);
   if (typeof to === 'number') return to;
   if (args.newName.startsWith(WHITEOUT_PREFIX)) return -errno.EINVAL;

@@ -4,7 +4,7 @@
 
 import type { Test } from 'tap';
 import { mountOverlay, privilegedRequired, Rig, unavailable, leaks } from '../support/mounts.js';
-import type { Kind } from '../support/mounts.js';
+import type { Kind, Medium } from '../support/mounts.js';
 import { tree } from '../support/ops.js';
 import type { Op, Outcome } from '../support/ops.js';
 import type { Stack } from '../support/tree.js';
@@ -42,6 +42,8 @@ export interface Result {
 
 /** After so many hangs in a group the rest is given up, to end within a test's time. */
 const MOST_RIGS = 3;
+/** What the layers are on: `tmpfs` is faster than a disk, `apart` gives every layer a filesystem of its own. */
+const medium = (process.env['LAMINA_MEDIUM'] ?? 'disk') as Medium;
 const kinds: readonly Kind[] = ['plain', 'overlay', 'lamina'];
 /** The case's directory in a shared mount, in one of its own, so that a `..` leads to no other case; one that is alone has the root. */
 const part = (item: Case, index: number): string => (item.alone ? '.' : `c${index.toString().padStart(3, '0')}/in`);
@@ -114,7 +116,7 @@ async function runGroup(kind: Kind, cases: readonly Case[]): Promise<Map<Case, R
   let todo = cases.filter((item) => runsOn(item, kind));
   for (let rigs = 1; todo.length > 0; rigs++) {
     const parts = new Map(todo.map((item, i) => [part(item, i), item.stack]));
-    const rig = await Rig.build(kind, parts, todo[0]?.alone ?? []);
+    const rig = await Rig.build(kind, parts, { mount: todo[0]?.alone ?? [], medium });
     try {
       const finished = await runOnRig(rig, todo, results);
       if (finished && kind !== 'plain') await lookAgain(rig, todo, results);

@@ -26,37 +26,73 @@ export const mountProgram = process.env['LAMINA_MOUNT_PROGRAM'] ?? join(checkout
 /** Parts of a stack go below these directories of each layer, so that many cases can share one mount. */
 export type Parts = ReadonlyMap<string, Stack>;
 
+/** disk: where the scratch directories are · tmpfs: one for the rig · apart: one for each layer. */
+export type Medium = 'disk' | 'tmpfs' | 'apart';
+
+export interface RigOptions {
+  /** Further mount options, of fuse-overlayfs and the kernel alike. */
+  readonly mount?: readonly string[];
+  readonly medium?: Medium;
+}
+
 /** One stack on disk and its mount, if it is up. */
 export class Rig {
   readonly root = scratchDir();
   readonly point = join(this.root, 'mnt');
-  readonly dirs: Dirs;
+  private layers: Dirs = { lower: [] };
+  private tops = 0;
   private child: Worker | undefined;
   private aborted = false;
 
   private constructor(
     readonly kind: Kind,
-    layers: number,
     readonly writable: boolean,
-    private readonly extraOptions: readonly string[],
-  ) {
-    const lower = Array.from({ length: layers }, (_, i) => join(this.root, `l${i}`));
-    this.dirs = writable ? { lower, upper: join(this.root, 'upper'), work: join(this.root, 'work') } : { lower };
+    private readonly options: RigOptions,
+  ) {}
+
+  get dirs(): Dirs {
+    return this.layers;
+  }
+
+  private async makeDirectories(layers: number): Promise<void> {
+    if ((this.options.medium ?? 'disk') !== 'disk') await mustCommand(['mount', '-t', 'tmpfs', 'rig', this.root]);
     mkdirSync(this.point);
-    for (const dir of [...lower, ...(writable ? [join(this.root, 'upper'), join(this.root, 'work')] : [])]) mkdirSync(dir);
+    const lower = Array.from({ length: layers }, (_, i) => join(this.root, `l${i}`));
+    for (const dir of lower) await this.makeLayer(dir);
+    this.layers = { lower, ...(this.writable ? await this.makeTop() : {}) };
+  }
+
+  private async makeLayer(dir: string): Promise<void> {
+    mkdirSync(dir);
+    if (this.options.medium === 'apart') await mustCommand(['mount', '-t', 'tmpfs', 'layer', dir]);
+  }
+
+  private async makeTop(): Promise<{ upper: string; work: string }> {
+    const top = join(this.root, `top${this.tops++}`);
+    await this.makeLayer(top);
+    const made = { upper: join(top, 'upper'), work: join(top, 'work') };
+    for (const dir of Object.values(made)) mkdirSync(dir);
+    return made;
+  }
+
+  /** Makes upper the topmost lower of the next mount, which gets a new one: what a commit of an image does. */
+  async rotate(): Promise<void> {
+    const { lower, upper } = this.layers;
+    if (this.kind === 'plain' || upper === undefined) return;
+    this.layers = { lower: [upper, ...lower], ...(await this.makeTop()) };
   }
 
   /** Builds the layers (for plain: the union itself) on disk. The caller disposes of the rig. */
-  static async build(kind: Kind, parts: Parts, extraOptions: readonly string[] = []): Promise<Rig> {
+  static async build(kind: Kind, parts: Parts, options: RigOptions = {}): Promise<Rig> {
     const stacks = [...parts.values()];
     const layers = Math.max(1, ...stacks.map((stack) => stack.lower.length));
     const rig = new Rig(
       kind,
-      layers,
       stacks.every((stack) => stack.upper !== null),
-      extraOptions,
+      options,
     );
     try {
+      await rig.makeDirectories(layers);
       for (const [part, stack] of parts) await rig.fill(part, stack);
       return rig;
     } catch (cause) {
@@ -73,15 +109,15 @@ export class Rig {
 
   async up(): Promise<void> {
     if (this.kind === 'plain') await this.upPlain();
-    else if (this.kind === 'overlay') await mountOverlay(this.dirs, this.point, this.extraOptions);
-    else await mountLamina(this.dirs, this.point, { LAMINA_TEST_RIG: this.root }, this.extraOptions);
+    else if (this.kind === 'overlay') await mountOverlay(this.dirs, this.point, this.options.mount);
+    else await mountLamina(this.dirs, this.point, { LAMINA_TEST_RIG: this.root }, this.options.mount);
   }
 
   /** Unmounts, and waits for the server to end. Throws when either does not happen by itself. */
   async down(): Promise<void> {
     await this.endWorker();
     if (this.mounted()) await mustCommand(['umount', this.point]);
-    await waitFor(`the server of ${this.point} to end`, () => processesWith(`LAMINA_TEST_RIG=${this.root}`).length === 0);
+    await waitFor(`the server of ${this.point} to end`, () => processesWith(`LAMINA_TEST_RIG=${this.root}`).length === 0, 30_000);
   }
 
   mounted(): boolean {
@@ -114,6 +150,7 @@ export class Rig {
       for (let tries = 0; tries < 10 && this.mounted(); tries++) await command(['umount', '-l', this.point]);
       for (const pid of processesWith(`LAMINA_TEST_RIG=${this.root}`)) killQuietly(pid);
     }
+    for (const { point } of mountTable().reverse()) if (isInside(point, this.root)) await command(['umount', '-l', point]);
     await mustCommand(['rm', '-rf', '--one-file-system', this.root]);
   }
 
@@ -132,8 +169,12 @@ export class Rig {
     for (const [i, layer] of stack.lower.entries()) {
       await this.worker.must(join(this.root, `l${i}`), buildOps(nest(layer, i + offset), part), 60_000);
     }
-    if (stack.upper) await this.worker.must(join(this.root, 'upper'), buildOps(nest(stack.upper, 0), part), 60_000);
+    if (stack.upper) await this.worker.must(this.layers.upper ?? '', buildOps(nest(stack.upper, 0), part), 60_000);
   }
+}
+
+function isInside(path: string, directory: string): boolean {
+  return path === directory || path.startsWith(`${directory}/`);
 }
 
 function killQuietly(pid: number): void {

@@ -52,6 +52,8 @@ export const fstat = (fd: string): Op => ({ op: 'stat', fd });
 /** A number that stands for the inode: equal numbers are equal inodes within a case. */
 export const ino = (path: string): Op => ({ op: 'ino', path });
 export const fino = (fd: string): Op => ({ op: 'ino', fd });
+/** {inos, devices}: numbers of everything below `path`, to be compared with those of another time. */
+export const numbers = (path: string): Op => ({ op: 'numbers', path });
 export const nlink = (path: string): Op => ({ op: 'nlink', path });
 export const atime = (path: string): Op => ({ op: 'atime', path });
 export const exists = (path: string): Op => ({ op: 'exists', path });

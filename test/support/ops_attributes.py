@@ -39,6 +39,20 @@ def op_ino(o):
     return inos.index(ino)
 
 
+def op_numbers(o):
+    """The inode number of everything below a path, in decimal, and on how many devices it all is."""
+    root, inos, devices = b(o["path"]), {}, set()
+    pending = [(root, "")]
+    while pending:
+        full, rel = pending.pop()
+        st = os.lstat(full)
+        devices.add(st.st_dev)
+        inos[rel] = str(st.st_ino)
+        if stat.S_ISDIR(st.st_mode):
+            pending += [(os.path.join(full, n), s(n) if rel == "" else rel + "/" + s(n)) for n in os.listdir(full)]
+    return {"inos": inos, "devices": len(devices)}
+
+
 def op_nlink(o):
     return os.lstat(b(o["path"])).st_nlink
 

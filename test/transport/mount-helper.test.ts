@@ -28,7 +28,7 @@ async function run(t: Test, root: Root, script: string): Promise<string> {
     cd ${root.dir}
     shown() { grep ' ${root.target} ' /proc/mounts; }
     ${script}`;
-  const done = await command(['unshare', '--mount', 'sh', '-c', whole], { env: root.env, limitMs: 120_000 });
+  const done = await command(['unshare', '--mount', 'sh', '-c', whole], { env: root.env, limitMs: 120_000 + CYCLES * 2000 });
   t.equal(done.code, 0, `${done.stdout}${done.stderr}`);
   t.equal(done.stderr, '', 'without a complaint');
   await waitFor('the servers to end', () => processesWith(`LAMINA_TEST_ROOT=${root.dir}`).length === 0);
