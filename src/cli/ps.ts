@@ -100,7 +100,12 @@ const ps: Command = {
     const client = await engine();
     const limit = args.has('latest') ? '1' : args.value('last');
     const rows = await client.json<Row[]>('GET', '/containers/json', {
-      query: { all: args.has('all'), size: args.has('size'), limit, filters: filterQuery(args, ps.spec) },
+      query: {
+        all: args.has('all'),
+        size: args.has('size') || /\.Size\b/.test(args.value('format') ?? ''),
+        limit,
+        filters: filterQuery(args, ps.spec),
+      },
     });
     const views = rows.map((row) => withLabels(shown(row, !args.has('no-trunc')), row.Labels));
     if (args.has('quiet')) for (const view of views) process.stdout.write(`${view['ID'] ?? ''}\n`);

@@ -13,6 +13,8 @@ import { CONTAINER_FLAGS, type Streams, streamsOf } from './run-flags.js';
 const ENGINE_FAILED = 125;
 const CANNOT_RUN = 126;
 const NOT_FOUND = 127;
+/** What `attach` and `exec` end with, as Docker's do. */
+const DETACHED = 'read escape sequence';
 
 const RUN: CommandSpec = {
   command: 'lamina run',
@@ -287,13 +289,16 @@ const attachCommand: Command = {
     const { Id: id, Config: config, State: state } = await inspect(client, args.rest[0] ?? '');
     if (!state.Running) throw new Error('cannot attach to a stopped container, start it first');
     const streams = { stdin: !args.has('no-stdin') && config.OpenStdin, stdout: true, stderr: true };
+    // Asked before its output ends: a container may be gone by then.
+    const waiting = client.json<{ StatusCode: number }>('POST', path('/containers/', id, '/wait'));
+    waiting.catch(() => undefined);
     const socket = await attach(client, id, streams);
     const stop = config.Tty || args.isOff('sig-proxy') ? () => undefined : proxySignals(client, id);
     try {
       const detachKeys = args.value('detach-keys') ?? 'ctrl-p,ctrl-q';
       if (await converse(socket, { tty: config.Tty, streams, detachKeys, resize: resizer(client, path('/containers/', id)) }))
-        return 0;
-      return (await inspect(client, id)).State.ExitCode;
+        throw new Error(DETACHED);
+      return (await waiting).StatusCode;
     } finally {
       stop();
     }
@@ -345,7 +350,8 @@ const exec: Command = {
       const socket = await client.hijack(path('/exec/', id, '/start'), { body: { Detach: false, Tty: tty } });
       const detachKeys = args.value('detach-keys') ?? 'ctrl-p,ctrl-q';
       const streams = { stdin, stdout: true, stderr: true };
-      if (await converse(socket, { tty, streams, detachKeys, resize: resizer(client, path('/exec/', id)) })) return 0;
+      if (await converse(socket, { tty, streams, detachKeys, resize: resizer(client, path('/exec/', id)) }))
+        throw new Error(DETACHED);
       return (await client.json<{ ExitCode: number | null }>('GET', path('/exec/', id, '/json'))).ExitCode ?? 0;
     } catch (error) {
       complain(error);

@@ -1,5 +1,6 @@
 // A taken-over connection and the terminal: Docker's frames told apart, raw mode, sizes, detach keys.
 
+import { spawnSync } from 'node:child_process';
 import type { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import type { ReadStream, WriteStream } from 'node:tty';
@@ -51,6 +52,8 @@ export interface InputOptions {
 export function sendInput(input: Readable, socket: Socket, { tty, detachKeys, onDetach }: InputOptions): () => void {
   const terminal = tty && 'setRawMode' in input ? (input as ReadStream) : undefined;
   terminal?.setRawMode(true);
+  // Node's raw mode has the terminal put a CR before each LF (libuv, UV_TTY_MODE_RAW); the container's has done so already.
+  if (terminal) spawnSync('stty', ['-opost'], { stdio: ['inherit', 'ignore', 'ignore'] });
   let matched = 0;
   const typed = (chunk: Buffer): void => {
     const out: number[] = [];

@@ -103,6 +103,9 @@ export class Execs {
   async run(record: ContainerRecord, command: readonly string[], limitMs: number, signal: AbortSignal): Promise<Ran> {
     const exec = this.create(record, { Cmd: command, AttachStdout: true, AttachStderr: true });
     let timer: NodeJS.Timeout | undefined;
+    let leave = (): void => undefined;
+    const left = new Promise<void>((resolve) => (leave = resolve));
+    signal.addEventListener('abort', leave);
     try {
       const supervisor = await this.context.supervisor();
       const unframed = { tty: true, stdin: false, stdout: true, stderr: true, detachKeys: [] };
@@ -126,12 +129,12 @@ export class Execs {
         supervisor.call('signal', { task: exec.id, signal: SIGKILL }).catch(() => undefined);
       };
       timer = setTimeout(kill, limitMs);
-      const left = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
       await Promise.race([ended, left]);
       output.destroy();
       return { exitCode: exec.exitCode ?? -1, output: Buffer.concat(kept).toString(), late: state.late };
     } finally {
       clearTimeout(timer);
+      signal.removeEventListener('abort', leave);
       this.#ends.delete(exec.id);
       this.#execs.delete(exec.id);
     }

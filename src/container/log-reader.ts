@@ -62,8 +62,24 @@ async function* linesOf(path: string, state: { offset: number }): AsyncGenerator
   }
 }
 
+/** Whether no more will come, and whom to tell; one for each reader, however often its log grows. */
+class End {
+  over = false;
+  onEnd = (): void => undefined;
+
+  constructor({ ended, signal }: LogOptions) {
+    const end = (): void => {
+      this.over = true;
+      this.onEnd();
+    };
+    signal.addEventListener('abort', end, { once: true });
+    void ended.then(end);
+  }
+}
+
 /** Resolves when the file has more than `offset` bytes or was replaced, or on the end. */
-function grown(path: string, offset: number, options: LogOptions): Promise<'grown' | 'ended'> {
+function grown(path: string, offset: number, end: End): Promise<'grown' | 'ended'> {
+  if (end.over) return Promise.resolve('ended');
   return new Promise((resolve) => {
     const finish = (how: 'grown' | 'ended'): void => {
       watcher.close();
@@ -71,8 +87,7 @@ function grown(path: string, offset: number, options: LogOptions): Promise<'grow
     };
     const watcher = watch(path, () => finish('grown'));
     watcher.on('error', () => finish('ended'));
-    options.signal.addEventListener('abort', () => finish('ended'), { once: true });
-    void options.ended.then(() => finish('ended'));
+    end.onEnd = () => finish('ended');
     if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > offset) finish('grown');
   });
 }
@@ -104,11 +119,12 @@ export async function* readLog(path: string, options: LogOptions): AsyncGenerato
   const state = { offset: 0 };
   yield* written(path, state, options);
   if (!options.follow) return;
+  const end = new End(options);
   for (let over = false; !over && !options.signal.aborted;) {
     if (!existsSync(path)) return;
     // A rotated log begins anew.
     if (statSync(path).size < state.offset) state.offset = 0;
-    over = (await grown(path, state.offset, options)) === 'ended';
+    over = (await grown(path, state.offset, end)) === 'ended';
     if (!existsSync(path)) return;
     for await (const line of linesOf(path, state)) {
       const entry = parse(line);

@@ -74,6 +74,11 @@ export class ResponseEnd {
     private readonly response: ServerResponse,
   ) {}
 
+  /** Calls `done` when the answer is complete. */
+  onDone(done: () => void): void {
+    this.response.on('finish', done);
+  }
+
   body(most: number): Promise<Buffer> {
     return readAll(this.request, most);
   }
@@ -121,6 +126,11 @@ export class UpgradeEnd {
     private readonly socket: Socket,
     private head: Buffer,
   ) {}
+
+  /** Its connection serves nobody after it. */
+  onDone(): void {
+    return;
+  }
 
   /** The parser leaves the body of such a request to us. */
   async body(most: number): Promise<Buffer> {

@@ -25,7 +25,11 @@ export class Call {
     readonly version: readonly [major: number, minor: number],
     private readonly end: ResponseEnd | UpgradeEnd,
   ) {
-    request.socket.on('close', () => this.#abort.abort());
+    const abort = (): void => this.#abort.abort();
+    const { socket } = request;
+    socket.on('close', abort);
+    // Many requests come on one connection.
+    end.onDone(() => socket.off('close', abort));
   }
 
   /** Aborts when the client has gone. */

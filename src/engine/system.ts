@@ -6,7 +6,7 @@ import { volumeRecords } from '../container/volume-records.js';
 import { containerRow } from './container-view.js';
 import { containerSize } from './container-size.js';
 import { familiarName, listImages } from '../image/index.js';
-import { badParameter } from '../container/errors.js';
+import { EngineError, badParameter } from '../container/errors.js';
 import type { EngineEvent } from '../container/events.js';
 import { parseMoment } from './containers.js';
 import type { Engine } from './engine.js';
@@ -192,4 +192,11 @@ export function systemRoutes(engine: Engine, router: Router): void {
   router.on('GET', '/info', (call) => info(engine, call));
   router.on('GET', '/events', (call) => events(engine, call));
   router.on('GET', '/system/df', (call) => diskUsage(engine, call));
+  // There are none, and clients ask.
+  router.on('GET', '/plugins', (call) => call.answer(200, []));
+  for (const kind of ['swarm', 'nodes', 'services', 'tasks', 'secrets', 'configs']) {
+    router.on('GET', `/${kind}`, () => {
+      throw new EngineError(503, 'This node is not a swarm manager. lamina has no swarm mode.');
+    });
+  }
 }
