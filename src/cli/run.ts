@@ -151,14 +151,25 @@ async function start(client: Client, id: string): Promise<void> {
   (await client.call('POST', path('/containers/', id, '/start'))).resume();
 }
 
+/** Asks for the exit code; whoever has left no longer waits for it, which would keep this process. */
+function awaitExit(client: Client, id: string, condition: string): { code: Promise<number>; cancel: () => void } {
+  const abort = new AbortController();
+  const asked = client.json<{ StatusCode: number }>('POST', path('/containers/', id, '/wait'), {
+    query: { condition },
+    signal: abort.signal,
+  });
+  const code = asked.then(({ StatusCode }) => StatusCode);
+  code.catch(() => undefined);
+  return { code, cancel: () => abort.abort() };
+}
+
 async function runAttached(client: Client, id: string, args: Arguments): Promise<number> {
   const streams = streamsOf(args, RUN.command);
   const tty = args.has('tty');
   if (streams.stdin && tty && !process.stdin.isTTY) throw new Error('the input device is not a TTY');
   const socket = await attach(client, id, streams);
   const condition = args.has('rm') ? 'removed' : 'next-exit';
-  const waiting = client.json<{ StatusCode: number }>('POST', path('/containers/', id, '/wait'), { query: { condition } });
-  waiting.catch(() => undefined);
+  const waiting = awaitExit(client, id, condition);
   const stop = tty || args.isOff('sig-proxy') ? () => undefined : proxySignals(client, id);
   const session = {
     tty,
@@ -172,9 +183,10 @@ async function runAttached(client: Client, id: string, args: Arguments): Promise
       throw error;
     });
     if (await converse(socket, session)) return 0;
-    return (await waiting).StatusCode;
+    return await waiting.code;
   } finally {
     stop();
+    waiting.cancel();
   }
 }
 
@@ -255,19 +267,17 @@ const startCommand: Command = {
     const { Id: id, Config: config } = await inspect(client, args.rest[0] ?? '');
     const streams = { stdin: args.has('interactive') && config.OpenStdin, stdout: true, stderr: true };
     const socket = await attach(client, id, streams);
-    const waiting = client.json<{ StatusCode: number }>('POST', path('/containers/', id, '/wait'), {
-      query: { condition: 'next-exit' },
-    });
-    waiting.catch(() => undefined);
+    const waiting = awaitExit(client, id, 'next-exit');
     const stop = config.Tty || args.isOff('sig-proxy') ? () => undefined : proxySignals(client, id);
     try {
       await start(client, id);
       const detachKeys = args.value('detach-keys') ?? 'ctrl-p,ctrl-q';
       if (await converse(socket, { tty: config.Tty, streams, detachKeys, resize: resizer(client, path('/containers/', id)) }))
         return 0;
-      return (await waiting).StatusCode;
+      return await waiting.code;
     } finally {
       stop();
+      waiting.cancel();
     }
   },
 };
@@ -290,17 +300,17 @@ const attachCommand: Command = {
     if (!state.Running) throw new Error('cannot attach to a stopped container, start it first');
     const streams = { stdin: !args.has('no-stdin') && config.OpenStdin, stdout: true, stderr: true };
     // Asked before its output ends: a container may be gone by then.
-    const waiting = client.json<{ StatusCode: number }>('POST', path('/containers/', id, '/wait'));
-    waiting.catch(() => undefined);
+    const waiting = awaitExit(client, id, '');
     const socket = await attach(client, id, streams);
     const stop = config.Tty || args.isOff('sig-proxy') ? () => undefined : proxySignals(client, id);
     try {
       const detachKeys = args.value('detach-keys') ?? 'ctrl-p,ctrl-q';
       if (await converse(socket, { tty: config.Tty, streams, detachKeys, resize: resizer(client, path('/containers/', id)) }))
         throw new Error(DETACHED);
-      return (await waiting).StatusCode;
+      return await waiting.code;
     } finally {
       stop();
+      waiting.cancel();
     }
   },
 };

@@ -38,6 +38,8 @@ export interface CallOptions {
   /** Sent as it is. */
   readonly upload?: Readable;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Gives up waiting for the answer. */
+  readonly signal?: AbortSignal;
 }
 
 const PREFIX = '/v1.47';
@@ -140,10 +142,11 @@ export class Client {
     });
   }
 
-  #request(method: string, path: string, { query, body, upload, headers }: CallOptions): RequestOptions {
+  #request(method: string, path: string, { query, body, upload, headers, signal }: CallOptions): RequestOptions {
     const text = body === undefined ? undefined : JSON.stringify(body);
     return {
       socketPath: this.socketPath,
+      ...(signal ? { signal } : {}),
       method,
       path: `${PREFIX}${path}${search(query)}`,
       headers: {
