@@ -29,6 +29,7 @@
         "native/node.cc",
         "native/place.cc",
         "native/processes.cc",
+        "native/request.cc",
         "native/syscalls.cc",
         "native/syscalls_xattr.cc",
         "native/wait.cc"

@@ -21,6 +21,8 @@ int batchForget(Request& request) {
   return kNoReply;
 }
 
+bool hasReply(uint32_t opcode) { return opcode != kForget && opcode != kBatchForget && opcode != kNotifyReply; }
+
 int forget(Request& request) {
   auto* in = request.as<ForgetIn>();
   if (in) forgetOne(request.mount, request.in.nodeid, in->nlookup);
@@ -31,6 +33,7 @@ int forget(Request& request) {
 }  // namespace
 
 int bypass(Request& request) {
+  if (int error = checkRequest(request)) return hasReply(request.in.opcode) ? error : kNoReply;
   switch (request.in.opcode) {
     case kLookup:
       return opLookup(request);
@@ -112,6 +115,8 @@ int bypass(Request& request) {
       return 0;
     case kInit:
       return kDecide;
+    case kNotifyReply:
+      return kNoReply;
     default:
       return -ENOSYS;
   }

@@ -47,7 +47,7 @@ uint32_t Request::group() const {
   while (at + sizeof(ExtHeader) <= end) {
     ExtHeader header;
     memcpy(&header, at, sizeof header);
-    if (header.size < sizeof header || at + header.size > end) break;
+    if (header.size < sizeof header || header.size > static_cast<size_t>(end - at)) break;
     uint32_t groups[2];
     if (header.type == kExtGroups && header.size >= sizeof header + sizeof groups) {
       memcpy(groups, at + sizeof header, sizeof groups);

@@ -17,6 +17,9 @@
 namespace lamina {
 
 int openObject(Mount& mount, Node* node, int flags) {
+  // The kernel opens fifos and devices itself. Here the one would wait for its other end, the other reach out of the
+  // layers.
+  if (!node->has(kNodeFile | kNodeDir)) return -EINVAL;
   int fd = mount.nodeFd(node);
   if (fd < 0) return fd;
   int opened = open(procPath(fd, "").c_str(), flags | O_CLOEXEC | O_NOCTTY);
@@ -91,7 +94,8 @@ int opOpen(Request& request) {
   // The kernel refuses to truncate a running program only after this request has done it, except where the open is also
   // for writing (Linux: do_open, handle_truncate).
   if ((in->flags & O_TRUNC) && node->running) return -ETXTBSY;
-  if (wantsWrite(in->flags)) {
+  bool kill = in->openFlags & kOpenKillSuidgid;
+  if (wantsWrite(in->flags) || kill) {
     int error = checkWritable(request, node);
     if (error) return error;
   }
@@ -102,7 +106,7 @@ int opOpen(Request& request) {
     int error = cut(fd);
     if (error) return error;
   }
-  if (in->openFlags & kOpenKillSuidgid) killSuidgid(request, node);
+  if (kill) killSuidgid(request, node);
   auto* out = request.reply<OpenOut>();
   int error = openNode(request.mount, node, in->flags, out);
   if (error) return error;
@@ -136,7 +140,7 @@ int opRead(Request& request) {
   auto* in = request.as<ReadIn>();
   if (!in) return -EINVAL;
   Handle* handle = request.mount.handle(in->fh);
-  if (!handle) return -EBADF;
+  if (!handle || handle->node->id != request.in.nodeid) return -EBADF;
   ssize_t n = pread(handle->fd.get(), request.out, std::min<size_t>(in->size, request.capacity), in->offset);
   if (n < 0) return -errno;
   request.mount.counters.bytesRead += n;
@@ -147,7 +151,9 @@ int opWrite(Request& request) {
   auto* in = request.as<WriteIn>();
   if (!in || sizeof *in + in->size > request.size) return -EINVAL;
   Handle* handle = request.mount.handle(in->fh);
-  if (!handle) return -EBADF;
+  if (!handle || handle->node->id != request.in.nodeid) return -EBADF;
+  // Before suid goes: the file behind a handle that cannot write may be a lower one.
+  if ((handle->flags & O_ACCMODE) == O_RDONLY) return -EBADF;
   if (in->writeFlags & kWriteKillSuidgid) killSuidgid(request, handle->node);
   ssize_t n = pwrite(handle->fd.get(), request.body + sizeof *in, in->size, in->offset);
   if (n < 0) return -errno;

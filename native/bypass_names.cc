@@ -44,6 +44,8 @@ int opLookup(Request& request) {
 }
 
 int makeObject(int dirfd, const char* name, const Creation& what) {
+  // setfsuid(-1) does nothing, and what is made would be ours. Linux says the same of an owner that has no mapping.
+  if (what.by.uid == kNoId || what.by.gid == kNoId) return -EOVERFLOW;
   ActAs caller(what.by);
   uint32_t type = what.mode & S_IFMT;
   if (type == S_IFREG || type == 0) {
@@ -83,7 +85,7 @@ bool readCreation(const Request& request, const Node* directory, Creation* what,
     auto* in = request.as<MknodIn>();
     if (!in) return false;
     *name = request.name(sizeof *in);
-    what->mode = in->mode;
+    what->mode = in->mode & S_IFMT ? in->mode : in->mode | S_IFREG;
     what->rdev = in->rdev;
     umask = in->umask;
   } else {
@@ -105,6 +107,7 @@ int opMake(Request& request) {
   std::string_view name;
   if (!readCreation(request, dir.node, &what, &name)) return -EINVAL;
   if (isUnionName(dir.node, name)) return -EINVAL;
+  if (request.mount.mountpointAt(dir.node, name)) return -EEXIST;
   // Nobody may make what means "nothing is here" (Linux: ovl_mknod).
   if (!dir.node->has(kNodeRoute) && S_ISCHR(what.mode) && what.rdev == 0) return -EPERM;
   int fd = makeObject(dir.fd, std::string(name).c_str(), what);
@@ -122,6 +125,7 @@ int opCreate(Request& request) {
   std::string_view name = request.name(sizeof(CreateIn));
   if (!in || name.empty()) return -EINVAL;
   if (isUnionName(dir.node, name)) return -EINVAL;
+  if (request.mount.mountpointAt(dir.node, name)) return -EEXIST;
   CreateIn args = *in;
   Creation what{args.mode | S_IFREG, 0, {}, identityOf(request, dir.node, args.umask)};
   int fd = makeObject(dir.fd, std::string(name).c_str(), what);
@@ -151,6 +155,9 @@ int opTmpfile(Request& request) {
   auto* in = request.as<CreateIn>();
   if (!in) return -EINVAL;
   CreateIn args = *in;
+  uint32_t uid = request.mount.diskUid(dir.node, request.in.uid);
+  uint32_t gid = request.mount.diskGid(dir.node, request.group());
+  if (uid == kNoId || gid == kNoId) return -EOVERFLOW;
   int fd;
   {
     ActAs caller(identityOf(request, dir.node, args.umask));

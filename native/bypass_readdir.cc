@@ -67,7 +67,8 @@ int opReaddir(Request& request, bool plus) {
   if (!stream) return error;
   int dirfd = request.mount.nodeFd(node);
   if (dirfd < 0) return dirfd;
-  stream->seek(static_cast<int64_t>(in->offset));
+  error = stream->seek(static_cast<int64_t>(in->offset));
+  if (error) return error;
   DirentWriter writer(request.out, std::min<size_t>(in->size, request.capacity), plus);
   while (const RawDirent* entry = stream->peek(&error)) {
     std::string_view name = entry->name;

@@ -13,10 +13,12 @@ namespace {
 
 Napi::Value Eventfd(Args info) { return result(info, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)); }
 
-/** Two connected fds; the second is to be inherited by fusermount3, so neither has O_CLOEXEC set by us. */
+/** Two connected fds: a stream, or with a true argument a pair that keeps messages apart and never waits. */
 Napi::Value Socketpair(Args info) {
   int fds[2];
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0) return number(info, -errno);
+  bool packets = info[0].IsBoolean() && info[0].As<Napi::Boolean>().Value();
+  int type = packets ? SOCK_SEQPACKET | SOCK_NONBLOCK : SOCK_STREAM;
+  if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds) < 0) return number(info, -errno);
   auto out = Napi::Array::New(info.Env(), 2);
   out.Set(0u, number(info, fds[0]));
   out.Set(1u, number(info, fds[1]));

@@ -6,11 +6,12 @@
 
 namespace lamina {
 
-void DirStream::seek(int64_t offset) {
-  if (offset == position_ && (offset != 0 || filled_ == 0)) return;
-  lseek(fd_.get(), offset, SEEK_SET);
+int DirStream::seek(int64_t offset) {
+  if (offset == position_ && (offset != 0 || filled_ == 0)) return 0;
+  if (lseek(fd_.get(), offset, SEEK_SET) < 0) return -errno;
   at_ = filled_ = 0;
   position_ = offset;
+  return 0;
 }
 
 const RawDirent* DirStream::peek(int* error) {

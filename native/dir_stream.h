@@ -23,8 +23,8 @@ struct RawDirent {
 class DirStream {
  public:
   DirStream(uint64_t nodeid, int fd) : nodeid(nodeid), fd_(fd), buffer_(kBuffer) {}
-  /** Stands at `offset` next: continues, or seeks. */
-  void seek(int64_t offset);
+  /** Stands at `offset` next: continues, or seeks. 0 or -errno. */
+  int seek(int64_t offset);
   /** The next entry without taking it; null at the end (*error 0) or on failure. */
   const RawDirent* peek(int* error);
   /** Takes the entry that peek showed. */

@@ -43,6 +43,7 @@ enum Opcode : uint32_t {
   kInterrupt = 36,
   kDestroy = 38,
   kIoctl = 39,
+  kNotifyReply = 41,
   kBatchForget = 42,
   kFallocate = 43,
   kReaddirplus = 44,

@@ -57,6 +57,8 @@ void Loop::remove(int index) {
 
 namespace {
 
+constexpr int kMaxErrno = 512;  // Linux: fuse_dev_do_write
+
 /** Bytes of data that the op which asked for copy-up needs: a truncating one needs none. */
 int64_t copyUpLength(const Request& request) {
   if (request.in.opcode == kOpen) {
@@ -83,11 +85,15 @@ int Loop::answer(Decisions& decisions, const Served& served, Request& request) {
   if (result == kNeedsUpper) return -EIO;
   if (result != kDecide) return result;
   served.mount->counters.decisions++;
-  return decisions.decide(served.index, request.in);
+  result = decisions.decide(served.index, request.in);
+  // The kernel leaves a request without an answer for ever when the reply is malformed.
+  return result <= static_cast<int>(request.capacity) && result > -kMaxErrno ? result : -EIO;
 }
 
+/** Takes back what a reply that nobody got, or an error, would have given away. */
 void Loop::undo(Mount& mount, const InHeader& in, int result) {
   for (Node* node : mount.entered) mount.nodes.forget(node, 1);
+  mount.entered.clear();
   uint32_t offset = in.opcode == kOpen ? 0 : sizeof(EntryOut);
   bool opens = in.opcode == kOpen || in.opcode == kCreate || in.opcode == kTmpfile;
   if (!opens || result < static_cast<int>(offset + sizeof(OpenOut))) return;
@@ -112,7 +118,8 @@ void Loop::send(Mount& mount, const InHeader& in, int result) {
   out->unique = in.unique;
   if (result < 0) mount.counters.errors++;
   // ENOENT: the caller was killed meanwhile. Nobody will ever forget or release what this reply gave.
-  if (write(mount.device.get(), reply_, out->len) < 0) undo(mount, in, result);
+  bool lost = write(mount.device.get(), reply_, out->len) < 0;
+  if (lost || result < 0) undo(mount, in, result);
 }
 
 Loop::Step Loop::serveOne(Decisions& decisions, const Served& served) {

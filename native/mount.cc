@@ -126,7 +126,7 @@ Node* Mount::enter(Node* parent, Place* dir, std::string_view name, const struct
   }
   if (!node) {
     Place* place = places.child(dir, name);
-    node = nodes.create(key, place, parent, inherited | flags | (directory ? uint32_t{kNodeDir} : 0u));
+    node = nodes.create(key, place, parent, inherited | flags | typeFlag(st.stx_mode));
     places.drop(place);
     node->ino = ino ? ino : shownIno(st);
     node->stamp = stamp;
@@ -246,7 +246,7 @@ Node* Mount::addMountpoint(Node* parent, std::string_view name, uint16_t root, i
   Place* place = roots[root].place;
   *error = statAt(place->fd, "", &st);
   if (*error) return nullptr;
-  uint32_t flags = roots[root].nodeFlags | kNodeMountRoot | (S_ISDIR(st.stx_mode) ? uint32_t{kNodeDir} : 0u);
+  uint32_t flags = roots[root].nodeFlags | kNodeMountRoot | typeFlag(st.stx_mode);
   // A key of its own: the same directory may be reached through another route as an ordinary child.
   NodeKey key = keyOf(st, 0x80000000u + root);
   Node* node = nodes.create(key, place, parent, flags);

@@ -103,7 +103,9 @@ Napi::Value MountObject::make(Info info) {
 }
 
 Napi::Value MountObject::makeTmpfile(Info info) {
-  ActAs caller(identityArg(mount_->options, info, 3));
+  Identity by = identityArg(mount_->options, info, 3);
+  if (by.uid == kNoId || by.gid == kNoId) return number(info, -EOVERFLOW);
+  ActAs caller(by);
   int fd = open(procPath(intArg(info, 0), "").c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC | (uintArg(info, 2) & O_EXCL),
                 uintArg(info, 1) & 07777);
   return number(info, fd < 0 ? -errno : fd);

@@ -26,6 +26,7 @@ enum NodeFlag : uint32_t {
   kNodeRelay = 1 << 9,        // data goes through us even where passthrough works
   kNodeDir = 1 << 10,
   kNodeTouched = 1 << 11,  // opened since the backing-id cache last looked
+  kNodeFile = 1 << 12,     // a regular file: what may be opened, beside directories
 };
 
 /** Flags that a child has from its directory. */
@@ -35,6 +36,9 @@ struct NodeKey {
   uint64_t ino;
   uint32_t dev, salt;
 };
+
+/** The flag for a type of object. */
+inline uint32_t typeFlag(uint32_t mode) { return S_ISDIR(mode) ? kNodeDir : S_ISREG(mode) ? kNodeFile : 0u; }
 
 struct Node {
   uint64_t id = 0;

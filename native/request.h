@@ -58,4 +58,10 @@ struct Request {
   uint32_t group() const;
 };
 
+/**
+ * Whether a request is whole: as long as it says, with its fixed part, with names that end in it and are one component
+ * each. The kernel sends no other; one that did would read beyond the body or leave the layers. 0 or -errno.
+ */
+int checkRequest(const Request& request);
+
 }  // namespace lamina

@@ -18,11 +18,20 @@
 namespace lamina {
 namespace {
 
+/** Nanoseconds since 1970; a time that a filesystem keeps and 64 bits do not is the last that they do (they saturate).
+ */
+int64_t nanoseconds(const statx_timestamp& time) {
+  int64_t scaled;
+  if (__builtin_mul_overflow(static_cast<int64_t>(time.tv_sec), int64_t{1'000'000'000}, &scaled) ||
+      __builtin_add_overflow(scaled, static_cast<int64_t>(time.tv_nsec), &scaled)) {
+    return time.tv_sec < 0 ? INT64_MIN : INT64_MAX;
+  }
+  return scaled;
+}
+
 constexpr int kStatWords = 16;
 constexpr int64_t kUtimeNow = (int64_t{1} << 62) + 1;
 constexpr int64_t kUtimeOmit = (int64_t{1} << 62) + 2;
-
-int64_t nanoseconds(const statx_timestamp& t) { return t.tv_sec * 1000000000LL + t.tv_nsec; }
 
 int64_t device(uint32_t major, uint32_t minor) { return (int64_t{major} << 32) | minor; }
 

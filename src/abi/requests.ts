@@ -30,6 +30,7 @@ export interface Renaming {
   flags: number;
 }
 
+const S_IFMT = 0o170000;
 const S_IFDIR = 0o040000;
 const S_IFREG = 0o100000;
 const S_IFLNK = 0o120000;
@@ -88,6 +89,9 @@ export class RequestReader {
   }
 }
 
+/** mknod(2) without a type makes a regular file. */
+const typed = (mode: number): number => (mode & S_IFMT ? mode : mode | S_IFREG);
+
 /** MKDIR, MKNOD, SYMLINK, CREATE and TMPFILE. */
 export function readCreation(reader: RequestReader, opcode: number, length: number): Creation | undefined {
   const none = { rdev: 0, target: '', flags: 0 };
@@ -95,7 +99,7 @@ export function readCreation(reader: RequestReader, opcode: number, length: numb
     case Opcode.MKDIR:
       return { ...none, mode: (reader.u32(0) & 0o7777) | S_IFDIR, umask: reader.u32(4), name: reader.name(8, length) };
     case Opcode.MKNOD:
-      return { ...none, mode: reader.u32(0), rdev: reader.u32(4), umask: reader.u32(8), name: reader.name(16, length) };
+      return { ...none, mode: typed(reader.u32(0)), rdev: reader.u32(4), umask: reader.u32(8), name: reader.name(16, length) };
     case Opcode.SYMLINK: {
       const name = reader.name(0, length);
       return { ...none, mode: S_IFLNK, umask: 0, name, target: reader.name(name.length + 1, length) };

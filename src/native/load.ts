@@ -1,4 +1,5 @@
-// The only loader of the addon. It looks for the build beside the checkout or the installed package.
+// The only loader of the addon. It looks for the build beside the checkout or the installed package; LAMINA_ADDON names
+// another build of it, as tests under a sanitizer do (bin/test-sanitize).
 
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -21,7 +22,7 @@ function packageRoot(): string {
 }
 
 function loadAddon(): unknown {
-  const file = join(packageRoot(), 'build', 'Release', 'lamina.node');
+  const file = process.env['LAMINA_ADDON'] ?? join(packageRoot(), 'build', 'Release', 'lamina.node');
   if (!existsSync(file)) {
     throw new AddonMissing(`the native addon is not built (no ${file}): run \`npm run build:native\``);
   }

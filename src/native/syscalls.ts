@@ -92,8 +92,8 @@ export interface Syscalls {
   fsMagic(fd: number): number;
   /** eventfd(2), non-blocking, close-on-exec. */
   eventfd(): number;
-  /** A connected pair of stream sockets, close-on-exec. */
-  socketpair(): [number, number] | number;
+  /** A connected pair of sockets, close-on-exec: a stream, or with `packets` one that keeps messages apart and never waits. */
+  socketpair(packets?: boolean): [number, number] | number;
   /** Waits for an fd sent over `socket` (SCM_RIGHTS); -ENOTCONN when the peer closes without one. */
   receiveFd(socket: number): number;
   /** name_to_handle_at(2) as hex, or -errno (-EOPNOTSUPP where the filesystem has no handles). */

@@ -24,6 +24,8 @@ export class Session {
   readonly #payload: Uint8Array;
   readonly #backingIds: LRUCache<NodeId, true>;
   #refused: NodeId[] = [];
+  /** INIT came. */
+  #begun = false;
 
   /** `request` and `reply` are the loop's buffers. */
   constructor(
@@ -92,6 +94,8 @@ export class Session {
   }
 
   #init(length: number): number {
+    if (this.#begun) return -errno.EINVAL;
+    this.#begun = true;
     const answer = negotiate(readInit(this.#reader.body(length)), this.wishes);
     if (typeof answer === 'string') {
       this.events.ready(answer);
