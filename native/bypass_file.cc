@@ -9,6 +9,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <string>
+
 #include "blocking.h"
 #include "bypass.h"
 #include "locks.h"
@@ -66,11 +68,28 @@ int openPassthrough(Mount& mount, Node* node, uint32_t flags, OpenOut* out) {
   return 0;
 }
 
+/**
+ * Without root, a new file whose mode denies its maker what he opened it for: open(2) gives him that all the same, and
+ * we come after. The kernel has let him through (default_permissions), so nobody gets what he may not have.
+ */
+int openAgainstMode(Mount& mount, Node* node, int flags) {
+  struct statx st;
+  int error = mount.statNode(node, &st);
+  int fd = error ? error : mount.nodeFd(node);
+  if (fd < 0) return fd;
+  std::string path = procPath(fd, "");
+  uint32_t mode = st.stx_mode & 07777;
+  if (chmod(path.c_str(), mode | S_IRUSR | S_IWUSR) < 0) return -EACCES;
+  int opened = openObject(mount, node, flags);
+  return chmod(path.c_str(), mode) < 0 && opened < 0 ? -errno : opened;
+}
+
 int openRelay(Mount& mount, Node* node, uint32_t flags, OpenOut* out) {
   // The kernel positions appending writes by its own size, which is right only where nobody else writes.
   int kept = flags & (O_ACCMODE | O_DIRECT | O_NOATIME | O_SYNC | O_DSYNC | (node->has(kNodeRoute) ? O_APPEND : 0));
   int fd = openObject(mount, node, kept);
   if (fd == -EPERM && (kept & O_NOATIME)) fd = openObject(mount, node, kept & ~O_NOATIME);
+  if (fd == -EACCES) fd = openAgainstMode(mount, node, kept & ~O_NOATIME);
   if (fd < 0) return fd;
   out->fh = mount.addHandle(UniqueFd(fd), node, flags);
   out->openFlags = flushFlag(mount, node, flags) | (node->has(kNodeRoute) ? kFopenDirectIo : kFopenKeepCache);

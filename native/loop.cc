@@ -74,7 +74,7 @@ int64_t copyUpLength(const Request& request) {
 
 }  // namespace
 
-int Loop::answer(Decisions& decisions, const Served& served, Request& request) {
+int Loop::answerOnce(Decisions& decisions, const Served& served, Request& request) {
   int result = bypass(request);
   // Copy-up settles the node; a second round is for the other node of a two-node op.
   for (int round = 0; result == kNeedsUpper && round < 2; round++) {
@@ -88,6 +88,15 @@ int Loop::answer(Decisions& decisions, const Served& served, Request& request) {
   result = decisions.decide(served.index, request.in);
   // The kernel leaves a request without an answer for ever when the reply is malformed.
   return result <= static_cast<int>(request.capacity) && result > -kMaxErrno ? result : -EIO;
+}
+
+// unlink(2) has returned long ago for the caller, while a FORGET is still on its way.
+int Loop::answer(Decisions& decisions, const Served& served, Request& request) {
+  int result = answerOnce(decisions, served, request);
+  if (result != -ENOSPC || !served.mount->abandonRemoved()) return result;
+  undo(*served.mount, request.in, result);
+  request.needsUpper = nullptr;
+  return answerOnce(decisions, served, request);
 }
 
 /** Takes back what a reply that nobody got, or an error, would have given away. */

@@ -48,6 +48,7 @@ class Loop {
   enum class Step { kServed, kNothing, kEnded };
 
   Step serveOne(Decisions& decisions, const Served& served);
+  int answerOnce(Decisions& decisions, const Served& served, Request& request);
   int answer(Decisions& decisions, const Served& served, Request& request);
   void send(Mount& mount, const InHeader& in, int result);
   void undo(Mount& mount, const InHeader& in, int result);

@@ -185,6 +185,19 @@ void Mount::afterUnlink(Node* node, Place* dir, std::string_view name) {
   }
 }
 
+bool Mount::abandonRemoved() {
+  bool any = false;
+  nodes.forEach([&](Node* node) {
+    Place* place = node->place;
+    bool idle = node->has(kNodeRemoved) && node->has(kNodeWritable) && !node->isDir() && node->opens == 0;
+    if (!idle || !place->detached || !place->pinned || place->fd < 0) return;
+    places.abandon(place);
+    any = true;
+  });
+  closeOrphanBackingIds();
+  return any;
+}
+
 void Mount::moveHandlesToUpper(Node* node) {
   int fd = nodeFd(node);
   if (fd < 0) return;

@@ -120,6 +120,12 @@ class Mount {
   void afterUnlink(Node* node, Place* dir, std::string_view name);
 
   /**
+   * Lets go of removed files that nobody has open, so that their space is free before the kernel forgets them. False
+   * when there were none. Who still holds one by O_PATH gets ESTALE.
+   */
+  bool abandonRemoved();
+
+  /**
    * The node's object now is `name` in `dir` on upper. A file open through its lower backing cannot change it: a new
    * node takes over and the old one forwards to it. Returns the node that lives, or null with *error set.
    */

@@ -137,6 +137,12 @@ int Places::pin(Place* place) {
   return 0;
 }
 
+void Places::abandon(Place* place) {
+  ::close(place->fd);
+  place->fd = -1;
+  place->pinned = false;
+}
+
 void Places::move(Place* place, Place* parent, std::string_view name) {
   parent->refs++;
   Place* old = place->parent;

@@ -50,6 +50,8 @@ class Places {
   /** Marks the name as gone; the place must be pinned. */
   void detach(Place* place) { place->detached = true; }
   /** The object now lives as `name` under `parent`. */
+  /** Lets go of a pinned object that has no name: it can be reached no more (ESTALE). */
+  void abandon(Place* place);
   void move(Place* place, Place* parent, std::string_view name);
 
   size_t openFds() const { return open_; }

@@ -19,6 +19,7 @@ import type { RouteRequest } from '../transport/check.js';
 import { readRecords } from '../transport/registry.js';
 import { type CommandSpec, UsageError, helpText, parseArguments } from './arguments.js';
 import { table } from './table.js';
+import { ownScheme } from '../layer/scheme.js';
 
 function recordsOf(store: Store): VolumeRecords {
   return {
@@ -54,7 +55,7 @@ class RouteOpener {
     if (spec.kind === 'bind' || !store) return openSource(spec.source ?? '', spec.create);
     const volume = await openVolume(this.root, recordsOf(store), spec.source);
     if (spec.kind === 'anonymous') this.#anonymous.push(volume.name);
-    if (!spec.nocopy) populate(volume.path, this.layers, spec.destination, process.geteuid?.() === 0 ? 'trusted' : 'user');
+    if (!spec.nocopy) populate(volume.path, this.layers, spec.destination, ownScheme());
     return volume.path;
   }
 

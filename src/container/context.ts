@@ -9,11 +9,12 @@ import { Events } from './events.js';
 import type { NetworkSeam } from './network-seam.js';
 import type { Registry } from './registry.js';
 import type { SupervisorClient } from './supervisor-client.js';
+import { ownScheme } from '../layer/scheme.js';
 
 export class Context {
   readonly events = new Events();
   readonly drivers: DriverMounts;
-  readonly scheme: XattrScheme = process.geteuid?.() === 0 ? 'trusted' : 'user';
+  readonly scheme: XattrScheme = ownScheme();
 
   constructor(
     readonly store: Store,

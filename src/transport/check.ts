@@ -3,6 +3,7 @@
 import { accessSync, constants, readFileSync, realpathSync, statSync } from 'node:fs';
 import { MountError } from './layers.js';
 import type { Bypass, IdMapping, MountPlan, RoutePlan } from './plan.js';
+import { ownScheme } from '../layer/scheme.js';
 
 export interface RouteRequest {
   source: string;
@@ -167,7 +168,7 @@ export function planMount(request: MountRequest): MountPlan {
     readOnly: request.readOnly ?? false,
     routes: sortRoutes(request.routes ?? []).map((route) => checkRoute(route, tier)),
     mountRoutes: root,
-    scheme: root ? 'trusted' : 'user',
+    scheme: ownScheme(),
     volatile: request.volatile ?? false,
     passthrough: (request.passthrough ?? true) && root,
     timeout: request.timeout ?? FOREVER,
