@@ -86,6 +86,6 @@ export class Root {
     }
     for (const pid of this.servers()) process.kill(pid, 'SIGKILL');
     // rm, which does not mind paths of any length.
-    await mustCommand(['rm', '-rf', '--one-file-system', this.dir]);
+    await mustCommand(['rm', '-rf', '--one-file-system', this.dir], { limitMs: 120_000 });
   }
 }

@@ -35,8 +35,12 @@ export class Worker {
   private nextId = 1;
   private stderr = '';
 
-  constructor() {
-    this.child = spawn('python3', ['-B', join(checkout, 'test', 'support', 'ops.py')], { stdio: ['pipe', 'pipe', 'pipe'] });
+  /** `prefix` runs the child elsewhere: a program and its arguments before those of the child. */
+  constructor(prefix: readonly string[] = []) {
+    const argv = [...prefix, 'python3', '-B'];
+    this.child = spawn(argv[0] ?? '', [...argv.slice(1), join(checkout, 'test', 'support', 'ops.py')], {
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
     this.exited = new Promise((resolve) => {
       this.child.once('close', () => {
         this.failAll(`the operations process ended: ${this.stderr.trim()}`);

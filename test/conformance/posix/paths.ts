@@ -27,26 +27,28 @@ import { attrs, create, fault, followChown, followUtimens, mkdirs, mkfifo, pathc
 import { ALICE, DEAD_ENDS, behaviour, eachType, gone, make, room, type Behaviour } from './behaviour.js';
 
 /** A call, by the path that is looked at. `wants` is what must be there for it to succeed; `w` is another, existing file. */
-interface Call {
+export interface Call {
   readonly name: string;
   readonly on: (path: string) => Op;
   readonly wants: 'file' | 'dir' | 'nothing' | 'symlink';
   /** A symlink at the end is followed. */
   readonly follows?: boolean;
+  /** Changes nothing. */
+  readonly reads?: boolean;
   /** The directory that holds the name must be writable. */
   readonly writes?: boolean;
 }
 
-const CALLS: readonly Call[] = [
+export const CALLS: readonly Call[] = [
   { name: 'chmod', on: (path) => chmod(path, 0o620), wants: 'file', follows: true },
   { name: 'chown', on: (path) => followChown(path, -1, -1), wants: 'file', follows: true },
   { name: 'lchown', on: (path) => chown(path, -1, -1), wants: 'file' },
   { name: 'truncate', on: (path) => truncate(path, 12), wants: 'file', follows: true },
   { name: 'utimensat', on: (path) => utimens(path, 'now', 'now'), wants: 'file' },
   { name: 'utimensat, following', on: (path) => followUtimens(path, '1000000000', '2000000000'), wants: 'file', follows: true },
-  { name: 'stat', on: (path) => stat(path), wants: 'file', follows: true },
-  { name: 'lstat', on: (path) => lstat(path), wants: 'file' },
-  { name: 'open for reading', on: (path) => open('f', path, 'RDONLY'), wants: 'file', follows: true },
+  { name: 'stat', on: (path) => stat(path), wants: 'file', follows: true, reads: true },
+  { name: 'lstat', on: (path) => lstat(path), wants: 'file', reads: true },
+  { name: 'open for reading', on: (path) => open('f', path, 'RDONLY'), wants: 'file', follows: true, reads: true },
   { name: 'open for writing', on: (path) => open('f', path, 'WRONLY'), wants: 'file', follows: true },
   { name: 'open with O_CREAT', on: (path) => open('f', path, 'CREAT|RDWR'), wants: 'nothing', follows: true, writes: true },
   { name: 'open with O_CREAT and O_EXCL', on: (path) => create(path), wants: 'nothing', writes: true },
@@ -60,11 +62,11 @@ const CALLS: readonly Call[] = [
   { name: 'rename to', on: (path) => rename('w', path), wants: 'nothing', writes: true },
   { name: 'unlink', on: (path) => unlink(path), wants: 'file', writes: true },
   { name: 'rmdir', on: (path) => rmdir(path), wants: 'dir', writes: true },
-  { name: 'readlink', on: (path) => readlink(path), wants: 'symlink' },
+  { name: 'readlink', on: (path) => readlink(path), wants: 'symlink', reads: true },
 ];
 
 /** `w`, writable for all, and what the call wants at `path`. */
-function scene(call: Call, path: string): Op[] {
+export function scene(call: Call, path: string): Op[] {
   const made = call.wants === 'nothing' ? [] : make(call.wants, path, { uid: 65534 });
   return [...make('file', 'w', { mode: 0o666, uid: 65534 }), ...made];
 }
