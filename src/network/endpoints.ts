@@ -1,7 +1,7 @@
 // Containers on networks: a pinned network namespace for each, an interface on each of its networks, published ports. What
 // is set up is on disk before it is, so that it can be taken down after any crash.
 
-import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sys } from '../native/load.js';
 import { MNT_DETACH } from '../native/syscalls.js';
@@ -107,7 +107,6 @@ export class Endpoints {
     try {
       const taken = this.#states().flatMap((state) => state.ports);
       const ports = await choosePorts(request.ports, taken, `${request.name} (${id})`);
-      await this.#makeNamespace(id);
       const steps = request.networks.map(({ network, ip, mac }, i) => ({
         network,
         interface: `eth${i}`,
@@ -115,6 +114,7 @@ export class Endpoints {
       }));
       const state = { networks: steps.map(({ network, ...rest }) => ({ name: network.name, ...rest })), ports };
       this.#save(id, { ...state, portmap: undefined });
+      await this.#makeNamespace(id);
       const endpoints: Endpoint[] = [];
       for (const step of steps) {
         const result = await this.#join(id, step);
@@ -172,12 +172,13 @@ export class Endpoints {
     for (const each of state?.networks ?? []) await attempt(each.configuration, each.interface);
     sys.umount2(Buffer.from(netns).toString('latin1'), MNT_DETACH);
     rmSync(netns, { force: true });
-    rmSync(this.#file(id), { force: true });
+    for (const path of [this.#file(id), `${this.#file(id)}.tmp`]) rmSync(path, { force: true });
   }
 
   /** Ids of containers that have something here. */
   ids(): string[] {
-    return readdirSync(join(this.directory, 'endpoints')).map((name) => name.replace(/\.json$/, ''));
+    const names = ['endpoints', 'netns'].flatMap((name) => readdirSync(join(this.directory, name)));
+    return [...new Set(names.map((name) => name.replace(/\.json(\.tmp)?$/, '')))];
   }
 
   #file(id: string): string {
@@ -185,7 +186,9 @@ export class Endpoints {
   }
 
   #save(id: string, state: State): void {
-    writeFileSync(this.#file(id), JSON.stringify(state), { mode: 0o600 });
+    const path = this.#file(id);
+    writeFileSync(`${path}.tmp`, JSON.stringify(state), { mode: 0o600 });
+    renameSync(`${path}.tmp`, path);
   }
 
   #load(id: string): State | undefined {

@@ -50,6 +50,7 @@ export class Networks {
   constructor(private readonly directory: string) {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     this.#file = join(directory, 'networks.json');
+    rmSync(`${this.#file}.tmp`, { force: true });
     try {
       this.#networks = JSON.parse(readFileSync(this.#file, 'utf8')) as Network[];
     } catch (error) {

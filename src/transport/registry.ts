@@ -84,6 +84,11 @@ export function readRecords(): MountRecord[] {
     return [];
   }
   const records: MountRecord[] = [];
+  // What a server that was killed had not yet, or no longer, a record of.
+  for (const name of names) {
+    const pid = /^(\d+)-[0-9a-f]*\.(?:sock|tmp)$/.exec(name)?.[1];
+    if (pid !== undefined && startTime(Number(pid)) === undefined) rmSync(join(runDirectory(), name), { force: true });
+  }
   for (const name of names.filter((each) => each.endsWith('.json')).sort()) {
     const path = join(runDirectory(), name);
     try {
