@@ -10,7 +10,7 @@ import type { ContainerRecord } from '../store/index.js';
 import type { Context } from './context.js';
 import { EngineError } from './errors.js';
 import { isUp } from './lifecycle.js';
-import { mountRoot } from './start.js';
+import { mountRoot, unmountRoot } from './start.js';
 import { releaseVolumes, useVolumes } from './volume-use.js';
 
 /** Docker's X-Docker-Container-Path-Stat; `mode` has Go's bits. */
@@ -111,8 +111,7 @@ async function withRoot<T>(
     try {
       return await use(await mountRoot(context, last, volumes ? await useVolumes(context, last) : undefined));
     } finally {
-      await (await context.supervisor()).call('unmount', { id: record.id });
-      await releaseVolumes(context, record.id);
+      await unmountRoot(context, record.id).finally(() => releaseVolumes(context, record.id));
     }
   });
 }

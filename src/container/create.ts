@@ -8,7 +8,7 @@ import { type Image, resolveImage } from '../image/index.js';
 import type { ContainerConfig, ContainerRecord, HostConfig, MountPoint } from '../store/index.js';
 import { checkDestination } from '../volume/spec.js';
 import { openSource } from '../volume/backing.js';
-import { openVolume, removeVolume } from '../volume/named.js';
+import { openVolume } from '../volume/named.js';
 import { populate } from '../volume/populate.js';
 import { removeTree } from '../store/index.js';
 import { capabilities } from './capabilities.js';
@@ -23,7 +23,7 @@ import { mergeEnv } from './oci-spec.js';
 import { seccompProfile } from './seccomp.js';
 import { tmpfsOptions } from './tmpfs.js';
 import { checkDriverOptions, isMountedVolume } from '../volume/driver-options.js';
-import { volumeRecords } from './volume-records.js';
+import { removeUnused, volumeRecords } from './volume-records.js';
 
 export interface CreateRequest {
   readonly name: string | undefined;
@@ -114,7 +114,7 @@ function makeDirectories(directory: string, top: string | undefined): void {
   chmodSync(upper, like.mode & 0o7777);
 }
 
-async function makeVolume(context: Context, planned: PlannedMount, layers: readonly string[]): Promise<MountPoint> {
+async function makeVolume(context: Context, id: string, planned: PlannedMount, layers: readonly string[]): Promise<MountPoint> {
   const { point, volume } = planned;
   if (!volume) return { ...point, Source: point.Source ?? '' };
   const { anonymous, labels, options, name, nocopy } = volume;
@@ -131,7 +131,7 @@ async function makeVolume(context: Context, planned: PlannedMount, layers: reado
   try {
     if (!nocopy && !isMountedVolume(opened.options)) populate(opened.path, layers, point.Destination, context.scheme);
   } catch (error) {
-    if (made) await removeVolume(context.root, records, name);
+    if (made) await removeUnused(context, name, id);
     throw error;
   }
   return { ...point, Source: opened.path };
@@ -149,10 +149,15 @@ class Creation {
   }
 
   async run(): Promise<ContainerRecord> {
+    const { registry, store } = this.context;
+    const { config, step } = this.request;
+    const image = step ? step.image : await resolveImage(store, config.Image ?? '');
+    return registry.holding(`stopped container ${this.id.slice(0, 12)}`, image?.layers ?? [], () => this.#runOf(image));
+  }
+
+  async #runOf(image: Image | undefined): Promise<ContainerRecord> {
     const { registry } = this.context;
-    const { config, hostConfig, networks } = this.request;
-    const { step } = this.request;
-    const image = step ? step.image : await resolveImage(this.context.store, config.Image ?? '');
+    const { config, hostConfig, networks, step } = this.request;
     if (image && this.request.platform) checkPlatform(image, config.Image ?? '', this.request.platform);
     const merged = step || !image ? { ...config, Hostname: this.id.slice(0, 12) } : mergeConfig(config, image, this.id);
     const planned = planMounts({
@@ -205,7 +210,7 @@ class Creation {
     try {
       makeDirectories(this.#directory, draft.layers[1]);
       const mounts: MountPoint[] = [];
-      for (const each of planned) mounts.push(await makeVolume(this.context, each, draft.layers));
+      for (const each of planned) mounts.push(await makeVolume(this.context, this.id, each, draft.layers));
       return await registry.put({ ...draft, mounts }, [journal]);
     } catch (error) {
       await undoCreate(this.context, this.id, volumes);
@@ -217,7 +222,7 @@ class Creation {
 /** Takes back what an unfinished creation has made, and its journal entry. */
 export async function undoCreate(context: Context, id: string, volumes: readonly string[]): Promise<void> {
   removeTree(context.directory(id));
-  for (const name of volumes) await removeVolume(context.root, volumeRecords(context.store), name);
+  for (const name of volumes) await removeUnused(context, name, id);
   await context.store.transaction((records) => records.commit([{ table: 'journal', key: id }]));
 }
 

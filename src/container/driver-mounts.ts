@@ -1,4 +1,5 @@
-// Volumes whose driver mounts something: mounted when the first container that uses one starts, unmounted with the last.
+// Who has a volume in use, from before it is bound until after it is let go; and volumes whose driver mounts something:
+// mounted when the first container that uses one starts, unmounted with the last.
 
 import type { ContainerRecord, Store, VolumeRecord } from '../store/index.js';
 import { readMountinfo } from '../transport/check.js';
@@ -29,12 +30,16 @@ export class DriverMounts {
 
   /** Mounts what `user` needs of the volumes. Errors: VolumeSpecError; what was mounted goes with `release`. */
   async use(user: string, names: readonly string[]): Promise<void> {
+    for (const name of names) this.#usersOf(name).add(user);
     for (const name of names) {
       const volume = await this.#find(name);
-      if (!volume) continue;
-      this.#usersOf(name).add(user);
-      await this.#settle(volume);
+      if (volume) await this.#settle(volume);
     }
+  }
+
+  /** Containers and other work that have a volume in use. */
+  users(name: string): string[] {
+    return [...(this.#users.get(name) ?? [])];
   }
 
   async release(user: string): Promise<void> {

@@ -10,8 +10,11 @@ import { wasKilledForMemory } from './memory.js';
 import { finishRemove, removeContainer } from './remove.js';
 import { runc, updateLimits } from './runc.js';
 import { parseSignal } from './signals.js';
-import { announce, startContainer, takeDown } from './start.js';
+import { announce, mountedRoots, startContainer, takeDown } from './start.js';
 import type { SupervisorState, TaskExit } from './supervisor-protocol.js';
+import { readRecords } from '../transport/registry.js';
+import { settleVolumes } from '../volume/named.js';
+import { volumeRecords } from './volume-records.js';
 import { touchVolumes } from './volume-use.js';
 
 const SIGKILL = 9;
@@ -205,12 +208,14 @@ export class Lifecycle {
    * ended meanwhile are settled, those that run are taken over.
    */
   async recover(state: SupervisorState | undefined): Promise<void> {
-    const { store, registry } = this.context;
+    const { root, store, registry } = this.context;
+    await settleVolumes(root, volumeRecords(store));
     for (const entry of await store.transaction((records) => records.list('journal'))) {
       await takeDown(this.context, entry.id);
       if (entry.op === 'create') await undoCreate(this.context, entry.id, entry.volumes);
       else await finishRemove(this.context, entry.id, entry.volumes, true);
     }
+    const mounted = mountedRoots(this.context);
     const tasks = new Map(state?.tasks.map((task) => [task.task, task]) ?? []);
     for (const record of registry.list()) {
       const task = tasks.get(record.id);
@@ -218,12 +223,12 @@ export class Lifecycle {
       if (isUp(record)) await this.exited(record.id, task?.exit ?? { code: 255, at: Date.now() });
       // A start that was cut short has no record of running.
       else if (task && !task.exit) await this.#abandon(record.id);
-      else if (state?.mounts.includes(record.id) || existsSync(this.context.bundle(record.id)))
-        await takeDown(this.context, record.id);
+      else if (mounted.has(record.id) || existsSync(this.context.bundle(record.id))) await takeDown(this.context, record.id);
     }
     await this.#forgetUnknown(state);
     for (const { id, transient } of registry.list()) if (transient) await this.remove(id, { force: true, volumes: true });
     await sweepInitLayers(this.context);
+    readRecords();
     await this.context.drivers.adopt(registry.list().filter(isUp));
     for (const record of registry.list()) {
       const policy = record.hostConfig.RestartPolicy?.Name;
@@ -248,6 +253,8 @@ export class Lifecycle {
     for (const record of this.context.registry.list()) {
       if (isUp(record)) await this.exited(record.id, { code: 137, at: Date.now() });
     }
+    // Drops those of the dead one.
+    readRecords();
   }
 
   /** Whether a container has ended and its restart policy will start it again. */

@@ -1,6 +1,7 @@
 // All containers of one data root: their records in memory and in the store, their names, who uses which volume and image,
 // and one queue for each container, so that its changes never overlap.
 
+import { isDeepStrictEqual } from 'node:util';
 import type { Change, ContainerRecord, ContainerState, Store } from '../store/index.js';
 import { NoSuchImage } from '../image/index.js';
 import { badParameter, conflict, noSuchContainer } from './errors.js';
@@ -15,8 +16,10 @@ interface Waiter {
 export class Registry {
   readonly #records = new Map<string, ContainerRecord>();
   readonly #names = new Map<string, string>();
-  /** Volumes of containers that are being made. */
+  /** Volumes of containers that are being made, and of other work on volumes. */
   readonly #reserved = new Map<string, readonly string[]>();
+  /** Layers of images that something is being made of, or that are being read. */
+  readonly #held = new Set<{ readonly user: string; readonly layers: readonly string[] }>();
   readonly #queues = new Map<string, Promise<unknown>>();
   readonly #waiters = new Map<string, Set<Waiter>>();
 
@@ -75,6 +78,7 @@ export class Registry {
     if (this.#names.get(name) === id) this.#names.delete(name);
   }
 
+  /** Keeps volumes from being removed while `id` has no record that refers to them; none takes that back. */
   reserveVolumes(id: string, volumes: readonly string[]): void {
     if (volumes.length > 0) this.#reserved.set(id, volumes);
     else this.#reserved.delete(id);
@@ -85,6 +89,22 @@ export class Registry {
     const reserved = [...this.#reserved].filter(([, names]) => names.includes(volume)).map(([id]) => id);
     const users = this.list().filter(({ mounts }) => mounts.some(({ Name }) => Name === volume));
     return [...new Set([...reserved, ...users.map(({ id }) => id)])];
+  }
+
+  /** Does `work` while nobody removes the image of these layers; `user` is who uses it, as whoever wants to is told. */
+  async holding<T>(user: string, layers: readonly string[], work: () => Promise<T>): Promise<T> {
+    const held = { user, layers };
+    this.#held.add(held);
+    try {
+      return await work();
+    } finally {
+      this.#held.delete(held);
+    }
+  }
+
+  /** Who holds the image of these layers. */
+  holderOf(layers: readonly string[]): string | undefined {
+    return [...this.#held].find((held) => isDeepStrictEqual(held.layers, layers))?.user;
   }
 
   imageUsers(image: string): ContainerRecord[] {
@@ -150,10 +170,13 @@ export class Registry {
       this.#waiters.set(id, waiters);
       const waiter = { condition, resolve };
       waiters.add(waiter);
-      signal?.addEventListener('abort', () => {
+      const leave = (): void => {
         waiters.delete(waiter);
+        if (waiters.size === 0 && this.#waiters.get(id) === waiters) this.#waiters.delete(id);
         reject(new Error('the client has gone'));
-      });
+      };
+      if (signal?.aborted) leave();
+      signal?.addEventListener('abort', leave);
     });
   }
 

@@ -2,10 +2,9 @@
 // finishes what is left: directories, mounts, anonymous volumes that nothing else refers to.
 
 import { removeTree, type ContainerRecord } from '../store/index.js';
-import { removeVolume } from '../volume/named.js';
 import type { Context } from './context.js';
 import { takeDown } from './start.js';
-import { volumeRecords } from './volume-records.js';
+import { removeUnused, volumeRecords } from './volume-records.js';
 
 /** Anonymous volumes of a container that go with it when nothing else refers to them. */
 function anonymousOf(record: ContainerRecord): string[] {
@@ -18,10 +17,8 @@ export async function finishRemove(context: Context, id: string, volumes: readon
   removeTree(context.directory(id));
   const records = volumeRecords(context.store);
   for (const name of volumes) {
-    const volume = await records.get(name);
-    if (!volume?.anonymous || context.registry.volumeUsers(name).length > 0) continue;
-    await removeVolume(context.root, records, name);
-    context.events.publish('volume', 'destroy', name, { driver: 'local' });
+    if (!(await records.get(name))?.anonymous) continue;
+    if (await removeUnused(context, name, id)) context.events.publish('volume', 'destroy', name, { driver: 'local' });
   }
   await context.store.transaction((each) => each.commit([{ table: 'journal', key: id }]));
 }

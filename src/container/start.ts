@@ -186,6 +186,24 @@ function shmPath(context: Context, id: string): string {
   return join(context.directory(id), 'shm');
 }
 
+/** Ids of containers whose roots are mounted, by whomever. */
+export function mountedRoots(context: Context): Set<string> {
+  const directory = `${join(context.root, 'containers')}/`;
+  const points = readMountinfo().map(({ mountpoint }) => mountpoint);
+  return new Set(
+    points.filter((point) => point.startsWith(directory)).map((point) => point.slice(directory.length).split('/')[0] ?? ''),
+  );
+}
+
+/** Unmounts the root of a container. Errors: SupervisorError. */
+export async function unmountRoot(context: Context, id: string): Promise<void> {
+  try {
+    await (await context.supervisor()).call('unmount', { id });
+  } finally {
+    detachDead(join(context.directory(id), 'root'));
+  }
+}
+
 /** A root whose supervisor died is still mounted, and answers nobody. */
 function detachDead(root: string): void {
   while (readMountinfo().some((entry) => entry.mountpoint === root)) {
@@ -208,8 +226,7 @@ export async function takeDown(context: Context, id: string): Promise<void> {
     await step().catch((error: unknown) => context.log(`container ${id.slice(0, 12)}: ${what}: ${messageOf(error)}`));
   };
   await attempt('runc delete', () => deleteContainer(context.bundle(id), id));
-  await attempt('unmount', async () => (await context.supervisor()).call('unmount', { id }));
-  detachDead(join(context.directory(id), 'root'));
+  await attempt('unmount', () => unmountRoot(context, id));
   detachDead(shmPath(context, id));
   await attempt('network', () => context.networks.tearDown(id));
   await attempt('volumes', () => releaseVolumes(context, id));

@@ -7,6 +7,7 @@ import { type Socket, createConnection } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { LineReader } from './line-reader.js';
+import { OWNER } from './orphans.js';
 import type { AttachRequest, ControlMessage, Operation, Operations, TaskExit } from './supervisor-protocol.js';
 
 /** The supervisor refused or failed; its words. */
@@ -43,6 +44,8 @@ export class SupervisorClient {
 
   constructor(
     private readonly run: string,
+    /** Mark of what it runs; see orphans.ts. */
+    private readonly owner: string,
     private readonly events: SupervisorEvents,
   ) {}
 
@@ -68,6 +71,7 @@ export class SupervisorClient {
     const child = spawn(process.execPath, [join(__dirname, 'supervisor-main.js'), this.#path], {
       detached: true,
       cwd: '/',
+      env: { ...process.env, [OWNER]: this.owner },
       stdio: ['ignore', log, log],
     });
     closeSync(log);

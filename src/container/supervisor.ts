@@ -26,6 +26,8 @@ export class Supervisor {
   readonly #daemons = new Set<Socket>();
   /** Children that libuv waits for. */
   readonly #ours = new Set<number>();
+  /** Operations under way. */
+  readonly #changes = new Set<Promise<unknown>>();
   /** Tasks whose pid is not known yet. */
   #starting = 0;
   readonly #server: Server;
@@ -43,16 +45,7 @@ export class Supervisor {
   }
 
   readonly #handlers: Handlers = {
-    list: () => ({
-      pid: process.pid,
-      tasks: [...this.#tasks.values()].map(({ request: { task, container }, pid, exit }) => ({
-        task,
-        container,
-        pid,
-        ...(exit ? { exit } : {}),
-      })),
-      mounts: [...this.#mounts.keys()],
-    }),
+    list: () => this.#list(),
     mount: async ({ id, mount, image }) => {
       const served = await this.#mountServer.mount(planMount(mount));
       const { record, path } = writeRecord(served, image);
@@ -88,6 +81,21 @@ export class Supervisor {
       return true;
     },
   };
+
+  /** What the last daemon had begun is over first: it counts as done, or is not there. */
+  async #list(): Promise<Operations['list']['answer']> {
+    await Promise.allSettled(this.#changes);
+    return {
+      pid: process.pid,
+      tasks: [...this.#tasks.values()].map(({ request: { task, container }, pid, exit }) => ({
+        task,
+        container,
+        pid,
+        ...(exit ? { exit } : {}),
+      })),
+      mounts: [...this.#mounts.keys()],
+    };
+  }
 
   async #stop(): Promise<void> {
     rmSync(this.socket, { force: true });
@@ -164,12 +172,23 @@ export class Supervisor {
     const message = parse(line) as { id: number; op: Operation; request: unknown } | undefined;
     if (!message) return void connection.destroy();
     try {
-      const handler = this.#handlers[message.op] as (request: unknown) => unknown;
-      this.#tell(connection, { id: message.id, result: await handler(message.request) });
+      this.#tell(connection, { id: message.id, result: await this.#handle(message.op, message.request) });
     } catch (error) {
       const known = error instanceof Error;
       if (known && !/^(Start|Mount)Error$/.test(error.name)) this.log(`${message.op}: ${error.stack ?? error.message}`);
       this.#tell(connection, { id: message.id, error: known ? error.message : String(error) });
+    }
+  }
+
+  async #handle(op: Operation, request: unknown): Promise<unknown> {
+    const handler = this.#handlers[op] as (request: unknown) => unknown;
+    if (op === 'list') return handler(request);
+    const change = Promise.resolve(handler(request));
+    this.#changes.add(change);
+    try {
+      return await change;
+    } finally {
+      this.#changes.delete(change);
     }
   }
 

@@ -90,7 +90,8 @@ export class Task {
   }
 
   signal(signal: number): boolean {
-    if (this.#exit || this.#ending) return false;
+    // Without a pid the signal would be for our own group.
+    if (this.#exit || this.#ending || this.#pid === 0) return false;
     try {
       // Not yet reaped, so the pid is its own.
       return process.kill(this.#pid, signal);

@@ -1,6 +1,7 @@
 // Streams of containers: attach, logs, exec.
 
 import type { Socket } from 'node:net';
+import type { Writable } from 'node:stream';
 import { EngineError, badParameter, conflict, messageOf } from '../container/errors.js';
 import { type ExecConfig } from '../container/exec.js';
 import { isUp } from '../container/lifecycle.js';
@@ -42,6 +43,7 @@ function join(client: Hijacked, task: Socket, signal: AbortSignal): Promise<void
   return new Promise((resolve) => {
     client.input.pipe(task);
     task.pipe(client.output);
+    if (signal.aborted) task.destroy();
     signal.addEventListener('abort', () => task.destroy());
     client.input.on('error', () => task.destroy());
     client.output.on('error', () => task.destroy());
@@ -60,6 +62,11 @@ function logPiece(entry: LogEntry, call: Call, record: ContainerRecord): Buffer 
   const details = call.flag('details') ? `${logDetails(record)} ` : '';
   const payload = Buffer.from(stamp + details + entry.log);
   return record.config.Tty ? payload : frame(StreamKind[entry.stream], payload);
+}
+
+/** Writes, and waits until the client has read enough for more. */
+async function writeSlowly(out: Writable, piece: Buffer): Promise<void> {
+  if (!out.write(piece) && !out.destroyed) await new Promise((resolve) => out.once('drain', resolve).once('close', resolve));
 }
 
 async function logs(engine: Engine, call: Call): Promise<void> {
@@ -88,11 +95,21 @@ async function logs(engine: Engine, call: Call): Promise<void> {
   const out = call.stream(contentType(call, record.config.Tty ?? false));
   for await (const entry of readLog(engine.context.logPath(record.id), options)) {
     if (!wanted[entry.stream]) continue;
-    if (!out.write(logPiece(entry, call, record)))
-      await new Promise((resolve) => out.once('drain', resolve).once('close', resolve));
+    await writeSlowly(out, logPiece(entry, call, record));
     if (call.signal.aborted) return;
   }
   out.end();
+}
+
+/** What the container has said before. */
+async function writePast(engine: Engine, call: Call, record: ContainerRecord, out: Writable): Promise<void> {
+  const { signal } = call;
+  const ended = Promise.resolve();
+  const options: LogOptions = { tail: undefined, since: undefined, until: undefined, follow: false, signal, ended };
+  for await (const entry of readLog(engine.context.logPath(record.id), options)) {
+    if (signal.aborted) return;
+    await writeSlowly(out, logPiece(entry, call, record));
+  }
 }
 
 async function attach(engine: Engine, call: Call): Promise<void> {
@@ -117,22 +134,15 @@ async function attach(engine: Engine, call: Call): Promise<void> {
           detachKeys: keys,
         })
       : undefined;
-  const client = call.hijack(contentType(call, tty));
-  if (call.flag('logs')) {
-    const options = {
-      tail: undefined,
-      since: undefined,
-      until: undefined,
-      follow: false,
-      signal: call.signal,
-      ended: Promise.resolve(),
-    };
-    for await (const entry of readLog(engine.context.logPath(record.id), options))
-      client.output.write(logPiece(entry, call, record));
+  try {
+    const client = call.hijack(contentType(call, tty));
+    if (call.flag('logs')) await writePast(engine, call, record, client.output);
+    engine.context.publish('attach', record);
+    if (task) await join(client, task, call.signal);
+    else client.output.end();
+  } finally {
+    task?.destroy();
   }
-  engine.context.publish('attach', record);
-  if (task) await join(client, task, call.signal);
-  else client.output.end();
 }
 
 async function createExec(engine: Engine, call: Call): Promise<void> {

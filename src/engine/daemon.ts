@@ -11,6 +11,7 @@ import { messageOf } from '../container/errors.js';
 import { Execs } from '../container/exec.js';
 import { Health } from '../container/health.js';
 import { Lifecycle } from '../container/lifecycle.js';
+import { OWNER, waitForOrphans } from '../container/orphans.js';
 import { Registry } from '../container/registry.js';
 import { SupervisorClient } from '../container/supervisor-client.js';
 import type { TaskExit } from '../container/supervisor-protocol.js';
@@ -30,6 +31,7 @@ import { networkRoutes } from './networks.js';
 import { statsRoutes } from './stats.js';
 import { systemRoutes } from './system.js';
 import { volumeRoutes } from './volumes.js';
+import { volumeTransferRoutes } from './volume-transfer.js';
 
 export interface DaemonOptions {
   /** Data root. */
@@ -119,6 +121,9 @@ export class Daemon {
   /** Recovers what the last daemon left, and serves. Errors: DaemonError, StoreError. */
   async start(): Promise<void> {
     this.#lock = lockRoot(this.options.root);
+    await this.#waitForOrphans('daemon');
+    // From here on all that we run has it.
+    process.env[OWNER] = this.#owner('daemon');
     await this.#store.hold();
     await this.#engine.context.registry.load();
     await this.#recover();
@@ -132,6 +137,7 @@ export class Daemon {
       imageTransferRoutes,
       buildRoutes,
       volumeRoutes,
+      volumeTransferRoutes,
       networkRoutes,
       statsRoutes,
     ])
@@ -160,6 +166,7 @@ export class Daemon {
     mkdirSync(this.#run, { recursive: true, mode: 0o711 });
     const client = this.#client();
     const found = await client.find();
+    if (!found) await this.#waitForOrphans('supervisor');
     if (found) this.#supervisor = Promise.resolve(client);
     await this.#engine.lifecycle.recover(found ? await client.call('list', {}) : undefined);
     this.#engine.health.adopt();
@@ -169,8 +176,18 @@ export class Daemon {
     );
   }
 
+  #owner(kind: 'daemon' | 'supervisor'): string {
+    return `${kind}:${realpathSync(this.options.root)}`;
+  }
+
+  /** Of a dead daemon or supervisor. */
+  async #waitForOrphans(kind: 'daemon' | 'supervisor'): Promise<void> {
+    const left = await waitForOrphans(this.#owner(kind));
+    if (left.length > 0) this.options.log(`processes of a ${kind} that died do not end: ${left.join(' ')}`);
+  }
+
   #client(): SupervisorClient {
-    return new SupervisorClient(this.#run, {
+    return new SupervisorClient(this.#run, this.#owner('supervisor'), {
       exit: (task, exit) => void this.#exited(task, exit),
       lost: () => void this.#lost(),
     });
@@ -199,6 +216,7 @@ export class Daemon {
   async #lost(): Promise<void> {
     this.#supervisor = undefined;
     this.options.log('the mount server has died; ending its containers');
+    await this.#waitForOrphans('supervisor');
     await this.#engine.lifecycle.lost().catch((error: unknown) => this.options.log(messageOf(error)));
   }
 }

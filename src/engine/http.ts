@@ -100,6 +100,8 @@ export class Call {
   upload(): Readable {
     const { request } = this;
     const through = new PassThrough({ highWaterMark: 1 << 20 });
+    // Whoever is to read it may not have begun when the client goes away.
+    through.on('error', () => undefined);
     request.pipe(through);
     through.on('close', () => {
       request.unpipe(through);

@@ -94,8 +94,10 @@ async function inspect(engine: Engine, call: Call): Promise<void> {
   call.answer(200, inspection(await resolveImage(engine.context.store, call.param())));
 }
 
-/** A root mounted by hand that shows these layers. */
-function mountOf(layers: readonly string[]): string | undefined {
+/** Work that needs these layers, or a root mounted by hand that shows them. */
+function userOf(engine: Engine, layers: readonly string[]): string | undefined {
+  const holder = engine.context.registry.holderOf(layers);
+  if (holder !== undefined) return `image is being used by ${holder}`;
   const mounted = readRecords().find(({ lowers }) => lowers.some((lower) => layers.includes(lower)));
   return mounted && `it is mounted at ${mounted.target}: unmount it first`;
 }
@@ -104,7 +106,7 @@ type Removal = { readonly Untagged: string } | { readonly Deleted: string };
 
 async function removeOne(engine: Engine, reference: string, options: RemoveOptions): Promise<Removal[]> {
   const { store, events } = engine.context;
-  const removed = await removeImage(store, reference, { ...options, inUse: mountOf });
+  const removed = await removeImage(store, reference, { ...options, inUse: (layers) => userOf(engine, layers) });
   for (const name of removed.untagged) events.publish('image', 'untag', familiarName(name), { name: familiarName(name) });
   const [id] = removed.deleted;
   if (id !== undefined) events.publish('image', 'delete', id, { name: id });
@@ -155,8 +157,14 @@ async function layerBytes(engine: Engine): Promise<number> {
 async function spool(engine: Engine, call: Call): Promise<{ path: string; remove: () => void }> {
   const directory = engine.context.store.makeStaging();
   const path = join(directory, 'archive.tar');
-  await pipeline(call.upload(), createWriteStream(path, { mode: 0o600 }));
-  return { path, remove: () => removeTree(directory) };
+  const remove = (): void => removeTree(directory);
+  try {
+    await pipeline(call.upload(), createWriteStream(path, { mode: 0o600 }));
+  } catch (error) {
+    remove();
+    throw error;
+  }
+  return { path, remove };
 }
 
 async function load(engine: Engine, call: Call): Promise<void> {

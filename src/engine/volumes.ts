@@ -1,20 +1,13 @@
 // /volumes: named and anonymous volumes, who refers to them, and pruning.
 
-import { Readable, type Duplex } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import { createGzip } from 'node:zlib';
-import { badParameter, conflict, notFound } from '../container/errors.js';
-import { isUp } from '../container/lifecycle.js';
+import { EngineError, conflict, notFound } from '../container/errors.js';
 import { checkDriver } from '../container/mount-points.js';
 import { treeSize } from '../container/tree-size.js';
 import { volumeRecords } from '../container/volume-records.js';
-import { Extractor, plainTar, zstdCompressor } from '../image/index.js';
 import type { VolumeRecord } from '../store/index.js';
-import { TarReader } from '../tar/tar-reader.js';
 import { readRecords } from '../transport/registry.js';
 import { anonymousName, listVolumes, openVolume, removeVolume } from '../volume/named.js';
-import { checkDriverOptions, isMountedVolume } from '../volume/driver-options.js';
-import { cloneContent, exportVolume, replaceContent } from '../volume/transfer.js';
+import { checkDriverOptions } from '../volume/driver-options.js';
 import type { Engine } from './engine.js';
 import type { Call, Filters, Router } from './http.js';
 import { VOLUME_CREATE, shaped } from './shape.js';
@@ -49,7 +42,7 @@ function all(engine: Engine): Promise<readonly VolumeRecord[]> {
   return listVolumes(engine.context.root, volumeRecords(engine.context.store));
 }
 
-async function find(engine: Engine, name: string): Promise<VolumeRecord> {
+export async function findVolume(engine: Engine, name: string): Promise<VolumeRecord> {
   const volume = await volumeRecords(engine.context.store).get(name);
   if (!volume) throw notFound(`get ${name}: no such volume`);
   return volume;
@@ -106,9 +99,10 @@ async function create(engine: Engine, call: Call): Promise<void> {
 /** Removes what nothing refers to. Errors: 409. */
 async function remove(engine: Engine, volume: VolumeRecord): Promise<void> {
   const { context } = engine;
-  const users = usersOf(engine, volume);
-  if (users.length > 0) throw conflict(`remove ${volume.name}: volume is in use - [${users.join(', ')}]`);
-  await removeVolume(context.root, volumeRecords(context.store), volume.name);
+  await removeVolume(context.root, volumeRecords(context.store), volume.name, () => {
+    const users = usersOf(engine, volume);
+    if (users.length > 0) throw conflict(`remove ${volume.name}: volume is in use - [${users.join(', ')}]`);
+  });
   context.events.publish('volume', 'destroy', volume.name, { driver: 'local' });
 }
 
@@ -128,8 +122,15 @@ async function prune(engine: Engine, call: Call): Promise<void> {
       if (!(named || volume.anonymous) || volume.options || usersOf(engine, volume).length > 0) continue;
       if (!filters.matchLabels('label', volume.labels)) continue;
       if (filters.has('label!') && filters.matchLabels('label!', volume.labels)) continue;
-      reclaimed += await treeSize(volume.path);
-      await remove(engine, volume);
+      const size = await treeSize(volume.path);
+      try {
+        await remove(engine, volume);
+      } catch (error) {
+        // Something has begun to use it meanwhile.
+        if (error instanceof EngineError && error.status === 409) continue;
+        throw error;
+      }
+      reclaimed += size;
       deleted.push(volume.name);
     }
     engine.context.events.publish('volume', 'prune', '', { reclaimed: String(reclaimed) });
@@ -139,89 +140,17 @@ async function prune(engine: Engine, call: Call): Promise<void> {
   }
 }
 
-/** What is to be replaced must not be mounted anywhere. Errors: 409. */
-function mustBeIdle(engine: Engine, volume: VolumeRecord): void {
-  const running = engine.context.registry
-    .list()
-    .filter((record) => isUp(record) && record.mounts.some(({ Name }) => Name === volume.name));
-  const mounted = readRecords().filter(({ routes }) => routes.some(({ source }) => source === volume.path));
-  const users = [...running.map(({ id }) => id), ...mounted.map(({ target }) => target)];
-  if (users.length > 0)
-    throw conflict(`import ${volume.name}: volume is in use by running containers - [${users.join(', ')}]: stop them first`);
-}
-
-let works = 0;
-
-/** A name for work that uses a volume as a container does. */
-function workName(kind: string): string {
-  return `${kind} ${++works}`;
-}
-
-const COMPRESSION: Readonly<Record<string, () => Duplex>> = { gzip: () => createGzip(), zstd: () => zstdCompressor() };
-
-async function exportContent(engine: Engine, call: Call): Promise<void> {
-  const volume = await find(engine, call.param());
-  const kind = call.query.get('compress') ?? 'none';
-  const compressor = COMPRESSION[kind]?.();
-  if (!compressor && kind !== 'none' && kind !== '')
-    throw badParameter(`invalid compression ${JSON.stringify(kind)}: one of none, gzip, zstd`);
-  const out = call.stream('application/x-tar');
-  await engine.context.drivers.during(workName('export'), volume.name, async () => {
-    const chunks = Readable.from(exportVolume(volume.path, call.signal), { objectMode: false });
-    await (compressor ? pipeline(chunks, compressor, out) : pipeline(chunks, out));
-  });
-}
-
-/** The volume of that name; made when it does not exist. */
-async function ensure(engine: Engine, name: string): Promise<VolumeRecord> {
-  return openVolume(engine.context.root, volumeRecords(engine.context.store), name);
-}
-
-async function importContent(engine: Engine, call: Call): Promise<void> {
-  const volume = await ensure(engine, call.param());
-  mustBeIdle(engine, volume);
-  if (isMountedVolume(volume.options))
-    throw badParameter(
-      `import ${volume.name}: its driver mounts ${volume.options['device'] ?? ''}: import into that, or into a volume without options`,
-    );
-  await replaceContent(volume.path, async (directory) => {
-    const extractor = new Extractor(directory);
-    const reader = new TarReader(extractor);
-    try {
-      for await (const chunk of plainTar(call.upload(), call.signal)) reader.write(chunk);
-      reader.finish();
-      extractor.finish();
-    } finally {
-      extractor.close();
-    }
-  });
-  call.answer(200, volumeView(volume));
-}
-
-async function clone(engine: Engine, call: Call): Promise<void> {
-  const from = await find(engine, call.param());
-  const { Name: name = '' } = shaped((await call.json()) ?? {}, { Name: 'string' }, '') as { Name?: string };
-  if (await volumeRecords(engine.context.store).get(name))
-    throw conflict(`clone ${name}: a volume of that name exists: remove it first`);
-  const to = await ensure(engine, name);
-  await engine.context.drivers.during(workName('clone'), from.name, () => cloneContent(from.path, to.path));
-  call.answer(201, volumeView(to));
-}
-
 export function volumeRoutes(engine: Engine, router: Router): void {
   router.on('GET', '/volumes', (call) => list(engine, call));
   router.on('POST', '/volumes/create', (call) => create(engine, call));
   router.on('POST', '/volumes/prune', (call) => prune(engine, call));
-  router.on('GET', '/volumes/*/export', (call) => exportContent(engine, call));
-  router.on('POST', '/volumes/*/import', (call) => importContent(engine, call));
-  router.on('POST', '/volumes/*/clone', (call) => clone(engine, call));
   router.on('GET', '/volumes/*', async (call) => {
-    const volume = await find(engine, call.param());
+    const volume = await findVolume(engine, call.param());
     call.answer(200, volumeView(volume, call.flag('size') ? await usageOf(engine, volume) : undefined));
   });
   router.on('DELETE', '/volumes/*', async (call) => {
     const name = call.param();
-    const volume = await find(engine, name).catch((error: unknown) => {
+    const volume = await findVolume(engine, name).catch((error: unknown) => {
       if (!call.flag('force')) throw error;
       return undefined;
     });

@@ -1,14 +1,16 @@
-// Where volumes live: <root>/volumes/<name>/_data. A volume is its directory and its record: the directory is there first
-// and the record decides. Names that begin with a dot are our unfinished work. Called by cli/ and engine/.
+// Where volumes live: <root>/volumes/<name>/_data. A volume is its directory and its record: the directory is built first,
+// the record decides, and the directory takes its place after it. Names that begin with a dot are our unfinished work.
+// Called by cli/ and engine/.
 
 import { randomBytes } from 'node:crypto';
 import { chmodSync, closeSync, constants, existsSync, mkdirSync, openSync, readdirSync, renameSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errno, errnoText } from '../abi/errno.js';
 import { sys } from '../native/load.js';
 import { removeBelow } from './open-below.js';
 import { finishPopulate } from './populate.js';
+import { dropImport } from './transfer.js';
 import { checkVolumeName } from './spec.js';
 import { VolumeError } from './volume-error.js';
 
@@ -29,6 +31,8 @@ export interface NewVolume {
   readonly anonymous?: boolean;
   readonly labels?: Readonly<Record<string, string>>;
   readonly options?: Readonly<Record<string, string>>;
+  /** A directory on the same filesystem that becomes its `_data`; the volume must be a new one. */
+  readonly content?: string;
 }
 
 /** The records of volumes, wherever they are kept. Each call is atomic. */
@@ -89,34 +93,44 @@ function removeDirectory(directory: string, name: string): void {
 /** Makes the place for unfinished work, or ends what a killed process left in it. Under the lock. */
 async function sweep(directory: string, records: VolumeRecords): Promise<void> {
   for (const place of [NEW, REMOVED].map((name) => join(directory, name))) mkdirSync(place, { recursive: true, mode: 0o700 });
-  for (const name of readdirSync(join(directory, NEW))) removeDirectory(join(directory, NEW), name);
+  for (const name of readdirSync(join(directory, NEW))) {
+    const isWhole = (await records.get(name)) !== undefined && !existsSync(join(directory, name));
+    if (isWhole) renameSync(join(directory, NEW, name), join(directory, name));
+    else removeDirectory(join(directory, NEW), name);
+  }
   for (const name of readdirSync(join(directory, REMOVED))) {
     await records.remove(name);
     removeDirectory(join(directory, REMOVED), name);
   }
 }
 
-/** Makes <directory>/<name>/_data. One that is there without a record is taken over as it is. */
-function makeDirectory(directory: string, name: string): string {
-  const home = join(directory, name);
-  const path = join(home, '_data');
-  if (existsSync(path)) return path;
-  if (existsSync(home)) throw new VolumeError(`volume ${name}: ${home} is in the way and is no volume: move it elsewhere`);
-  const fresh = join(directory, NEW, name);
-  mkdirSync(fresh, { mode: 0o701 });
+/** Makes an empty `_data` in a directory of ours. Returns its path. */
+export function makeData(home: string): string {
   // A default ACL of the data root must not be inherited by what is copied into the volume.
-  const fd = openSync(fresh, constants.O_RDONLY | constants.O_DIRECTORY);
+  const fd = openSync(home, constants.O_RDONLY | constants.O_DIRECTORY);
   const cleared = sys.removexattr(fd, '', 'system.posix_acl_default');
   closeSync(fd);
   if (cleared < 0 && cleared !== -errno.ENODATA && cleared !== -errno.EOPNOTSUPP) {
-    throw new VolumeError(`volume ${name}: ${fresh}: ${errnoText(cleared)}: check the data root`);
+    throw new VolumeError(`${home}: ${errnoText(cleared)}: check the data root`);
   }
-  mkdirSync(join(fresh, '_data'));
+  const data = join(home, '_data');
+  mkdirSync(data);
   // mkdir obeys the umask.
+  chmodSync(data, 0o755);
+  return data;
+}
+
+/** Builds a volume's directory where unfinished work is. False when one is in its place, which is taken over as it is. */
+function buildDirectory(directory: string, name: string, content: string | undefined): boolean {
+  const home = join(directory, name);
+  if (existsSync(join(home, '_data'))) return false;
+  if (existsSync(home)) throw new VolumeError(`volume ${name}: ${home} is in the way and is no volume: move it elsewhere`);
+  const fresh = join(directory, NEW, name);
+  mkdirSync(fresh, { mode: 0o701 });
   chmodSync(fresh, 0o701);
-  chmodSync(join(fresh, '_data'), 0o755);
-  renameSync(fresh, home);
-  return path;
+  if (content === undefined) makeData(fresh);
+  else renameSync(content, join(fresh, '_data'));
+  return true;
 }
 
 function checkDirectory(record: VolumeRecord): void {
@@ -139,17 +153,24 @@ export async function openVolume(
   root: string,
   records: VolumeRecords,
   given?: string,
-  { anonymous = given === undefined, labels: own = {}, options }: NewVolume = {},
+  { anonymous = given === undefined, labels: own = {}, options, content }: NewVolume = {},
 ): Promise<VolumeRecord> {
   if (given !== undefined) checkVolumeName(given);
   const name = given ?? anonymousName();
   const volume = await withVolumes(root, async (directory) => {
     await sweep(directory, records);
     const known = await records.get(name);
-    if (known) return known;
+    if (known && content === undefined) return known;
+    if (known || (content !== undefined && existsSync(join(directory, name))))
+      throw new VolumeError(`volume ${name}: it has been made meanwhile: try again`);
     const labels = anonymous ? { ...own, [ANONYMOUS_LABEL]: '' } : own;
-    const path = makeDirectory(directory, name);
-    return records.create({ name, path, labels, anonymous, ...(options === undefined ? {} : { options }) });
+    const home = join(directory, name);
+    const built = buildDirectory(directory, name, content);
+    const path = join(home, '_data');
+    const made = await records.create({ name, path, labels, anonymous, ...(options === undefined ? {} : { options }) });
+    // Killed here, the sweep does it.
+    if (built) renameSync(join(directory, NEW, name), home);
+    return made;
   });
   checkDirectory(volume);
   finishPopulate(volume.path);
@@ -157,14 +178,20 @@ export async function openVolume(
 }
 
 /**
- * Removes a volume that no one uses (the caller has made sure), first from the sight of others, then its files.
- * An unknown one is no error. Errors: VolumeError.
+ * Removes a volume, first from the sight of others, then its files. `mustBeUnused` throws when somebody uses it: asked at
+ * the last moment, when nobody can open it any more. An unknown one is no error. Errors: VolumeError.
  */
-export async function removeVolume(root: string, records: VolumeRecords, name: string): Promise<void> {
+export async function removeVolume(
+  root: string,
+  records: VolumeRecords,
+  name: string,
+  mustBeUnused: () => void = () => undefined,
+): Promise<void> {
   checkVolumeName(name);
   await withVolumes(root, async (directory) => {
     await sweep(directory, records);
     const home = join(directory, name);
+    mustBeUnused();
     if (!existsSync(home)) {
       await records.remove(name);
       return;
@@ -188,4 +215,14 @@ export async function listVolumes(root: string, records: VolumeRecords): Promise
     await sweep(directory, records);
     return [...(await records.list())].sort((a, b) => (a.name < b.name ? -1 : 1));
   });
+}
+
+/** Ends all that a killed process has left in the volumes of this root. Errors: VolumeError. */
+export async function settleVolumes(root: string, records: VolumeRecords): Promise<void> {
+  if (!existsSync(join(root, 'volumes'))) return;
+  for (const { path } of await listVolumes(root, records)) {
+    if (!existsSync(path) || readdirSync(dirname(path)).length === 1) continue;
+    finishPopulate(path);
+    dropImport(path);
+  }
 }

@@ -1,7 +1,7 @@
 // Volumes in and out: a volume's content as an archive, an archive as a volume's content all at once, and copies. Called by
 // engine/.
 
-import { closeSync, constants, mkdirSync, openSync } from 'node:fs';
+import { chmodSync, closeSync, constants, mkdirSync, openSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { errnoText } from '../abi/errno.js';
 import { sys } from '../native/load.js';
@@ -9,7 +9,6 @@ import { Rename } from '../native/syscalls.js';
 import { packTree } from '../tar/pack-tree.js';
 import { CopyFailed, copyTree } from './copy-tree.js';
 import { removeBelow } from './open-below.js';
-import { readAttributes, writeAttributes } from './attributes.js';
 import { directorySource } from './source.js';
 import { VolumeError } from './volume-error.js';
 
@@ -27,26 +26,47 @@ export async function* exportVolume(path: string, signal?: AbortSignal): AsyncGe
   }
 }
 
+/** Puts content into the empty directory of an fd. */
+export type Fill = (directory: number) => Promise<void> | void;
+
+/** Fills the empty directory `path` and waits until all of it is on disk. Errors: VolumeError and those of `fill`. */
+export async function fillDirectory(path: string, fill: Fill): Promise<void> {
+  const fd = openSync(path, DIRECTORY);
+  try {
+    await fill(fd);
+    must(sys.syncfs(fd), path, 'write it to disk');
+  } finally {
+    closeSync(fd);
+  }
+}
+
 /**
  * Replaces the content of the volume at `path` (its `_data`) by what `fill` puts into an empty directory beside it: the two
- * directories change places at once, when all is on disk. The caller has made sure that nothing has the volume mounted.
- * Errors: VolumeError and those of `fill`; the volume has its old content then.
+ * directories change places at once, when all is on disk. `mustBeIdle` throws when something has the volume mounted; asked
+ * just before. One at a time for each volume. Errors: VolumeError and those of `fill`; the volume has its old content then.
  */
-export async function replaceContent(path: string, fill: (directory: number) => Promise<void>): Promise<void> {
+export async function replaceContent(path: string, fill: Fill, mustBeIdle: () => void): Promise<void> {
   const home = openSync(dirname(path), DIRECTORY);
   try {
     must(removeBelow(home, IMPORT), path, 'remove what an import left');
-    mkdirSync(join(dirname(path), IMPORT), { mode: 0o755 });
-    const fresh = openSync(join(dirname(path), IMPORT), DIRECTORY);
-    try {
-      await fill(fresh);
-      must(sys.syncfs(fresh), path, 'write it to disk');
-      must(sys.renameat2(home, basename(path), home, IMPORT, Rename.EXCHANGE), path, 'put the new content in place');
-    } finally {
-      closeSync(fresh);
-    }
+    const fresh = join(dirname(path), IMPORT);
+    mkdirSync(fresh);
+    chmodSync(fresh, 0o755);
+    await fillDirectory(fresh, fill);
+    mustBeIdle();
+    must(sys.renameat2(home, basename(path), home, IMPORT, Rename.EXCHANGE), path, 'put the new content in place');
   } finally {
     removeBelow(home, IMPORT);
+    closeSync(home);
+  }
+}
+
+/** Removes what a killed import has left beside the volume at `path`. Errors: VolumeError. */
+export function dropImport(path: string): void {
+  const home = openSync(dirname(path), DIRECTORY);
+  try {
+    must(removeBelow(home, IMPORT), path, 'remove what an import left');
+  } finally {
     closeSync(home);
   }
 }
@@ -56,22 +76,17 @@ function must(result: number, path: string, what: string): number {
   throw new VolumeError(`volume ${path}: cannot ${what}: ${errnoText(result)}: free some space or check the data root`);
 }
 
-/** Copies the content of one volume over that of another; blocks are shared where the filesystem can. Errors: VolumeError. */
-export async function cloneContent(from: string, to: string): Promise<void> {
-  const source = openSync(from, DIRECTORY);
-  try {
-    await replaceContent(to, (directory) => {
-      try {
-        copyTree(directorySource(source), directory, { lenient: process.geteuid?.() !== 0 });
-      } catch (error) {
-        if (error instanceof CopyFailed) must(error.errno, from, `copy ${Buffer.from(error.path, 'latin1').toString()}`);
-        throw error;
-      }
-      const attributes = readAttributes(source, '', (each) => each);
-      if (typeof attributes !== 'number') writeAttributes(directory, '', attributes, process.geteuid?.() !== 0);
-      return Promise.resolve();
-    });
-  } finally {
-    closeSync(source);
-  }
+/** Copies the content of the volume at `from` into an empty directory; blocks are shared where the filesystem can. */
+export function copyContent(from: string): Fill {
+  return (directory) => {
+    const source = openSync(from, DIRECTORY);
+    try {
+      copyTree(directorySource(source), directory, { lenient: process.geteuid?.() !== 0 });
+    } catch (error) {
+      if (error instanceof CopyFailed) must(error.errno, from, `copy ${Buffer.from(error.path, 'latin1').toString()}`);
+      throw error;
+    } finally {
+      closeSync(source);
+    }
+  };
 }

@@ -100,6 +100,18 @@ export class EngineRig {
     return command(['sh', '-c', line], { env: this.env, cwd: this.dir, limitMs: 60_000 });
   }
 
+  /** The daemon's or the supervisor's. A child that has not yet become what it is to run looks like its parent. */
+  pid(role: 'daemon' | 'supervisor'): number | undefined {
+    if (role === 'daemon') return this.#daemon?.pid;
+    return this.processes().find((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('supervisor-main.js');
+      } catch {
+        return false;
+      }
+    });
+  }
+
   mounts(): string[] {
     return mountTable()
       .map((entry) => entry.point)

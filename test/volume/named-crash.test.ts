@@ -53,7 +53,6 @@ function leftovers(rig: VolumeRig): string[] {
 const makings: readonly (readonly [call: Call, counts: readonly number[]])[] = [
   ['mkdirSync', [0, 1, 2, 3, 4]],
   ['chmodSync', [0, 1]],
-  ['renameSync', [0]],
   ['_batch', [0]],
 ];
 for (const [call, counts] of makings) {
@@ -71,6 +70,17 @@ for (const [call, counts] of makings) {
     }
   });
 }
+
+t.test('killed between the record and the rename that follows it: made to the end by whoever looks next', async (test) => {
+  const rig = rigFor(test);
+  const child = worker(rig.root, 'openVolume', 'renameSync', 0);
+  test.teardown(child.kill);
+  test.ok(await child.paused, 'it got there');
+  await child.kill();
+  const [volume] = await listVolumes(rig.root, rig.records);
+  test.same(readdirSync(volume?.path ?? ''), []);
+  test.same(leftovers(rig), []);
+});
 
 const removals: readonly (readonly [call: Call, count: number, state: 'kept' | 'gone'])[] = [
   ['renameSync', 0, 'kept'],
