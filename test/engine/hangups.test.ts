@@ -1,7 +1,7 @@
 // Clients that go away in the middle of what they asked for, or that never finish asking: no descriptor, process, file or
 // memory stays behind.
 //
-// LAMINA_HANGUPS=200 hangs up so often on each endpoint (8 times by default).
+// LAMINA_HANGUPS=200 hangs up so often on each endpoint (4 times by default).
 
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
@@ -12,7 +12,7 @@ import { EngineAudit } from '../support/engine-audit.js';
 import { mustCall } from '../support/engine-api.js';
 import { EngineRig } from '../support/engine-rig.js';
 
-const TIMES = Number(process.env['LAMINA_HANGUPS'] ?? 8);
+const TIMES = Number(process.env['LAMINA_HANGUPS'] ?? 4);
 const rig = new EngineRig();
 const audit = new EngineAudit(rig);
 t.teardown(() => rig.end());

@@ -13,8 +13,8 @@ import { KillRig, type Victim, type Work, chosen } from '../support/kill-rig.js'
 
 const asked = process.env['LAMINA_KILL'];
 const seed = Number(process.env['LAMINA_KILL_SEED'] ?? Date.now() % 1_000_000);
-const WORKS = 6;
-const STEPS = 3;
+const WORKS = 3;
+const STEPS = 2;
 const killed = new KillRig();
 const { rig } = killed;
 t.teardown(() => rig.end());
@@ -297,7 +297,7 @@ if (asked === undefined) {
     for (const work of some(works, WORKS)) await killAt(t, 'daemon', work, (numbers) => some(numbers, STEPS));
     for (const victim of ['supervisor', 'both'] as const) {
       const [work] = some(works, 1);
-      if (work) await killAt(t, victim, work, (numbers) => some(numbers, 2));
+      if (work) await killAt(t, victim, work, (numbers) => some(numbers, 1));
     }
   });
 }
