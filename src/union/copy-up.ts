@@ -8,16 +8,17 @@ import { NodeFlag, type NodeId, type PlaceId } from '../native/mount.js';
 import { Mode, Open, STAT_WORDS, Stat, type StatBuffer } from '../native/syscalls.js';
 import { UPPER, type UnionDirectory, entryPlace } from './directory.js';
 import { markImpure, recordIno } from './origin.js';
+import type { LinkKey } from './links.js';
 import type { Union } from './union.js';
 
 /** An object on a lower layer: the fd of its directory and its name, or the object's own fd and ''. */
-interface Source {
+export interface Source {
   dirfd: number;
   name: string;
   stat: StatBuffer;
 }
 
-function openSource(dirfd: number, name: string): Source | number {
+export function openSource(dirfd: number, name: string): Source | number {
   const stat = new BigInt64Array(STAT_WORDS);
   const error = sys.statx(dirfd, name, stat);
   return error ? error : { dirfd, name, stat };
@@ -41,7 +42,7 @@ function copyXattrs(source: Source, dirfd: number, name: string): number {
 }
 
 /** Owner, mode, attributes, times, in the order in which none undoes another. */
-function copyMetadata(source: Source, dirfd: number, name: string): number {
+export function copyMetadata(source: Source, dirfd: number, name: string): number {
   const { stat } = source;
   const error =
     sys.fchownat(dirfd, name, Number(stat[Stat.uid]), Number(stat[Stat.gid])) ||
@@ -61,22 +62,41 @@ function copyContent(source: Source, target: number, length: bigint): number {
   return error;
 }
 
-function makeFile(union: Union, source: Source, workFd: number, name: string, length: bigint): number {
+/** What only the union reads of a copy: the number it shows (0n: its own), and how it stands in the link index. */
+interface Marks {
+  ino: bigint;
+  link: LinkKey | undefined;
+}
+
+const UNMARKED: Marks = { ino: 0n, link: undefined };
+
+function setMarks(union: Union, { ino, link }: Marks, workFd: number, name: string): number {
+  return (
+    (ino === 0n ? 0 : recordIno(workFd, name, union.stack.scheme, ino)) ||
+    (link && union.links ? union.links.markUnpublished(workFd, name, link) : 0)
+  );
+}
+
+/** All of it is on disk before anybody can give it its name. */
+function makeFile(union: Union, source: Source, workFd: number, name: string, length: bigint, marks: Marks): number {
   const fd = sys.openat2(workFd, name, Open.CREAT | Open.EXCL | Open.RDWR | Open.NOFOLLOW, 0o600, 0);
   if (fd < 0) return fd;
   const error =
-    copyContent(source, fd, length) || copyMetadata(source, workFd, name) || (union.stack.volatile ? 0 : sys.fsync(fd));
+    copyContent(source, fd, length) ||
+    copyMetadata(source, workFd, name) ||
+    setMarks(union, marks, workFd, name) ||
+    (union.stack.volatile ? 0 : sys.fsync(fd));
   sys.close(fd);
   return error;
 }
 
 /** Builds a copy of `source` in work/. `length` < 0 copies all data. */
-function build(union: Union, source: Source, workFd: number, name: string, length: bigint): number {
+function build(union: Union, source: Source, workFd: number, name: string, length: bigint, marks: Marks): number {
   const mode = Number(source.stat[Stat.mode]);
   let error: number;
   switch (mode & Mode.FMT) {
     case Mode.REG:
-      return makeFile(union, source, workFd, name, length);
+      return makeFile(union, source, workFd, name, length, marks);
     case Mode.DIR:
       error = sys.mkdirat(workFd, name, 0o700);
       break;
@@ -88,7 +108,7 @@ function build(union: Union, source: Source, workFd: number, name: string, lengt
     default:
       error = sys.mknodat(workFd, name, mode, source.stat[Stat.rdev] ?? 0n);
   }
-  return error || copyMetadata(source, workFd, name);
+  return error || copyMetadata(source, workFd, name) || setMarks(union, marks, workFd, name);
 }
 
 const parentTimes = new BigInt64Array(STAT_WORDS);
@@ -101,23 +121,27 @@ function publish(workFd: number, work: string, upperFd: number, name: string): n
   return error;
 }
 
-function noteIno(union: Union, workFd: number, temporary: string, ino: bigint): number {
-  if (ino !== 0n) recordIno(workFd, temporary, union.stack.scheme, ino);
-  return 0;
+/** Where a copy is published: a directory on upper. */
+interface Target {
+  dir: UnionDirectory;
+  fd: number;
+  name: string;
 }
 
-/** Copies one object to `name` in the upper directory `upperFd`; a file keeps the number `ino`. 0 or -errno, and then nothing is left. */
-function copyObject(union: Union, source: Source, upperFd: number, name: string, length: bigint, ino: bigint): number {
-  const work = union.work;
+/** Copies one object to a name on upper; it keeps the number `ino`. 0 or -errno, and then nothing is left. */
+function copyObject(union: Union, source: Source, { dir, fd, name }: Target, length: bigint, ino: bigint): number {
+  const { work, links } = union;
   if (!work) return -errno.EROFS;
   const workFd = work.fd;
   const temporary = work.freshName();
-  const link = union.links?.keyFor(source.dirfd, source.name);
+  const link = links?.keyFor(source.dirfd, source.name);
   const error =
-    build(union, source, workFd, temporary, length) ||
-    noteIno(union, workFd, temporary, ino) ||
-    (link && union.links ? union.links.add(workFd, temporary, link) : 0) ||
-    publish(workFd, temporary, upperFd, name);
+    build(union, source, workFd, temporary, length, { ino, link }) ||
+    (link && links ? links.add(workFd, temporary, link) : 0) ||
+    // Before the name: a new mount asks a copy for its number only in a directory that says so.
+    (ino === 0n ? 0 : markImpure(union.native, dir, union.stack.scheme)) ||
+    publish(workFd, temporary, fd, name);
+  if (link && links) links.settleCopy(link, error === 0);
   if (error) work.discard(temporary);
   return error;
 }
@@ -138,7 +162,7 @@ export function copyUpDirectory(union: Union, dir: UnionDirectory): number {
   if (lowerFd < 0) return lowerFd;
   const source = openSource(lowerFd, '');
   if (typeof source === 'number') return source;
-  const error = copyObject(union, source, parent.fd, name, -1n, 0n);
+  const error = copyObject(union, source, { dir: parent.dir, fd: parent.fd, name }, -1n, 0n);
   if (error) return error;
   const settled = native.settleOnUpper(dir.id, parent.upper, name, NodeFlag.union | NodeFlag.merged | NodeFlag.writable, 0);
   if (settled < 0) return settled;
@@ -156,7 +180,7 @@ function copyUpUnnamed(union: Union, id: NodeId, source: Source, length: bigint)
   if (typeOf(source) !== Mode.REG) return -errno.ESTALE;
   const temporary = work.freshName();
   const workFd = work.fd;
-  let error = makeFile(union, source, workFd, temporary, length);
+  let error = makeFile(union, source, workFd, temporary, length, UNMARKED);
   if (!error) {
     const fd = sys.openat2(workFd, temporary, Open.RDONLY | Open.NOFOLLOW, 0, 0);
     error = fd < 0 ? fd : Math.min(union.native.settleUnnamed(id, fd), 0);
@@ -190,10 +214,10 @@ export function copyUpNode(union: Union, id: NodeId, length: bigint, as?: { pare
   const name = as?.name ?? native.nodeName(id);
   if (name === undefined) return -errno.ESTALE;
   const place = native.placeOfNode(id);
-  const error = copyObject(union, source, parent.fd, name, length, native.shownIno(place, ''));
+  const target = { dir: parent.dir, fd: parent.fd, name };
+  const error = copyObject(union, source, target, length, native.shownIno(place, ''));
   native.placeDrop(place);
   if (error) return error;
-  markImpure(native, parent.dir, union.stack.scheme);
   parent.index.set(name, UPPER, typeOf(source) >> 12);
   const settled = native.settleOnUpper(id, parent.upper, name, NodeFlag.writable, 0);
   if (settled > 0 && as) native.moveNode(settled as NodeId, as.parent, parent.upper, name);
@@ -220,8 +244,7 @@ export function copyUpEntry(union: Union, dir: UnionDirectory, upperFd: number, 
   }
   const source = openSource(union.native.placeFd(place), name);
   if (typeof source === 'number') return source;
-  const error = copyObject(union, source, upperFd, name, -1n, union.native.shownIno(place, name));
+  const error = copyObject(union, source, { dir, fd: upperFd, name }, -1n, union.native.shownIno(place, name));
   if (!error) dir.index?.set(name, UPPER, typeOf(source) >> 12);
-  if (!error) markImpure(union.native, dir, union.stack.scheme);
   return error;
 }

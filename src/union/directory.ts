@@ -1,7 +1,7 @@
 // A directory of the union: where it lives in each layer, and the index of its names. The union makes one when it first
 // has to decide something in a directory; directories of a single layer that nobody changes never get one.
 
-import type { NodeId, PlaceId } from '../native/mount.js';
+import type { NativeMount, NodeId, PlaceId } from '../native/mount.js';
 import { DirentType } from '../native/syscalls.js';
 
 /** Position of a place in a directory: 0 is upper, 1.. the lowers from the top. */
@@ -110,12 +110,21 @@ export class UnionDirectory {
     readonly id: NodeId,
     /** References owned by this object. */
     public upper: PlaceId | undefined,
-    readonly lowers: readonly PlaceId[],
+    public lowers: readonly PlaceId[],
     /** Layer number of each lower, for redirects. */
     readonly layers: readonly number[],
     /** Lowers in which some whiteouts are attributes. */
     readonly xattrWhiteouts: ReadonlySet<PlaceIndex>,
   ) {}
+
+  /** An empty opaque directory, `upper`, took its place. Takes over the reference. */
+  becomeEmpty(native: NativeMount, upper: PlaceId): void {
+    for (const place of [this.upper, ...this.lowers]) if (place !== undefined) native.placeDrop(place);
+    this.upper = upper;
+    this.lowers = [];
+    this.index = new DirectoryIndex();
+    this.impure = undefined;
+  }
 
   place(index: PlaceIndex): PlaceId {
     const place = index === UPPER ? this.upper : this.lowers[index - 1];

@@ -1,6 +1,8 @@
 // Hard links of lower files survive copy-up: the copy gets a further link in `<workdir>/links`, named by the lower
 // file's handle, where every other name of that file finds it. How many names it has is kept on the copy, relative to
-// its links, as kernel overlayfs keeps it ("U+n" in overlay.nlink).
+// its links, as kernel overlayfs keeps it ("U+n" in overlay.nlink): names and links come and go in one system call.
+// While a name moves from the lower layer to upper the number itself stands there ("A3"), and on a copy that has no
+// name yet "C3", so that a crash in between loses nothing: the next mount counts the links (Linux: ovl_nlink_start).
 
 import { overlayXattr, type XattrScheme } from '../layer/format.js';
 import { sys } from '../native/load.js';
@@ -8,6 +10,12 @@ import type { NativeMount, NodeId, PlaceId } from '../native/mount.js';
 import { Mode, Open, STAT_WORDS, Stat } from '../native/syscalls.js';
 
 const stat = new BigInt64Array(STAT_WORDS);
+
+/** Identity of a lower file, and how many names it has. */
+export interface LinkKey {
+  key: string;
+  nlink: number;
+}
 
 /** Identity of a lower file that has several names; undefined for others, and where there are no handles. */
 function linkKey(dirfd: number, name: string): string | undefined {
@@ -17,15 +25,17 @@ function linkKey(dirfd: number, name: string): string | undefined {
   return typeof handle === 'number' ? undefined : `${(stat[Stat.dev] ?? 0n).toString(16)}-${handle}`;
 }
 
-/** Names shown minus links of upper, or undefined for a file that is not in the index. */
-function readDelta(dirfd: number, name: string, scheme: XattrScheme): number | undefined {
-  const value = sys.getxattr(dirfd, name, overlayXattr(scheme, 'nlink'));
-  return typeof value === 'number' ? undefined : Number(value.toString('latin1').slice(1));
+/** What overlay.nlink says of a file: U names beyond its links, A all its names, C the same of a copy in the making. */
+interface NameCount {
+  form: 'U' | 'A' | 'C';
+  count: number;
 }
 
 export class LinkIndex {
   /** Some file is in it: lookups of lower files with several names must ask. */
   active = false;
+  /** Keys by the inode number of the copy. */
+  readonly #keys = new Map<bigint, string>();
 
   constructor(
     private readonly native: NativeMount,
@@ -39,17 +49,28 @@ export class LinkIndex {
     return this.native.placeFd(this.place);
   }
 
-  /** Drops copies whose last name went, and notices whether any are left. */
+  /** Settles what a crash left in between, drops copies whose last name went, and notices whether any are left. */
   #sweep(): void {
     const fd = sys.openat2(this.#fd, '.', Open.RDONLY | Open.DIRECTORY, 0, 0);
     if (fd < 0) return;
     const listing = sys.readdir(fd);
     sys.close(fd);
     if (typeof listing === 'number') return;
-    for (const key of listing.names) if (!this.#dropIfNameless(key)) this.#activate();
+    for (const key of listing.names) if (!this.#recover(key)) this.#enter(key);
   }
 
-  #activate(): void {
+  /** True when the copy is gone: it never got a name, or has lost its last. */
+  #recover(key: string): boolean {
+    if (sys.statx(this.#fd, key, stat) !== 0) return true;
+    const nlink = Number(stat[Stat.nlink]);
+    const found = this.#read(this.#fd, key);
+    if (found?.form === 'C' && nlink === 1) return sys.unlinkat(this.#fd, key, 0) === 0;
+    if (found && found.form !== 'U') this.#write(this.#fd, key, 'U', found.count - nlink);
+    return this.#dropIfNameless(key);
+  }
+
+  #enter(key: string): void {
+    if (sys.statx(this.#fd, key, stat) === 0) this.#keys.set(stat[Stat.ino] ?? 0n, key);
     if (this.active) return;
     this.active = true;
     this.native.setOptions({ linkIndex: true });
@@ -57,8 +78,21 @@ export class LinkIndex {
 
   #dropIfNameless(key: string): boolean {
     if (sys.statx(this.#fd, key, stat) !== 0) return true;
-    const names = Number(stat[Stat.nlink]) + (readDelta(this.#fd, key, this.scheme) ?? 0);
-    return names <= 0 && sys.unlinkat(this.#fd, key, 0) === 0;
+    const ino = stat[Stat.ino] ?? 0n;
+    if (Number(stat[Stat.nlink]) + this.delta(this.#fd, key) > 0 || sys.unlinkat(this.#fd, key, 0) !== 0) return false;
+    this.#keys.delete(ino);
+    return true;
+  }
+
+  #read(dirfd: number, name: string): NameCount | undefined {
+    const value = sys.getxattr(dirfd, name, overlayXattr(this.scheme, 'nlink'));
+    const found = typeof value === 'number' ? null : /^([UAC])([+-]?\d+)$/.exec(value.toString('latin1'));
+    return found ? { form: found[1] as NameCount['form'], count: Number(found[2]) } : undefined;
+  }
+
+  #write(dirfd: number, name: string, form: NameCount['form'], count: number): number {
+    const sign = form === 'U' && count >= 0 ? '+' : '';
+    return sys.setxattr(dirfd, name, overlayXattr(this.scheme, 'nlink'), Buffer.from(`${form}${sign}${count}`), 0);
   }
 
   /** Where the copy of a lower file is, if one of its names was copied up. */
@@ -70,25 +104,39 @@ export class LinkIndex {
   }
 
   /** The key that the copy of a lower file needs, or undefined when it has but one name. */
-  keyFor(dirfd: number, name: string): { key: string; nlink: number } | undefined {
+  keyFor(dirfd: number, name: string): LinkKey | undefined {
     const key = linkKey(dirfd, name);
     return key === undefined ? undefined : { key, nlink: Number(stat[Stat.nlink]) };
   }
 
-  /** Enters a copy still in work/. It will have two links: here, and its name. 0 or -errno. */
-  add(workFd: number, temporary: string, { key, nlink }: { key: string; nlink: number }): number {
-    const error = this.#write(workFd, temporary, nlink - 2) || sys.linkat(workFd, temporary, this.#fd, key);
-    if (!error) this.#activate();
-    return error;
+  /** Says of a copy in work/ that it will be in the index. 0 or -errno. */
+  markUnpublished(workFd: number, temporary: string, { nlink }: LinkKey): number {
+    return this.#write(workFd, temporary, 'C', nlink);
+  }
+
+  /** Enters a marked copy still in work/. It will have two links: here, and its name. 0 or -errno. */
+  add(workFd: number, temporary: string, { key }: LinkKey): number {
+    return sys.linkat(workFd, temporary, this.#fd, key);
+  }
+
+  /** A copy that was entered has its name now, or will never have one. */
+  settleCopy({ key, nlink }: LinkKey, published: boolean): void {
+    const found = this.#read(this.#fd, key);
+    if (found?.form !== 'C') return; // not entered by us
+    if (!published) {
+      sys.unlinkat(this.#fd, key, 0);
+      return;
+    }
+    this.#write(this.#fd, key, 'U', nlink - 2);
+    this.#enter(key);
   }
 
   /** Names that an upper file has beyond its links. */
   delta(dirfd: number, name: string): number {
-    return readDelta(dirfd, name, this.scheme) ?? 0;
-  }
-
-  #write(dirfd: number, name: string, delta: number): number {
-    return sys.setxattr(dirfd, name, overlayXattr(this.scheme, 'nlink'), Buffer.from(`U${delta < 0 ? '' : '+'}${delta}`), 0);
+    const found = this.#read(dirfd, name);
+    if (!found || found.form === 'U') return found?.count ?? 0;
+    // The last change could not be completed: nothing has come or gone since.
+    return sys.statx(dirfd, name, stat) === 0 ? found.count - Number(stat[Stat.nlink]) : 0;
   }
 
   /**
@@ -98,35 +146,26 @@ export class LinkIndex {
   linkUp(dirfd: number, name: string, upperFd: number): number {
     const found = this.find(dirfd, name);
     if (!found) return 1;
-    const error = sys.linkat(this.#fd, found.key, upperFd, name);
-    return error || this.#adjust(found.key, -1);
-  }
-
-  /** A lower name of an indexed file went. */
-  loseLowerName(dirfd: number, name: string): void {
-    const found = this.find(dirfd, name);
-    if (found) this.#adjust(found.key, -1);
-  }
-
-  #adjust(key: string, by: number): number {
-    const delta = (readDelta(this.#fd, key, this.scheme) ?? 0) + by;
-    const error = this.#write(this.#fd, key, delta);
-    const node = this.native.nodeAt(this.place, key);
-    if (node > 0) this.native.setNlinkDelta(node as NodeId, delta);
-    this.#dropIfNameless(key);
+    const { key } = found;
+    const nlink = Number(stat[Stat.nlink]);
+    const names = nlink + this.delta(this.#fd, key);
+    let error = this.#write(this.#fd, key, 'A', names) || sys.linkat(this.#fd, key, upperFd, name);
+    if (!error) {
+      error = this.#write(this.#fd, key, 'U', names - nlink - 1);
+      if (error) sys.unlinkat(upperFd, name, 0);
+    }
+    if (error) this.#write(this.#fd, key, 'U', names - nlink);
+    const node = error ? 0 : this.native.nodeAt(this.place, key);
+    if (node > 0) this.native.setNlinkDelta(node as NodeId, names - nlink - 1);
     return error;
   }
 
   /** The key under which an upper file is indexed, to be asked before one of its names goes. */
   keyOfUpper(dirfd: number, name: string): string | undefined {
-    if (!this.active || readDelta(dirfd, name, this.scheme) === undefined) return undefined;
-    if (sys.statx(dirfd, name, stat) !== 0) return undefined;
-    const ino = stat[Stat.ino];
-    const fd = sys.openat2(this.#fd, '.', Open.RDONLY | Open.DIRECTORY, 0, 0);
-    const listing = fd < 0 ? fd : sys.readdir(fd);
-    if (fd >= 0) sys.close(fd);
-    if (typeof listing === 'number') return undefined;
-    return listing.names.find((key) => sys.statx(this.#fd, key, stat) === 0 && stat[Stat.ino] === ino);
+    if (!this.active || sys.statx(dirfd, name, stat) !== 0) return undefined;
+    const key = this.#keys.get(stat[Stat.ino] ?? 0n);
+    if (key !== undefined && this.#read(dirfd, name)?.form !== 'U') this.#recover(key); // before its links change
+    return key;
   }
 
   /** After an upper name of an indexed file went: its copy goes with its last name. */

@@ -1,14 +1,21 @@
 // The number that stat shows for a copied-up file outlives the mount: it is kept on the copy, and the directory that
 // holds such a copy says so ("impure", as kernel overlayfs calls it), so that no other directory has to be asked.
 
+import { errno } from '../abi/errno.js';
 import { overlayXattr, readMarks, type XattrScheme } from '../layer/format.js';
 import { sys } from '../native/load.js';
 import type { NativeMount } from '../native/mount.js';
 import { UPPER, type UnionDirectory } from './directory.js';
 
-/** Notes the shown number of a lower file on its copy. 0 or -errno; a filesystem without such attributes is no error. */
-export function recordIno(dirfd: number, name: string, scheme: XattrScheme, ino: bigint): void {
-  sys.setxattr(dirfd, name, overlayXattr(scheme, 'ino'), Buffer.from(ino.toString()), 0);
+/** Sets a mark. 0 or -errno; where there are no such attributes, or they are not ours to set, it is left out. */
+function mark(dirfd: number, name: string, attribute: string, value: string): number {
+  const error = sys.setxattr(dirfd, name, attribute, Buffer.from(value), 0);
+  return error === -errno.EOPNOTSUPP || error === -errno.EPERM || error === -errno.EACCES ? 0 : error;
+}
+
+/** Notes the shown number of a lower file on its copy. 0 or -errno. */
+export function recordIno(dirfd: number, name: string, scheme: XattrScheme, ino: bigint): number {
+  return mark(dirfd, name, overlayXattr(scheme, 'ino'), ino.toString());
 }
 
 /** The number that a copy keeps; 0n for anything else. */
@@ -24,11 +31,12 @@ function isImpure(native: NativeMount, dir: UnionDirectory, scheme: XattrScheme)
   return dir.impure;
 }
 
-/** Says of a directory on upper that it holds copies. */
-export function markImpure(native: NativeMount, dir: UnionDirectory, scheme: XattrScheme): void {
-  if (isImpure(native, dir, scheme)) return;
-  const error = sys.setxattr(native.placeFd(dir.place(UPPER)), '', overlayXattr(scheme, 'impure'), Buffer.from('y'), 0);
+/** Says of a directory on upper that it holds copies, or is about to. 0 or -errno. */
+export function markImpure(native: NativeMount, dir: UnionDirectory, scheme: XattrScheme): number {
+  if (isImpure(native, dir, scheme)) return 0;
+  const error = mark(native.placeFd(dir.place(UPPER)), '', overlayXattr(scheme, 'impure'), 'y');
   if (!error) dir.impure = true;
+  return error;
 }
 
 /** A file got a name in `dir`: if it is a copy, the directory holds one from now on. */
@@ -41,7 +49,7 @@ export function inoOf(native: NativeMount, dir: UnionDirectory, name: string, sc
   return isImpure(native, dir, scheme) ? readIno(native.placeFd(dir.place(UPPER)), name, scheme) : 0n;
 }
 
-/** A file moved: where it is now is impure if where it was is. */
-export function carryImpurity(native: NativeMount, from: UnionDirectory, to: UnionDirectory, scheme: XattrScheme): void {
-  if (from !== to && isImpure(native, from, scheme)) markImpure(native, to, scheme);
+/** Before something moves: where it will be is impure if where it was is. 0 or -errno. */
+export function carryImpurity(native: NativeMount, from: UnionDirectory, to: UnionDirectory, scheme: XattrScheme): number {
+  return from !== to && isImpure(native, from, scheme) ? markImpure(native, to, scheme) : 0;
 }

@@ -2,11 +2,11 @@
 // is removed. The replacement of an upper object by its whiteout is one rename.
 
 import { errno } from '../abi/errno.js';
-import { makeWhiteout } from '../layer/format.js';
+import { makeWhiteout, setOpaque, type XattrScheme } from '../layer/format.js';
 import { sys } from '../native/load.js';
 import { NodeFlag, type NodeId, type PlaceId } from '../native/mount.js';
-import { Open, Rename } from '../native/syscalls.js';
-import { copyUpEntry } from './copy-up.js';
+import { Rename } from '../native/syscalls.js';
+import { copyMetadata, copyUpEntry, openSource, type Source } from './copy-up.js';
 import { type Entry, UPPER, type UnionDirectory, entryPlace, isDirectory, isWhiteout } from './directory.js';
 import { buildIndex, dropFound, findDirectory, shownByLower, toDirectory } from './lookup.js';
 import type { Answer } from './stack.js';
@@ -16,11 +16,6 @@ type Writable = Exclude<ReturnType<Union['writableDirectory']>, number>;
 
 /** Marks the node of a lower object whose name went: its layer keeps it, the union does not. */
 export function forgetLower(union: Union, place: PlaceId, name: string): void {
-  const lowerFd = union.native.placeFd(place);
-  if (union.links?.find(lowerFd, name)) {
-    union.links.loseLowerName(lowerFd, name);
-    return;
-  }
   const known = union.native.nodeAt(place, name);
   if (known > 0) union.native.setNodeFlags(known as NodeId, NodeFlag.removed, 0);
 }
@@ -57,15 +52,12 @@ function hideLower(union: Union, at: Writable, name: string, entry: Entry): numb
 }
 
 /**
- * One of several names of a lower file is about to go: the file comes to upper, where the names left can be counted.
+ * One of several names of a lower file is about to go: it comes to upper, so that name and link go in one step.
  * 0 or -errno.
  */
 export function countLinks(union: Union, at: Writable, name: string, place: PlaceId): number {
   const { links, native } = union;
-  const lowerFd = native.placeFd(place);
-  if (!links?.keyFor(lowerFd, name)) return 0;
-  if (!links.find(lowerFd, name)) return copyUpEntry(union, at.dir, at.fd, name, place);
-  return 0;
+  return links?.keyFor(native.placeFd(place), name) ? copyUpEntry(union, at.dir, at.fd, name, place) : 0;
 }
 
 function removeUpper(union: Union, at: Writable, name: string, hide: boolean): number {
@@ -136,15 +128,27 @@ export function rmdir(union: Union, parent: NodeId, name: string): Answer {
   return error;
 }
 
-/** Deletes the whiteouts in an upper directory that shows nothing, so that a rename can replace it. */
-export function clearWhiteouts(dirfd: number, name: string): number {
-  const fd = sys.openat2(dirfd, name, Open.RDONLY | Open.DIRECTORY | Open.NOFOLLOW, 0, 0);
-  if (fd < 0) return fd;
-  const listing = sys.readdir(fd);
-  let error = typeof listing === 'number' ? listing : 0;
-  if (typeof listing !== 'number') {
-    for (const each of listing.names) error ||= sys.unlinkat(fd, each, 0);
-  }
-  sys.close(fd);
+/** Makes an empty opaque directory that looks like `source`. */
+export function buildEmpty(workFd: number, temporary: string, source: Source, scheme: XattrScheme): number {
+  return sys.mkdirat(workFd, temporary, 0o700) || copyMetadata(source, workFd, temporary) || setOpaque(workFd, temporary, scheme);
+}
+
+/**
+ * Puts an empty directory of the same kind, opaque, in the place of an upper one that shows nothing, so that a rename
+ * can replace it. In one step: whiteouts in an opaque directory would be names to kernel overlayfs. 0 or -errno.
+ */
+export function clearDirectory(union: Union, at: Writable, name: string): number {
+  const { native, work } = union;
+  if (!work) return -errno.EROFS;
+  const source = openSource(at.fd, name);
+  if (typeof source === 'number') return source;
+  const view = viewOf(union, at.upper, name);
+  const temporary = work.freshName();
+  const error =
+    buildEmpty(work.fd, temporary, source, union.stack.scheme) || sys.renameat2(work.fd, temporary, at.fd, name, Rename.EXCHANGE);
+  const node = error ? 0 : native.nodeAt(work.place, temporary);
+  work.discard(temporary);
+  if (node > 0) native.settleOnUpper(node as NodeId, at.upper, name, NodeFlag.writable, NodeFlag.merged);
+  if (view && !error) view.becomeEmpty(native, native.placeOfNode(view.id));
   return error;
 }

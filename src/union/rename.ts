@@ -3,7 +3,7 @@
 
 import { errno } from '../abi/errno.js';
 import type { Renaming } from '../abi/requests.js';
-import { WHITEOUT_PREFIX, isWhiteoutDevice, makeWhiteout, overlayXattr, setOpaque, setRedirect } from '../layer/format.js';
+import { WHITEOUT_PREFIX, isWhiteoutDevice, overlayXattr, setOpaque, setRedirect } from '../layer/format.js';
 import { sys } from '../native/load.js';
 import type { NodeId } from '../native/mount.js';
 import { Rename } from '../native/syscalls.js';
@@ -11,14 +11,15 @@ import { copyUpDirectory, copyUpEntry } from './copy-up.js';
 import { type Entry, UPPER, type UnionDirectory, entryPlace, entryType, isDirectory } from './directory.js';
 import { dropFound, findDirectory, shownByLower } from './lookup.js';
 import { carryImpurity } from './origin.js';
-import { clearWhiteouts, countLinks, forgetLower, isEmpty, noteRemoved, viewOf } from './remove.js';
+import { clearDirectory, countLinks, forgetLower, isEmpty, noteRemoved, viewOf } from './remove.js';
+import { moveOver } from './move.js';
 import type { Answer } from './stack.js';
 import type { Union } from './union.js';
 
 type Writable = Exclude<ReturnType<Union['writableDirectory']>, number>;
 
 /** One end of a rename. */
-interface End {
+export interface End {
   at: Writable;
   name: string;
   entry: Entry;
@@ -83,14 +84,12 @@ function settleDirectory(union: Union, from: End, to: { at: Writable; name: stri
   return shownByLower(union.native, to.at.dir, to.name) ? setOpaque(marksFd, from.name, scheme) : 0;
 }
 
-/** Makes way at the target: an empty directory loses its whiteouts. 0 or -errno. */
+/** Makes way at the target: an empty directory loses what whiteouts it has. 0 or -errno. */
 function prepareTarget(union: Union, target: End): number {
   if (!isDirectory(target.entry)) return 0;
   const empty = isEmpty(union, target.at.dir, target.name, target.entry);
   if (empty !== true) return empty === false ? -errno.ENOTEMPTY : empty;
-  if (entryPlace(target.entry) !== UPPER) return 0;
-  // Opaque first: between the two steps nothing of a lower may shine through.
-  return setOpaque(target.at.fd, target.name, union.stack.scheme) || clearWhiteouts(target.at.fd, target.name);
+  return entryPlace(target.entry) === UPPER ? clearDirectory(union, target.at, target.name) : 0;
 }
 
 /** ENOTEMPTY for a directory with names in it, 0 for anything else. */
@@ -103,7 +102,7 @@ function refuseFull(union: Union, parent: NodeId, name: string): number {
   return isEmpty(union, dir, name, entry) === false ? -errno.ENOTEMPTY : 0;
 }
 
-interface Plan {
+export interface Plan {
   from: End;
   to: { at: Writable; name: string };
   target: End | undefined;
@@ -142,45 +141,22 @@ function exchange(union: Union, { from, to, target }: Plan): Answer {
   const entry = bringToUpper(union, target);
   if (entry < 0) return entry;
   target.entry = entry as Entry;
+  const { native, stack } = union;
   const error =
     (isDirectory(from.entry) ? settleDirectory(union, from, to) : 0) ||
-    (isDirectory(target.entry) ? settleDirectory(union, target, from) : 0);
+    (isDirectory(target.entry) ? settleDirectory(union, target, from) : 0) ||
+    carryImpurity(native, from.at.dir, to.at.dir, stack.scheme) ||
+    carryImpurity(native, to.at.dir, from.at.dir, stack.scheme);
   if (error) return error;
-  const { native } = union;
   const a = native.nodeAt(from.at.upper, from.name);
   const b = native.nodeAt(to.at.upper, to.name);
   const done = sys.renameat2(from.at.fd, from.name, to.at.fd, to.name, Rename.EXCHANGE);
   if (done) return done;
   if (a > 0) native.moveNode(a as NodeId, to.at.dir.id, to.at.upper, to.name);
   if (b > 0) native.moveNode(b as NodeId, from.at.dir.id, from.at.upper, from.name);
-  carryImpurity(native, from.at.dir, to.at.dir, union.stack.scheme);
-  carryImpurity(native, to.at.dir, from.at.dir, union.stack.scheme);
   from.at.index.set(from.name, UPPER, entryType(target.entry));
   to.at.index.set(to.name, UPPER, entryType(from.entry));
   return 0;
-}
-
-/** The system call: the old name becomes a whiteout where needed, one at the target is swapped out. */
-function moveOver(union: Union, { from, to }: Plan, hide: boolean, overWhiteout: boolean): number {
-  const directory = isDirectory(from.entry);
-  if (overWhiteout && directory) {
-    // A directory cannot replace the whiteout device; it changes places with it, which also hides the old name.
-    const error = sys.renameat2(from.at.fd, from.name, to.at.fd, to.name, Rename.EXCHANGE);
-    return error || (hide ? 0 : sys.unlinkat(from.at.fd, from.name, 0));
-  }
-  if (!hide) return sys.renameat2(from.at.fd, from.name, to.at.fd, to.name, 0);
-  const error = sys.renameat2(from.at.fd, from.name, to.at.fd, to.name, Rename.WHITEOUT);
-  if (error !== -errno.EINVAL) return error;
-  // No RENAME_WHITEOUT on this filesystem: a whiteout built in work/ takes the old name's place as the object leaves.
-  const work = union.work;
-  if (!work) return -errno.EROFS;
-  const temporary = work.freshName();
-  const made =
-    makeWhiteout(work.fd, temporary) ||
-    sys.renameat2(work.fd, temporary, from.at.fd, from.name, Rename.EXCHANGE) ||
-    sys.renameat2(work.fd, temporary, to.at.fd, to.name, 0);
-  if (made) work.discard(temporary);
-  return made;
 }
 
 function replace(union: Union, made: Plan): Answer {
@@ -194,6 +170,7 @@ function replace(union: Union, made: Plan): Answer {
   }
   let error = target ? prepareTarget(union, target) : 0;
   if (!error && directory) error = settleDirectory(union, from, to);
+  error ||= carryImpurity(native, from.at.dir, to.at.dir, union.stack.scheme);
   if (error) return error;
   const hide = shownByLower(native, from.at.dir, from.name) || (made.flags & Rename.WHITEOUT) !== 0;
   const overWhiteout = !target && isWhiteoutDevice(to.at.fd, to.name);
@@ -209,7 +186,6 @@ function replace(union: Union, made: Plan): Answer {
   union.links?.settle(indexed);
   if (target && entryPlace(target.entry) !== UPPER) forgetLower(union, to.at.dir.place(entryPlace(target.entry)), to.name);
   if (moved > 0) native.moveNode(moved as NodeId, to.at.dir.id, to.at.upper, to.name);
-  carryImpurity(native, from.at.dir, to.at.dir, union.stack.scheme);
   noteRemoved(from.at, from.name, hide);
   to.at.index.set(to.name, UPPER, entryType(from.entry));
   return 0;
