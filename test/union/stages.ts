@@ -32,6 +32,9 @@ export type View = Record<string, string>;
 export function planOf({ upper, work, lowers }: Dirs): MountPlan {
   return {
     target: '/',
+    source: 'test',
+    flags: [],
+    mountRoutes: false,
     lowers: [...lowers],
     upper,
     work,
