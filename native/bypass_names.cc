@@ -127,7 +127,7 @@ int opCreate(Request& request) {
   if (isUnionName(dir.node, name)) return -EINVAL;
   if (request.mount.mountpointAt(dir.node, name)) return -EEXIST;
   CreateIn args = *in;
-  Creation what{args.mode | S_IFREG, 0, {}, identityOf(request, dir.node, args.umask)};
+  Creation what{(args.mode & 07777) | S_IFREG, 0, {}, identityOf(request, dir.node, args.umask)};
   int fd = makeObject(dir.fd, std::string(name).c_str(), what);
   if (fd == -EEXIST) {
     error = existsOrWhiteout(dir, name);

@@ -13,7 +13,7 @@ import { type FuzzMode, MODES } from './world.js';
 const requests = Number(process.env['LAMINA_FUZZ_REQUESTS'] ?? 8000);
 const seed = Number(process.env['LAMINA_FUZZ_SEED'] ?? Date.now() % 1_000_000_007);
 /** LAMINA_FUZZ_MODES=all adds the modes in which finds are still open (docs/conformance.md). */
-const clean: readonly FuzzMode[] = ['read-only', 'single'];
+const clean: readonly FuzzMode[] = ['sealed', 'read-only', 'single'];
 const modes = process.env['LAMINA_FUZZ_MODES'] === 'all' ? MODES : clean;
 const limitMs = 60_000 + requests * 2;
 
@@ -30,5 +30,13 @@ void t.test('damaged requests are refused and harm nothing', async (t) => {
     const last = done.code === 0 ? '' : `\nlast request: ${readFileSync(at, 'latin1').trim()}`;
     t.equal(done.code, 0, `${mode}: ${requests} requests${done.stdout}${done.stderr}${last}`);
   }
+  return undefined;
+});
+
+void t.test('a CREATE that asks for another type makes a file, and closes no fd of others', async (t) => {
+  if (process.getuid?.() !== 0 && !privilegedRequired)
+    return t.plan(0, 'not root: device nodes and trusted xattrs cannot be made');
+  const done = await command([process.execPath, join(__dirname, 'driver.js'), '1', '20000', 'union'], { limitMs: 120_000 });
+  t.equal(done.code, 0, done.stdout + done.stderr);
   return undefined;
 });
