@@ -19,8 +19,7 @@ Napi::Value MountObject::makeRootNode(Info info) {
   struct statx st;
   int error = statAt(root->fd, "", &st);
   if (error) return number(info, error);
-  uint32_t type = S_ISDIR(st.stx_mode) ? uint32_t{kNodeDir} : 0u;
-  uint32_t flags = (mount_->roots[root->root].nodeFlags & kInherited) | uintArg(info, 1) | type;
+  uint32_t flags = (mount_->roots[root->root].nodeFlags & kInherited) | uintArg(info, 1) | typeFlag(st.stx_mode);
   Node* made = mount_->nodes.create(mount_->keyOf(st, 0), root, nullptr, flags);
   made->ino = mount_->shownIno(st);
   made->nlookup = 1;
