@@ -79,7 +79,11 @@ export class LinkIndex {
   #dropIfNameless(key: string): boolean {
     if (sys.statx(this.#fd, key, stat) !== 0) return true;
     const ino = stat[Stat.ino] ?? 0n;
-    if (Number(stat[Stat.nlink]) + this.delta(this.#fd, key) > 0 || sys.unlinkat(this.#fd, key, 0) !== 0) return false;
+    if (Number(stat[Stat.nlink]) + this.delta(this.#fd, key) > 0) return false;
+    const node = this.native.nodeAt(this.place, key);
+    if (sys.unlinkat(this.#fd, key, 0) !== 0) return false;
+    // Who has it open sees no name and no link any more.
+    if (node > 0) this.native.setNlinkDelta(node as NodeId, 0);
     this.#keys.delete(ino);
     return true;
   }
