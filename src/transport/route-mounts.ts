@@ -38,10 +38,12 @@ export type WorkerFor = (ownThread: boolean) => ServingWorker;
 
 async function serveRoute(plan: MountPlan, route: RoutePlan, path: string, workerFor: WorkerFor): Promise<Serving> {
   const directory = (await stat(route.source)).isDirectory();
-  const worker = workerFor(await mayHang(route.source));
+  const ownThread = await mayHang(route.source);
   const { source, readOnly } = route;
   const options = { source, allowOther: true, readOnly, suidDev: true, flags: plan.flags, directory };
-  const serving = worker.serve(await mountFuseBelow(path, options), { route, posixAcl: plan.posixAcl });
+  // A thread only for what is mounted: it ends with its last mount.
+  const fuseFd = await mountFuseBelow(path, options);
+  const serving = workerFor(ownThread).serve(fuseFd, { route, posixAcl: plan.posixAcl });
   try {
     await serving.ready;
   } catch (error) {

@@ -66,8 +66,8 @@ export class ServingWorker {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#tell({ type: 'stop' });
+    this.#closed = true; // before the wait: the wake fd is closed once, whoever else asks meanwhile
     await this.#worker.terminate();
-    this.#closed = true;
     closeSync(this.#wakeFd);
   }
 
