@@ -1,6 +1,22 @@
 // link(2) and unlink(2), rmdir(2): link counts, times, what is removed and what refuses.
 
-import { by, chmod, chown, fails, gives, ino, link, mkdir, put, rmdir, symlink, unlink, cat, append } from '../../support/ops.js';
+import {
+  by,
+  chmod,
+  chown,
+  fails,
+  gives,
+  ino,
+  link,
+  mkdir,
+  put,
+  rmdir,
+  symlink,
+  unlink,
+  cat,
+  append,
+  type Op,
+} from '../../support/ops.js';
 import {
   ALICE,
   DEAD_ENDS,
@@ -17,6 +33,20 @@ import {
   room,
   type Behaviour,
 } from './behaviour.js';
+
+const removalNeedsDirectory = (name: string, scene: readonly Op[], removal: Op): Behaviour =>
+  behaviour(
+    `${name} needs the directory searched and written`,
+    [...room('d', 0o755, 65534), ...scene],
+    [
+      chmod('d', 0o644),
+      fails('EACCES', by(ALICE, removal)),
+      chmod('d', 0o555),
+      fails('EACCES', by(ALICE, removal)),
+      chmod('d', 0o755),
+      by(ALICE, removal),
+    ],
+  );
 
 const linking = eachType(NOT_DIR, (type) => [
   behaviour(`names of one object count, and share what is changed: ${type}`, make(type, 'a'), [
@@ -92,30 +122,8 @@ const refused: readonly Behaviour[] = [
       is('d/o', 'nlink', '1'),
     ],
   ),
-  behaviour(
-    'unlink needs the directory searched and written',
-    [...room('d', 0o755, 65534), ...make('file', 'd/o', { uid: 65534 })],
-    [
-      chmod('d', 0o644),
-      fails('EACCES', by(ALICE, unlink('d/o'))),
-      chmod('d', 0o555),
-      fails('EACCES', by(ALICE, unlink('d/o'))),
-      chmod('d', 0o755),
-      by(ALICE, unlink('d/o')),
-    ],
-  ),
-  behaviour(
-    'rmdir needs the directory searched and written',
-    [...room('d', 0o755, 65534), ...room('d/e', 0o755, 65534)],
-    [
-      chmod('d', 0o644),
-      fails('EACCES', by(ALICE, rmdir('d/e'))),
-      chmod('d', 0o555),
-      fails('EACCES', by(ALICE, rmdir('d/e'))),
-      chmod('d', 0o755),
-      by(ALICE, rmdir('d/e')),
-    ],
-  ),
+  removalNeedsDirectory('unlink', make('file', 'd/o', { uid: 65534 }), unlink('d/o')),
+  removalNeedsDirectory('rmdir', room('d/e', 0o755, 65534), rmdir('d/e')),
   behaviour(
     'a link to a symlink is to the link itself',
     [put('o', 'data'), symlink('o', 'l')],

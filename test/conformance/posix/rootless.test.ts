@@ -51,7 +51,7 @@ class Elsewhere {
     ];
   }
 
-  /** As root of a user namespace. */
+  /** As root of a user namespace, which lives as long as a process that sleeps in it; #keep has it ended. */
   async enterAsMappedRoot(): Promise<void> {
     const outer = await this.#fuseForAll();
     this.#own(FIRST_ID);
