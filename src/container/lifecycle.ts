@@ -131,16 +131,22 @@ export class Lifecycle {
 
   async rename(reference: string, name: string): Promise<void> {
     const { registry } = this.context;
-    const record = registry.find(reference);
+    const { id } = registry.find(reference);
     if (name === '') throw new EngineError(400, 'Neither old nor new names may be empty');
-    if (name.replace(/^\//, '') === record.name) {
-      throw new EngineError(400, 'Renaming a container with the same name as its current name');
-    }
-    const taken = registry.reserveName(name, record.id);
-    const renamed = await registry.update(record.id, { name: taken });
-    registry.releaseName(record.name, record.id);
-    if (renamed) announce(this.context, renamed);
-    this.context.publish('rename', { ...record, name: taken }, { oldName: `/${record.name}` });
+    await registry.exclusive(id, async () => {
+      const record = registry.find(id);
+      if (name.replace(/^\//, '') === record.name) {
+        throw new EngineError(400, 'Renaming a container with the same name as its current name');
+      }
+      const taken = registry.reserveName(name, id);
+      const renamed = await registry.update(id, { name: taken }).catch((error: unknown) => {
+        registry.releaseName(taken, id);
+        throw error;
+      });
+      registry.releaseName(record.name, id);
+      if (renamed) announce(this.context, renamed);
+      this.context.publish('rename', { ...record, name: taken }, { oldName: `/${record.name}` });
+    });
   }
 
   /** Changes limits and the restart policy; of a container that runs, at once. */
@@ -167,25 +173,40 @@ export class Lifecycle {
     }
   }
 
-  async #remove(record: ContainerRecord, options: { force: boolean; volumes: boolean }): Promise<void> {
+  async #remove({ id }: ContainerRecord, options: { force: boolean; volumes: boolean }): Promise<void> {
     const { registry } = this.context;
-    if (isUp(record)) {
-      const state = record.state.status === 'paused' ? 'paused' : 'running';
-      const advice = record.state.status === 'paused' ? 'unpause and then stop the container' : 'stop the container';
-      if (!options.force) {
-        throw conflict(
-          `cannot remove container "${record.name}": container is ${state}: ${advice} before removing or force remove`,
-        );
-      }
-      await this.kill(record.id, 'SIGKILL').catch((error: unknown) => {
-        if (!(error instanceof EngineError)) throw error;
+    for (let isGone = false; !isGone;) {
+      const record = registry.get(id);
+      if (!record) return;
+      if (isUp(record)) await this.#endForRemoval(record, options.force);
+      this.#cancelRestart(id);
+      isGone = await registry.exclusive(id, async () => {
+        const last = registry.get(id);
+        // A start was before us in the queue.
+        if (last && isUp(last)) return false;
+        if (last) await removeContainer(this.context, last, options.volumes);
+        return true;
       });
     }
-    this.#cancelRestart(record.id);
-    await registry.exclusive(record.id, async () => {
-      const last = registry.get(record.id);
-      if (last) await removeContainer(this.context, last, options.volumes);
+  }
+
+  /** Errors: 409 without `force`. */
+  async #endForRemoval(record: ContainerRecord, force: boolean): Promise<void> {
+    const state = record.state.status === 'paused' ? 'paused' : 'running';
+    const advice = record.state.status === 'paused' ? 'unpause and then stop the container' : 'stop the container';
+    if (!force) {
+      throw conflict(
+        `cannot remove container "${record.name}": container is ${state}: ${advice} before removing or force remove`,
+      );
+    }
+    await this.kill(record.id, 'SIGKILL').catch((error: unknown) => {
+      if (!(error instanceof EngineError)) throw error;
     });
+    const left = this.context.registry.get(record.id);
+    if (left && isUp(left) && left.state.pid === record.state.pid)
+      throw failure(
+        `cannot remove container "${record.name}": tried to kill it, but it has not ended in ${KILL_LIMIT_MS / 1000} s: try again`,
+      );
   }
 
   /** The supervisor says that a container's init has ended. */
@@ -319,7 +340,10 @@ export class Lifecycle {
       if (!record || isUp(record) || record.stopped) return;
       void this.context.registry
         .exclusive(id, async () => {
-          await this.context.registry.update(id, { restartCount: record.restartCount + 1 });
+          const last = this.context.registry.get(id);
+          // Somebody else was quicker.
+          if (!last || isUp(last) || last.stopped) return;
+          await this.context.registry.update(id, { restartCount: last.restartCount + 1 });
           await this.#startNow(this.context.registry.find(id));
         })
         .catch((error: unknown) => this.context.log(`container ${id.slice(0, 12)}: restart: ${messageOf(error)}`));

@@ -111,42 +111,50 @@ export class Registry {
     return this.list().filter((record) => record.image === image);
   }
 
-  /**
-   * Records a container, new or changed, in one batch with `more`. Of a new one the image must still be there.
-   * Errors: NoSuchImage.
-   */
+  /** Records a new container, in one batch with `more`; its image must still be there. Errors: NoSuchImage. */
   async put(record: ContainerRecord, more: readonly Change[] = []): Promise<ContainerRecord> {
     const { id, image } = record;
-    await this.store.transaction(async (records) => {
-      const isNew = image !== '' && !this.#records.has(id);
-      if (isNew && !(await records.get('image', image))) throw new NoSuchImage(`No such image: sha256:${image}`);
+    return this.store.transaction(async (records) => {
+      if (image !== '' && !(await records.get('image', image))) throw new NoSuchImage(`No such image: sha256:${image}`);
       await records.commit([{ table: 'container', key: id, value: record }, ...more]);
+      this.#records.set(id, record);
+      return record;
     });
-    this.#records.set(record.id, record);
-    return record;
   }
 
   /** Changes what is given; undefined when the container is gone. */
-  async update(id: string, change: Partial<ContainerRecord>): Promise<ContainerRecord | undefined> {
-    const record = this.#records.get(id);
-    return record && this.put({ ...record, ...change });
+  update(id: string, change: Partial<ContainerRecord>): Promise<ContainerRecord | undefined> {
+    return this.#change(id, () => change);
   }
 
-  async setState(
+  setState(
     id: string,
     state: Partial<ContainerState>,
     more: Partial<ContainerRecord> = {},
   ): Promise<ContainerRecord | undefined> {
-    const record = this.#records.get(id);
-    return record && this.put({ ...record, ...more, state: { ...record.state, ...state } });
+    return this.#change(id, (record) => ({ ...more, state: { ...record.state, ...state } }));
+  }
+
+  /** One after the other, each upon what the last has made: what others change at the same time is not lost. */
+  #change(id: string, change: (record: ContainerRecord) => Partial<ContainerRecord>): Promise<ContainerRecord | undefined> {
+    return this.store.transaction(async (records) => {
+      const record = this.#records.get(id);
+      if (!record) return undefined;
+      const changed = { ...record, ...change(record) };
+      await records.commit([{ table: 'container', key: id, value: changed }]);
+      this.#records.set(id, changed);
+      return changed;
+    });
   }
 
   /** Forgets a container, in one batch with `more`. */
   async delete(id: string, more: readonly Change[]): Promise<void> {
-    await this.store.transaction((records) => records.commit([{ table: 'container', key: id }, ...more]));
-    const record = this.#records.get(id);
-    this.#records.delete(id);
-    if (record) this.releaseName(record.name, id);
+    await this.store.transaction(async (records) => {
+      await records.commit([{ table: 'container', key: id }, ...more]);
+      const record = this.#records.get(id);
+      this.#records.delete(id);
+      if (record) this.releaseName(record.name, id);
+    });
   }
 
   /** Runs `task` after all other tasks of this container. */

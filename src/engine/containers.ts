@@ -10,6 +10,7 @@ import { containerRow, containerView } from './container-view.js';
 import type { Engine } from './engine.js';
 import type { Call, Filters, Router } from './http.js';
 import { type EndpointConfig, joinOf } from './endpoint-config.js';
+import { pruneAlone } from './pruning.js';
 import { CONTAINER_CONFIG, ENDPOINTS, HOST_CONFIG, shaped } from './shape.js';
 
 const FILTERS = [
@@ -198,8 +199,15 @@ async function prune(engine: Engine, call: Call): Promise<void> {
     const labels = record.config.Labels ?? {};
     if (isUp(record) || record.created > limit || !filters.matchLabels('label', labels)) continue;
     if (filters.has('label!') && filters.matchLabels('label!', labels)) continue;
-    reclaimed += (await containerSize(engine, record)).rw;
-    await engine.lifecycle.remove(record.id, { force: false, volumes: false });
+    const { rw } = await containerSize(engine, record);
+    try {
+      await engine.lifecycle.remove(record.id, { force: false, volumes: false });
+    } catch (error) {
+      // Somebody has started or removed it meanwhile.
+      if (error instanceof EngineError && (error.status === 409 || error.status === 404)) continue;
+      throw error;
+    }
+    reclaimed += rw;
     deleted.push(record.id);
   }
   call.answer(200, { ContainersDeleted: deleted, SpaceReclaimed: reclaimed });
@@ -240,7 +248,7 @@ export function containerRoutes(engine: Engine, router: Router): void {
   const { registry } = context;
   router.on('POST', '/containers/create', (call) => create(engine, call));
   router.on('GET', '/containers/json', (call) => list(engine, call));
-  router.on('POST', '/containers/prune', (call) => prune(engine, call));
+  router.on('POST', '/containers/prune', (call) => pruneAlone(engine, 'containers', () => prune(engine, call)));
   router.on('GET', '/containers/*/json', (call) => inspect(engine, call));
   router.on('POST', '/containers/*/wait', (call) => wait(engine, call));
   router.on('POST', '/containers/*/start', (call) => unlessSo(call, lifecycle.start(call.param(), sizeOf(call))));

@@ -20,6 +20,7 @@ import {
 } from '../image/index.js';
 import { removeTree } from '../store/index.js';
 import { readRecords } from '../transport/registry.js';
+import { pruneAlone } from './pruning.js';
 import { parseMoment } from './containers.js';
 import type { Engine } from './engine.js';
 import type { Call, Filters, Router } from './http.js';
@@ -187,7 +188,7 @@ async function load(engine: Engine, call: Call): Promise<void> {
 
 export function imageRoutes(engine: Engine, router: Router): void {
   router.on('GET', '/images/json', (call) => list(engine, call));
-  router.on('POST', '/images/prune', (call) => prune(engine, call));
+  router.on('POST', '/images/prune', (call) => pruneAlone(engine, 'images', () => prune(engine, call)));
   router.on('POST', '/images/load', (call) => load(engine, call));
   router.on('GET', '/images/{}/json', (call) => inspect(engine, call));
   router.on('DELETE', '/images/{}', (call) => remove(engine, call));

@@ -145,6 +145,11 @@ export class EngineNetworks implements NetworkSeam {
     });
   }
 
+  /** Containers that are on a network or about to be. */
+  usersOf(network: Network): ContainerRecord[] {
+    return this.#endpoints.users(network).flatMap((id) => this.registry.get(id) ?? []);
+  }
+
   #recordOf(record: ContainerRecord, endpoint: Endpoint): EndpointRecord {
     const aliases = record.networks.find(({ name }) => name === endpoint.network)?.aliases ?? [];
     return { ...endpoint, aliases };

@@ -1,10 +1,12 @@
 // /networks: listing, making and removing networks.
 
 import { badParameter, EngineError } from '../container/errors.js';
+import { NetworkError } from '../network/network-error.js';
 import type { Network } from '../network/networks.js';
 import type { Engine } from './engine.js';
 import type { Call, Router } from './http.js';
 import { type EndpointConfig, joinOf } from './endpoint-config.js';
+import { pruneAlone } from './pruning.js';
 import { ENDPOINT, shaped } from './shape.js';
 
 const CREATE = {
@@ -131,8 +133,8 @@ async function change(engine: Engine, call: Call, action: 'connect' | 'disconnec
 
 async function remove(engine: Engine, network: Network): Promise<void> {
   const members = engine.networks
-    .membersOf(network)
-    .map(({ record }) => `name:${JSON.stringify(record.name)} id:${JSON.stringify(record.id.slice(0, 12))}`);
+    .usersOf(network)
+    .map((record) => `name:${JSON.stringify(record.name)} id:${JSON.stringify(record.id.slice(0, 12))}`);
   if (members.length > 0) {
     throw new EngineError(
       403,
@@ -150,7 +152,13 @@ async function prune(engine: Engine, call: Call): Promise<void> {
   for (const network of [...engine.networks.networks.list()]) {
     const used = engine.context.registry.list().some(({ networks }) => networks.some(({ name }) => name === network.name));
     if (['bridge', 'host', 'none'].includes(network.name) || used || !filters.matchLabels('label', network.labels)) continue;
-    await remove(engine, network);
+    try {
+      await remove(engine, network);
+    } catch (error) {
+      // Somebody has joined it or removed it meanwhile.
+      if (error instanceof EngineError || (error instanceof NetworkError && error.kind === 'not found')) continue;
+      throw error;
+    }
     deleted.push(network.name);
   }
   call.answer(200, { NetworksDeleted: deleted });
@@ -160,7 +168,7 @@ export function networkRoutes(engine: Engine, router: Router): void {
   const { networks } = engine.networks;
   router.on('GET', '/networks', (call) => list(engine, call));
   router.on('POST', '/networks/create', (call) => create(engine, call));
-  router.on('POST', '/networks/prune', (call) => prune(engine, call));
+  router.on('POST', '/networks/prune', (call) => pruneAlone(engine, 'networks', () => prune(engine, call)));
   router.on('POST', '/networks/{}/connect', (call) => change(engine, call, 'connect'));
   router.on('POST', '/networks/{}/disconnect', (call) => change(engine, call, 'disconnect'));
   router.on('GET', '/networks/*', (call) => call.answer(200, view(engine, networks.find(call.param()))));

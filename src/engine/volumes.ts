@@ -10,6 +10,7 @@ import { anonymousName, listVolumes, openVolume, removeVolume } from '../volume/
 import { checkDriverOptions } from '../volume/driver-options.js';
 import type { Engine } from './engine.js';
 import type { Call, Filters, Router } from './http.js';
+import { pruneAlone } from './pruning.js';
 import { VOLUME_CREATE, shaped } from './shape.js';
 
 interface Usage {
@@ -106,44 +107,35 @@ async function remove(engine: Engine, volume: VolumeRecord): Promise<void> {
   context.events.publish('volume', 'destroy', volume.name, { driver: 'local' });
 }
 
-/** Engines that are at it. */
-const pruning = new WeakSet<Engine>();
-
 async function prune(engine: Engine, call: Call): Promise<void> {
   const filters = call.filters();
   filters.check(['all', 'label', 'label!']);
-  if (pruning.has(engine)) throw conflict('a prune operation is already running');
-  pruning.add(engine);
-  try {
-    const named = filters.boolean('all') ?? call.version[1] < 42;
-    const deleted: string[] = [];
-    let reclaimed = 0;
-    for (const volume of await all(engine)) {
-      if (!(named || volume.anonymous) || volume.options || usersOf(engine, volume).length > 0) continue;
-      if (!filters.matchLabels('label', volume.labels)) continue;
-      if (filters.has('label!') && filters.matchLabels('label!', volume.labels)) continue;
-      const size = await treeSize(volume.path);
-      try {
-        await remove(engine, volume);
-      } catch (error) {
-        // Something has begun to use it meanwhile.
-        if (error instanceof EngineError && error.status === 409) continue;
-        throw error;
-      }
-      reclaimed += size;
-      deleted.push(volume.name);
+  const named = filters.boolean('all') ?? call.version[1] < 42;
+  const deleted: string[] = [];
+  let reclaimed = 0;
+  for (const volume of await all(engine)) {
+    if (!(named || volume.anonymous) || volume.options || usersOf(engine, volume).length > 0) continue;
+    if (!filters.matchLabels('label', volume.labels)) continue;
+    if (filters.has('label!') && filters.matchLabels('label!', volume.labels)) continue;
+    const size = await treeSize(volume.path);
+    try {
+      await remove(engine, volume);
+    } catch (error) {
+      // Something has begun to use it meanwhile.
+      if (error instanceof EngineError && error.status === 409) continue;
+      throw error;
     }
-    engine.context.events.publish('volume', 'prune', '', { reclaimed: String(reclaimed) });
-    call.answer(200, { VolumesDeleted: deleted, SpaceReclaimed: reclaimed });
-  } finally {
-    pruning.delete(engine);
+    reclaimed += size;
+    deleted.push(volume.name);
   }
+  engine.context.events.publish('volume', 'prune', '', { reclaimed: String(reclaimed) });
+  call.answer(200, { VolumesDeleted: deleted, SpaceReclaimed: reclaimed });
 }
 
 export function volumeRoutes(engine: Engine, router: Router): void {
   router.on('GET', '/volumes', (call) => list(engine, call));
   router.on('POST', '/volumes/create', (call) => create(engine, call));
-  router.on('POST', '/volumes/prune', (call) => prune(engine, call));
+  router.on('POST', '/volumes/prune', (call) => pruneAlone(engine, 'volumes', () => prune(engine, call)));
   router.on('GET', '/volumes/*', async (call) => {
     const volume = await findVolume(engine, call.param());
     call.answer(200, volumeView(volume, call.flag('size') ? await usageOf(engine, volume) : undefined));

@@ -36,6 +36,13 @@ interface State {
   readonly portmap: object | undefined;
 }
 
+/** One network that a container joins. */
+interface Step {
+  readonly network: Network;
+  readonly interface: string;
+  readonly configuration: { type: string };
+}
+
 function bridgeConfiguration(
   directory: string,
   network: Network,
@@ -88,6 +95,8 @@ function endpointOf(network: Network, result: CniResult): Endpoint {
 export class Endpoints {
   /** Networks whose rules are known to be there. */
   readonly #ruled = new Set<string>();
+  /** One choice of ports after the other, so that what is chosen is on disk before the next looks. */
+  #choices: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly directory: string,
@@ -102,18 +111,16 @@ export class Endpoints {
   }
 
   /** Makes the namespace and everything on it. Errors: NetworkError; nothing is left then. */
-  async setUp(request: EndpointRequest): Promise<{ endpoints: Endpoint[]; ports: PublishedPort[] }> {
+  async setUp(request: EndpointRequest): Promise<{ endpoints: Endpoint[]; ports: readonly PublishedPort[] }> {
     const { id } = request;
     try {
-      const taken = this.#states().flatMap((state) => state.ports);
-      const ports = await choosePorts(request.ports, taken, `${request.name} (${id})`);
       const steps = request.networks.map(({ network, ip, mac }, i) => ({
         network,
         interface: `eth${i}`,
         configuration: configurationFor(this.directory, network, i === 0, ip, mac),
       }));
-      const state = { networks: steps.map(({ network, ...rest }) => ({ name: network.name, ...rest })), ports };
-      this.#save(id, { ...state, portmap: undefined });
+      const state = await this.#claim(request, steps);
+      const { ports } = state;
       await this.#makeNamespace(id);
       const endpoints: Endpoint[] = [];
       for (const step of steps) {
@@ -128,8 +135,29 @@ export class Endpoints {
     }
   }
 
+  /** Chooses the ports, and has on disk who is to have them and be on the networks. Errors: NetworkError. */
+  #claim(request: EndpointRequest, steps: readonly Step[]): Promise<Omit<State, 'portmap'>> {
+    const { id, name } = request;
+    const claimed = this.#choices.then(async () => {
+      const taken = this.#states().flatMap((state) => state.ports);
+      const ports = await choosePorts(request.ports, taken, `${name} (${id})`);
+      for (const { network } of steps) this.networks.mustBeThere(network);
+      const state = { networks: steps.map(({ network, ...rest }) => ({ name: network.name, ...rest })), ports };
+      this.#save(id, { ...state, portmap: undefined });
+      return state;
+    });
+    this.#choices = claimed.catch(() => undefined);
+    return claimed;
+  }
+
+  /** Ids of containers that are on a network or on their way there. */
+  users(network: Network): string[] {
+    return this.ids().filter((id) => this.#load(id)?.networks.some(({ name }) => name === network.name));
+  }
+
   /** Puts a container that has a namespace on one more network. Errors: NetworkError. */
   async connect(id: string, network: Network, { ip, mac }: { ip?: string; mac?: string }): Promise<Endpoint> {
+    this.networks.mustBeThere(network);
     const state = this.#load(id) ?? { networks: [], ports: [], portmap: undefined };
     const taken = new Set(state.networks.map((each) => each.interface));
     const name = Array.from({ length: taken.size + 1 }, (_, i) => `eth${i}`).find((each) => !taken.has(each)) ?? '';
@@ -210,7 +238,7 @@ export class Endpoints {
     await run('unshare', `--net=${path}`, 'ip', 'link', 'set', 'lo', 'up');
   }
 
-  async #join(id: string, step: { network: Network; interface: string; configuration: { type: string } }): Promise<CniResult> {
+  async #join(id: string, step: Step): Promise<CniResult> {
     const call = { command: 'ADD', container: id, netns: this.path(id), interface: step.interface } as const;
     const [result] = await Promise.all([runPlugin(step.configuration, call), this.#ensureRules(step.network)]);
     return result;

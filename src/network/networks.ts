@@ -45,6 +45,8 @@ function newId(): string {
 
 export class Networks {
   #networks: Network[] = [];
+  /** Whose bridges are being taken away. */
+  readonly #going = new Set<Network>();
   readonly #file: string;
 
   constructor(private readonly directory: string) {
@@ -98,9 +100,21 @@ export class Networks {
     if (PREDEFINED.includes(network.name)) {
       throw new NetworkError('forbidden', `${network.name} is a pre-defined network and cannot be removed`);
     }
-    await this.takeDown(network);
-    rmSync(join(this.directory, 'ipam', network.name), { recursive: true, force: true });
-    this.#save(this.#networks.filter((each) => each !== network));
+    this.mustBeThere(network);
+    this.#going.add(network);
+    try {
+      await this.takeDown(network);
+      rmSync(join(this.directory, 'ipam', network.name), { recursive: true, force: true });
+      this.#save(this.#networks.filter((each) => each !== network));
+    } finally {
+      this.#going.delete(network);
+    }
+  }
+
+  /** Errors: NetworkError for one that is gone or going. */
+  mustBeThere(network: Network): void {
+    if (this.#networks.includes(network) && !this.#going.has(network)) return;
+    throw new NetworkError('not found', `network ${network.name} not found`);
   }
 
   /** Its bridge and its rules, if they are there. */
