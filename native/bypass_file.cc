@@ -137,21 +137,18 @@ int opRelease(Request& request) {
   auto* in = request.as<ReleaseIn>();
   if (!in) return -EINVAL;
   Mount& mount = request.mount;
-  Node* node = mount.nodes.find(request.in.nodeid);
-  if (node && (in->flags & kOpenExec) && node->running) node->running--;
-  if (node && mount.locks) mount.locks->released(&mount, node, in->fh);
-  if (in->fh && !(in->fh & kPassthroughHandle)) {
-    mount.closeHandle(in->fh);
-    return 0;
-  }
-  if (!node || !node->passthroughOpens) return 0;
-  node->opens--;
-  // A cached id would keep a file that others may delete from freeing its space.
-  if (--node->passthroughOpens == 0 && node->backingId && (node->flags & (kNodeRoute | kNodeRemoved | kNodeMoved))) {
-    mount.closeBackingId(node->backingId);
-    node->backingId = 0;
-  }
+  bool relayed = in->fh && !(in->fh & kPassthroughHandle);
+  Handle* handle = relayed ? mount.handle(in->fh) : nullptr;
+  Node* node = handle ? handle->node : mount.nodes.find(request.in.nodeid);
+  if (!node) return 0;
+  if ((in->flags & kOpenExec) && node->running) node->running--;
+  bool passed = !relayed && node->passthroughOpens;
+  if (handle || passed) node->opens--;
+  if (mount.locks) mount.locks->released(&mount, node, in->fh);
+  if (handle) mount.handles.erase(in->fh);
+  if (passed) mount.closePassthrough(node);
   mount.nodes.release(node);
+  mount.closeOrphanBackingIds();
   return 0;
 }
 

@@ -16,6 +16,8 @@ int opLock(Request& request) {
   if (!node) return -ESTALE;
   if (!locks) return -ENOSYS;  // the kernel keeps them itself: it was not told to send any
   if (in->lk.type != F_RDLCK && in->lk.type != F_WRLCK && in->lk.type != F_UNLCK) return -EINVAL;
+  Node* opened = request.mount.nodes.find(request.in.nodeid);
+  if (!opened->opens) return -EBADF;
   if (request.in.opcode == kGetlk) return locks->get(request, node, *in);
   return locks->set(request, node, *in, request.in.opcode == kSetlkw);
 }
@@ -23,7 +25,7 @@ int opLock(Request& request) {
 int opFlush(Request& request) {
   auto* in = request.as<FlushIn>();
   Node* node = request.node();
-  if (in && node && request.mount.locks) request.mount.locks->closed(&request.mount, node, in->lockOwner);
+  if (in && node && request.mount.locks) request.mount.locks->closed(request, node, in->lockOwner);
   return 0;
 }
 

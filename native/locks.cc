@@ -122,6 +122,7 @@ LockHolder* LockTable::add(Request& request, Node* node, const LkIn& in, int* er
   if (fd < 0) return nullptr;
   auto holder = std::make_unique<LockHolder>();
   holder->file = node->key();
+  holder->nodeid = request.in.nodeid;
   holder->mount = &request.mount;
   holder->owner = in.owner;
   holder->flock = flock;
@@ -242,7 +243,8 @@ void LockTable::ended(LockWait& wait, int result) {
   std::erase(holder->waits, &wait);
   if (result == 0) holder->set(wait.range, true);
   OutHeader out{sizeof out, result, wait.unique};
-  if (write(holder->mount->device.get(), &out, sizeof out) < 0 && result == 0) {
+  bool lost = write(holder->mount->device.get(), &out, sizeof out) < 0 || holder->handles.empty();
+  if (lost && result == 0) {
     // Nobody waits for it any more.
     apply(holder->fd.get(), holder->flock, wait.range, F_UNLCK, false);
     holder->set(wait.range, false);
@@ -255,17 +257,22 @@ void LockTable::unlock(LockHolder& holder) {
   holder.ranges.clear();
 }
 
-void LockTable::closed(const Mount* mount, const Node* node, uint64_t owner) {
-  LockHolder* holder = find(mount, node->key(), owner, false);
-  if (!holder) return;
-  unlock(*holder);
+void LockTable::closed(const Request& request, const Node* node, uint64_t owner) {
+  for (auto& holder : holders_) {
+    if (holder->flock || holder->owner != owner || holder->mount != &request.mount) continue;
+    if (holder->nodeid == request.in.nodeid || sameFile(holder->file, node->key())) unlock(*holder);
+  }
   dropIdle();
 }
 
 void LockTable::released(const Mount* mount, const Node* node, uint64_t handle) {
   for (auto& holder : holders_) {
-    bool through = holder->mount == mount && sameFile(holder->file, node->key()) && holder->handles.erase(handle);
-    if (through && holder->handles.empty()) unlock(*holder);
+    if (holder->mount != mount) continue;
+    bool last = holder->handles.erase(handle) && holder->handles.empty();
+    if (!last && (node->opens || holder->nodeid != node->id)) continue;
+    holder->handles.clear();
+    unlock(*holder);
+    for (LockWait* wait : holder->waits) wait->interrupter.fire();
   }
   dropIdle();
 }
@@ -290,6 +297,10 @@ void LockTable::drop(const Mount* mount) {
     unlock(*holder);
   }
   dropIdle();
+}
+
+size_t LockTable::count(const Mount* mount) const {
+  return std::count_if(holders_.begin(), holders_.end(), [&](const auto& holder) { return holder->mount == mount; });
 }
 
 bool LockTable::any(const Mount* mount, const Node* node) const {

@@ -29,6 +29,7 @@ struct LockRange {
 /** What one owner holds on one file, and waits for. */
 struct LockHolder {
   NodeKey file;
+  uint64_t nodeid;  // as the kernel names it: `file` is another one after a copy-up
   const Mount* mount;
   uint64_t owner;
   bool flock;  // a flock(2) owner; POSIX and flock locks do not see each other
@@ -54,8 +55,8 @@ class LockTable {
   /** SETLK and SETLKW: 0, kNoReply when the reply comes later, or -errno. */
   int set(Request& request, Node* node, const LkIn& in, bool wait);
   /** An owner closed a descriptor of the file: its POSIX locks on it go (close(2), fcntl(2)). */
-  void closed(const Mount* mount, const Node* node, uint64_t owner);
-  /** The last descriptor of an open is gone: what was locked through it goes. */
+  void closed(const Request& request, const Node* node, uint64_t owner);
+  /** The last descriptor of an open is gone: what was locked through it goes, and all if nobody has the file open. */
   void released(const Mount* mount, const Node* node, uint64_t handle);
   /** Breaks off the wait of request `unique`. */
   void interrupt(const Mount* mount, uint64_t unique);
@@ -63,6 +64,8 @@ class LockTable {
   void drop(const Mount* mount);
   /** Whether anybody of this mount has, or waits for, a lock on the node. */
   bool any(const Mount* mount, const Node* node) const;
+  /** Owners of this mount that hold or wait for something. */
+  size_t count(const Mount* mount) const;
 
   /** A wait has ended; the reply is due. */
   void ended(LockWait& wait, int result);

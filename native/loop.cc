@@ -51,6 +51,8 @@ void Loop::remove(int index) {
   if (!served) return;
   epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, served->mount->device.get(), nullptr);
   locks_.drop(served->mount);
+  served->mount->locks = nullptr;
+  served->mount->blocking = nullptr;
   served_.erase(served_.begin() + (served - served_.data()));
   if (hot_ == index) hot_ = -1;
 }
@@ -101,8 +103,7 @@ int Loop::answer(Decisions& decisions, const Served& served, Request& request) {
 
 /** Takes back what a reply that nobody got, or an error, would have given away. */
 void Loop::undo(Mount& mount, const InHeader& in, int result) {
-  for (Node* node : mount.entered) mount.nodes.forget(node, 1);
-  mount.entered.clear();
+  mount.forgetEntered();
   uint32_t offset = in.opcode == kOpen ? 0 : sizeof(EntryOut);
   bool opens = in.opcode == kOpen || in.opcode == kCreate || in.opcode == kTmpfile;
   if (!opens || result < static_cast<int>(offset + sizeof(OpenOut))) return;
@@ -115,7 +116,7 @@ void Loop::undo(Mount& mount, const InHeader& in, int result) {
     mount.closeHandle(open->fh);
   } else if (node && node->passthroughOpens) {
     node->opens--;
-    node->passthroughOpens--;
+    mount.closePassthrough(node);
     mount.nodes.release(node);
   }
 }

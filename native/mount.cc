@@ -310,9 +310,22 @@ bool Mount::evictBackingId(Node* node) {
   return true;
 }
 
+void Mount::closePassthrough(Node* node) {
+  if (--node->passthroughOpens || !node->backingId) return;
+  // A cached id would keep a file that others may delete from freeing its space.
+  if (!node->has(kNodeRoute | kNodeRemoved | kNodeMoved)) return;
+  closeBackingId(node->backingId);
+  node->backingId = 0;
+}
+
 void Mount::closeOrphanBackingIds() {
   for (int32_t id : nodes.orphanBackingIds) closeBackingId(id);
   nodes.orphanBackingIds.clear();
+}
+
+void Mount::forgetEntered() {
+  for (Node* node : entered) nodes.forget(node, 1);
+  entered.clear();
 }
 
 void Mount::giveBackMemory() {

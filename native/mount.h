@@ -148,6 +148,11 @@ class Mount {
   /** Closes the node's cached id if nothing has it open. False when it is in use or was used of late. */
   bool evictBackingId(Node* node);
   void closeOrphanBackingIds();
+  /** One passthrough open of the node is over; the caller lowers `opens`. */
+  void closePassthrough(Node* node);
+
+  /** Takes back the lookup counts in `entered`: the kernel was not told of them. */
+  void forgetEntered();
 
   /** Returns freed memory to the system once most of many nodes were forgotten. Called when the loop goes to sleep. */
   void giveBackMemory();

@@ -164,6 +164,7 @@ Napi::Function MountObject::define(Napi::Env env) {
                          InstanceMethod<&MountObject::enter>("enter"),
                          InstanceMethod<&MountObject::negative>("negative"),
                          InstanceMethod<&MountObject::addMountpoint>("addMountpoint"),
+                         InstanceMethod<&MountObject::forgetEntered>("forgetEntered"),
                          InstanceMethod<&MountObject::isMountpoint>("isMountpoint"),
                          InstanceMethod<&MountObject::openNode>("openNode"),
                          InstanceMethod<&MountObject::adopt>("adopt"),

@@ -40,6 +40,7 @@ class MountObject : public Napi::ObjectWrap<MountObject> {
   Napi::Value enter(Info info);
   Napi::Value negative(Info info);
   Napi::Value addMountpoint(Info info);
+  Napi::Value forgetEntered(Info info);
   Napi::Value isMountpoint(Info info);
   Napi::Value openNode(Info info);
   Napi::Value adopt(Info info);

@@ -8,6 +8,7 @@
 
 #include "bypass.h"
 #include "identity.h"
+#include "locks.h"
 #include "mount_object.h"
 #include "proc_path.h"
 
@@ -55,6 +56,11 @@ Napi::Value MountObject::addMountpoint(Info info) {
   int error = 0;
   Node* made = mount_->addMountpoint(parent, bytesArg(info, 1), static_cast<uint16_t>(root), &error);
   return number(info, made ? static_cast<double>(made->id) : error);
+}
+
+Napi::Value MountObject::forgetEntered(Info info) {
+  mount_->forgetEntered();
+  return info.Env().Undefined();
 }
 
 Napi::Value MountObject::isMountpoint(Info info) {
@@ -244,11 +250,18 @@ Napi::Value MountObject::stats(Info info) {
   const struct {
     const char* name;
     uint64_t value;
-  } values[] = {{"decisions", counters.decisions},   {"errors", counters.errors},
-                {"bytesRead", counters.bytesRead},   {"bytesWritten", counters.bytesWritten},
-                {"spins", counters.spins},           {"sleeps", counters.sleeps},
-                {"nodes", mount_->nodes.size()},     {"openFds", mount_->places.openFds()},
-                {"handles", mount_->handles.size()}, {"passthrough", mount_->options.passthrough}};
+  } values[] = {{"decisions", counters.decisions},
+                {"errors", counters.errors},
+                {"bytesRead", counters.bytesRead},
+                {"bytesWritten", counters.bytesWritten},
+                {"spins", counters.spins},
+                {"sleeps", counters.sleeps},
+                {"nodes", mount_->nodes.size()},
+                {"places", mount_->places.size()},
+                {"openFds", mount_->places.openFds()},
+                {"handles", mount_->handles.size()},
+                {"locks", mount_->locks ? mount_->locks->count(mount_.get()) : 0},
+                {"passthrough", mount_->options.passthrough}};
   for (const auto& value : values) out.Set(value.name, static_cast<double>(value.value));
   return out;
 }

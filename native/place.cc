@@ -17,6 +17,7 @@ Place* Places::addRoot(int fd, uint16_t root) {
   place->root = root;
   place->pinned = true;
   place->refs = 1;
+  count_++;
   return place;
 }
 
@@ -27,6 +28,7 @@ Place* Places::child(Place* parent, std::string_view name) {
   place->root = parent->root;
   place->refs = 1;
   parent->refs++;
+  count_++;
   return place;
 }
 
@@ -39,6 +41,7 @@ void Places::drop(Place* place) {
       if (!place->pinned) open_--;
     }
     delete place;
+    count_--;
     place = parent;
   }
 }

@@ -55,6 +55,7 @@ class Places {
   void move(Place* place, Place* parent, std::string_view name);
 
   size_t openFds() const { return open_; }
+  size_t size() const { return count_; }
 
  private:
   void list(Place* place);
@@ -64,6 +65,7 @@ class Places {
 
   size_t limit_;
   size_t open_ = 0;
+  size_t count_ = 0;
   Place* newest_ = nullptr;
   Place* oldest_ = nullptr;
 };

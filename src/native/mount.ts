@@ -62,8 +62,12 @@ export interface MountStats {
   spins: number;
   sleeps: number;
   nodes: number;
+  /** Where objects are in layers: one or more a node. */
+  places: number;
   openFds: number;
   handles: number;
+  /** Owners that hold or wait for locks which came to us. */
+  locks: number;
   /** 1 when files are opened with passthrough. */
   passthrough: number;
 }
@@ -98,6 +102,8 @@ export interface NativeMount {
   negative(): number;
   /** `root` is the index of addRoot calls. Returns the route's root node. */
   addMountpoint(parent: NodeId, name: string, root: number): number;
+  /** Takes back the lookup counts of `enter` since the last request, when nobody is told of them. */
+  forgetEntered(): void;
   /** Root node of the route mounted there, or 0. */
   isMountpoint(parent: NodeId, name: string): number;
   /** Opens the node's file and writes the answer at `offset` of the reply. `flags`: open(2). */

@@ -60,7 +60,6 @@ class MountedTree implements ScopedTree<NodeId> {
     return step;
   }
 
-  /** `enter` keeps its lookup count: a directory on the way to a mountpoint stays known for as long as the mount lives. */
   #describe(dirfd: number, name: string, enter: () => number): Step<NodeId> {
     const type = typeAt(dirfd, name);
     if (type === undefined) return { kind: 'missing' };
@@ -133,5 +132,8 @@ function addRoute(native: NativeMount, tree: MountedTree, route: RoutePlan, root
  */
 export function addRoutes(native: NativeMount, union: Union, routes: readonly RoutePlan[], firstRoot: number): string[] {
   const tree = new MountedTree(native, union);
-  return routes.map((route, i) => addRoute(native, tree, route, firstRoot + i));
+  const paths = routes.map((route, i) => addRoute(native, tree, route, firstRoot + i));
+  // A mountpoint holds the directories on the way to it.
+  native.forgetEntered();
+  return paths;
 }

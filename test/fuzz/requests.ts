@@ -159,7 +159,11 @@ export class Requests {
   #files(): Buffer {
     const { random } = this;
     const { node, fh } = this.#opened();
-    switch (random.below(11)) {
+    switch (random.below(13)) {
+      case 11:
+        return this.#lock();
+      case 12:
+        return this.message(Opcode.FLUSH, node, join(u64(fh), u32(0, 0), u64(BigInt(random.below(3)))));
       case 0:
       case 1:
         return this.message(
@@ -181,7 +185,7 @@ export class Requests {
       case 4:
         return this.message(random.pick([Opcode.FSYNC, Opcode.FSYNCDIR]), node, join(u64(fh), u32(random.below(2), 0)));
       case 5:
-        return this.message(Opcode.FLUSH, node, join(u64(fh), u32(0, 0), u64(0n)));
+        return this.message(Opcode.INTERRUPT, 0, u64(this.kernel.unique - BigInt(random.below(9))));
       case 6:
         return this.message(Opcode.LSEEK, node, join(u64(fh, this.#offset()), u32(random.below(6), 0)));
       case 7: {
@@ -214,6 +218,19 @@ export class Requests {
       default:
         return this.message(Opcode.RELEASE, node, join(u64(fh), u32(0, 0), u64(0n)));
     }
+  }
+
+  /** Few owners and few bytes, so that they meet. */
+  #lock(): Buffer {
+    const { random } = this;
+    const { node, fh } = this.#opened();
+    const start = random.once(9) ? this.#offset() : BigInt(random.below(20));
+    const end = random.once(4) ? (1n << 63n) - 1n : start + BigInt(random.below(10));
+    return this.message(
+      random.pick([Opcode.GETLK, Opcode.SETLK, Opcode.SETLK, Opcode.SETLKW]),
+      node,
+      join(u64(fh, BigInt(random.below(3)), start, end), u32(random.below(3), process.pid, random.below(2), 0)),
+    );
   }
 
   #attributes(): Buffer {
