@@ -2,8 +2,8 @@
 // container that swaps its symlinks touches the daemon: `archive-child.js REQUEST`. The archive is on stdin or stdout; what
 // the caller is to know (a path's stat, an error) is a JSON line on fd 3. Paths are resolved by openat2(RESOLVE_IN_ROOT).
 
-import { constants, openSync, writeSync } from 'node:fs';
-import { basename } from 'node:path';
+import { constants, fstatSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
 import { once } from 'node:events';
 import { errno, errnoText } from '../abi/errno.js';
 import { Extractor } from '../image/extract.js';
@@ -12,7 +12,7 @@ import { Mode, Open, Resolve, STAT_WORDS, Stat } from '../native/syscalls.js';
 import { packObject, packTree } from '../tar/pack-tree.js';
 import { TarReader } from '../tar/tar-reader.js';
 import { cleanPath } from '../volume/clean-path.js';
-import type { ArchiveReport, ArchiveRequest, PathStat } from './archive.js';
+import type { ArchiveReport, ArchiveRequest, PathStat, RootPlace } from './archive.js';
 
 const REPORT_FD = 3;
 /** Go's os.FileMode bits of what is no regular file. */
@@ -144,9 +144,35 @@ async function whole(root: number, without: readonly string[]): Promise<void> {
   );
 }
 
+/**
+ * The root, undefined when it is gone. The process is held by its directory in /proc: another one that is given its pid
+ * meanwhile is not found through it. A mountpoint without its mount is an empty directory of the host's.
+ */
+function openRoot(place: RootPlace): number | undefined {
+  const flags = constants.O_RDONLY | constants.O_DIRECTORY;
+  if ('mountpoint' in place) {
+    const root = openSync(place.mountpoint, flags);
+    return fstatSync(root).dev === statSync(dirname(place.mountpoint)).dev ? undefined : root;
+  }
+  const held = openSync(`/proc/${place.pid}`, flags);
+  const groups = readFileSync(`/proc/self/fd/${held}/cgroup`, 'latin1');
+  return groups.includes(place.container) ? openSync(`/proc/self/fd/${held}/root`, flags) : undefined;
+}
+
+function tryRoot(place: RootPlace): number | undefined {
+  try {
+    return openRoot(place);
+  } catch (error) {
+    if (['ENOENT', 'ESRCH', 'ENOTCONN'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
+    throw error;
+  }
+}
+
 async function main(): Promise<void> {
   const request = JSON.parse(process.argv[2] ?? '{}') as ArchiveRequest;
-  const root = openSync(request.root, constants.O_RDONLY | constants.O_DIRECTORY);
+  const root = tryRoot(request.root);
+  if (root === undefined) return report({ gone: true });
+  report({ open: true });
   switch (request.op) {
     case 'stat':
       return report({ stat: pathStat(find(root, request.path)) });

@@ -6,9 +6,10 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { ContainerRecord } from '../store/index.js';
 import type { Context } from './context.js';
-import { EngineError } from './errors.js';
+import { EngineError, conflict } from './errors.js';
 import { isUp } from './lifecycle.js';
 import { mountRoot, unmountRoot } from './start.js';
 import { releaseVolumes, useVolumes } from './volume-use.js';
@@ -22,10 +23,12 @@ export interface PathStat {
   readonly linkTarget: string;
 }
 
+/** Where a container's root is: as a process of it sees it, or mounted at a directory of ours. */
+export type RootPlace = { readonly pid: number; readonly container: string } | { readonly mountpoint: string };
+
 export interface ArchiveRequest {
   readonly op: 'stat' | 'list' | 'get' | 'put' | 'export';
-  /** Directory of the root on the host. */
-  readonly root: string;
+  readonly root: RootPlace;
   /** In the container. */
   readonly path: string;
   readonly keepTypes?: boolean;
@@ -33,8 +36,16 @@ export interface ArchiveRequest {
   readonly without?: readonly string[];
 }
 
+/** `open` comes before all else but `gone`: the root is no more where it was said to be. */
 export type ArchiveReport =
-  { readonly stat: PathStat } | { readonly done: true } | { readonly error: string; readonly status: 400 | 403 | 404 | 500 };
+  | { readonly open: true }
+  | { readonly gone: true }
+  | { readonly stat: PathStat }
+  | { readonly done: true }
+  | { readonly error: string; readonly status: 400 | 403 | 404 | 500 };
+
+/** How long the end of a container may take to be on record. */
+const END_LIMIT_MS = 10_000;
 
 type Work = Omit<ArchiveRequest, 'root'>;
 
@@ -45,8 +56,16 @@ export interface ArchiveStreams {
   readonly signal: AbortSignal;
 }
 
+/** The container ended before its root was opened; nothing has been read or written. */
+class RootGone extends Error {}
+
+interface Hearing {
+  readonly onOpen: () => void;
+  readonly onStat: (stat: PathStat) => void;
+}
+
 /** The reports of a child, and its end. */
-function listen(child: ChildProcess, onStat: (stat: PathStat) => void): Promise<void> {
+function listen(child: ChildProcess, { onOpen, onStat }: Hearing): Promise<void> {
   return new Promise((resolve, reject) => {
     let text = '';
     let complaint = '';
@@ -55,7 +74,9 @@ function listen(child: ChildProcess, onStat: (stat: PathStat) => void): Promise<
       for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n')) {
         const message = JSON.parse(text.slice(0, end)) as ArchiveReport;
         text = text.slice(end + 1);
-        if ('stat' in message) onStat(message.stat);
+        if ('open' in message) onOpen();
+        else if ('gone' in message) reject(new RootGone());
+        else if ('stat' in message) onStat(message.stat);
         else if ('error' in message) reject(new EngineError(message.status, message.error));
         else resolve();
       }
@@ -84,12 +105,13 @@ async function runChild(request: ArchiveRequest, streams: ArchiveStreams): Promi
     if (streams.output && child.stdout)
       sending = pipeline(child.stdout, streams.output(found)).catch(() => child.kill('SIGKILL'));
   };
-  const ended = listen(child, begin);
-  if (request.op === 'export' || request.op === 'list') begin(undefined);
-  if (streams.input && child.stdin) {
+  const onOpen = (): void => {
+    if (request.op === 'export' || request.op === 'list') begin(undefined);
     // The child may have had enough before the input ends.
-    pipeline(streams.input, child.stdin, { end: true }).catch(() => undefined);
-  }
+    if (streams.input && child.stdin) pipeline(streams.input, child.stdin, { end: true }).catch(() => undefined);
+  };
+  const ended = listen(child, { onOpen, onStat: begin });
+  child.stdin?.on('error', () => undefined);
   if (!streams.output) child.stdout?.resume();
   await ended;
   await sending;
@@ -99,21 +121,38 @@ async function runChild(request: ArchiveRequest, streams: ArchiveStreams): Promi
 /** Runs `use` with the container's root as its processes see it; that of one that does not run is mounted for it. */
 async function withRoot<T>(
   context: Context,
-  record: ContainerRecord,
+  { id }: ContainerRecord,
   volumes: boolean,
-  use: (root: string) => Promise<T>,
+  use: (root: RootPlace) => Promise<T>,
 ): Promise<T> {
-  if (isUp(record)) return use(volumes ? `/proc/${record.state.pid}/root` : join(context.directory(record.id), 'root'));
-  return context.registry.exclusive(record.id, async () => {
-    const last = context.registry.find(record.id);
-    if (isUp(last)) return use(`/proc/${last.state.pid}/root`);
-    mkdirSync(context.run, { recursive: true });
+  const { registry } = context;
+  const end = Date.now() + END_LIMIT_MS;
+  for (let record = registry.find(id); isUp(record); record = registry.find(id)) {
+    const { pid } = record.state;
     try {
-      return await use(await mountRoot(context, last, volumes ? await useVolumes(context, last) : undefined));
-    } finally {
-      await unmountRoot(context, record.id).finally(() => releaseVolumes(context, record.id));
+      return await use(volumes ? { pid, container: id } : { mountpoint: join(context.directory(id), 'root') });
+    } catch (error) {
+      if (!(error instanceof RootGone)) throw error;
+      if (Date.now() > end) throw conflict(`container ${id} is ending: try again`);
+      // Its end is not on record yet.
+      await delay(20);
     }
-  });
+  }
+  return registry
+    .exclusive(id, async () => {
+      const record = registry.find(id);
+      if (isUp(record)) return use({ pid: record.state.pid, container: id });
+      mkdirSync(context.run, { recursive: true });
+      try {
+        const mountpoint = await mountRoot(context, record, volumes ? await useVolumes(context, record) : undefined);
+        return await use({ mountpoint });
+      } finally {
+        await unmountRoot(context, id).finally(() => releaseVolumes(context, id));
+      }
+    })
+    .catch((error: unknown) => {
+      throw error instanceof RootGone ? conflict(`container ${id} is ending: try again`) : error;
+    });
 }
 
 /** Does `work` on a container's files. Errors: EngineError. */

@@ -8,7 +8,7 @@ import { EngineError, conflict, failure, messageOf } from './errors.js';
 import { sweepInitLayers } from './init-layer.js';
 import { wasKilledForMemory } from './memory.js';
 import { finishRemove, removeContainer } from './remove.js';
-import { runc, updateLimits } from './runc.js';
+import { RuncError, hasEnded, runc, updateLimits } from './runc.js';
 import { parseSignal } from './signals.js';
 import { announce, mountedRoots, startContainer, takeDown } from './start.js';
 import type { SupervisorState, TaskExit } from './supervisor-protocol.js';
@@ -104,7 +104,7 @@ export class Lifecycle {
       const record = this.context.registry.find(id);
       if (record.state.status === 'paused') throw conflict(`container ${id} is already paused`);
       this.#mustRun(record, '');
-      await runc(this.context.bundle(id), ['pause', id]);
+      await this.#whileItRuns(record, runc(this.context.bundle(id), ['pause', id]));
       await this.context.registry.setState(id, { status: 'paused' });
       this.context.publish('pause', record);
     });
@@ -115,7 +115,7 @@ export class Lifecycle {
     await this.context.registry.exclusive(id, async () => {
       const record = this.context.registry.find(id);
       if (record.state.status !== 'paused') throw conflict(`Container ${id} is not paused`);
-      await runc(this.context.bundle(id), ['resume', id]);
+      await this.#whileItRuns(record, runc(this.context.bundle(id), ['resume', id]));
       await this.context.registry.setState(id, { status: 'running' });
       this.context.publish('unpause', record);
     });
@@ -155,7 +155,7 @@ export class Lifecycle {
     await this.context.registry.exclusive(id, async () => {
       const record = this.context.registry.find(id);
       const hostConfig = { ...record.hostConfig, ...change };
-      if (isUp(record)) await updateLimits(this.context.bundle(id), id, change);
+      if (isUp(record)) await this.#whileItRuns(record, updateLimits(this.context.bundle(id), id, change));
       await this.context.registry.update(id, { hostConfig });
       this.context.publish('update', record);
     });
@@ -358,6 +358,14 @@ export class Lifecycle {
 
   #mustRun(record: ContainerRecord, before: string): void {
     if (!isUp(record)) throw conflict(`${before}container ${record.id} is not running`);
+  }
+
+  /** Errors: 409 when the container has ended, which is not on record yet. */
+  async #whileItRuns(record: ContainerRecord, work: Promise<unknown>): Promise<void> {
+    await work.catch((error: unknown) => {
+      if (error instanceof RuncError && hasEnded(record.state.pid)) throw conflict(`container ${record.id} is not running`);
+      throw error;
+    });
   }
 
   async #signal(record: ContainerRecord, signal: number): Promise<void> {

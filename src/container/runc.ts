@@ -2,6 +2,7 @@
 // beside the bundles of one data root, so that several engines live side by side.
 
 import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { HostConfig } from '../store/index.js';
 
@@ -16,6 +17,16 @@ export function runcArguments(bundle: string): string[] {
 /** A call of runc that failed; its words. */
 export class RuncError extends Error {
   override readonly name = 'RuncError';
+}
+
+/** Whether a process is no more, or waits only to be asked how it ended. */
+export function hasEnded(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return /^[ZX]/.test(stat.slice(stat.lastIndexOf(')') + 2));
+  } catch {
+    return true;
+  }
 }
 
 /** Runs `runc ARGS` for the container of a bundle. Errors: RuncError. */

@@ -9,11 +9,12 @@ import type { ContainerRecord } from '../store/index.js';
 import { initProgram, sys } from '../native/load.js';
 import { MNT_DETACH } from '../native/syscalls.js';
 import { errnoText } from '../abi/errno.js';
+import { NetworkError } from '../network/network-error.js';
 import { readMountinfo } from '../transport/check.js';
 import type { Bypass } from '../transport/plan.js';
 import { logRequest } from './log-options.js';
 import type { Context } from './context.js';
-import { EngineError, badParameter, failure, messageOf } from './errors.js';
+import { EngineError, badParameter, failure, messageOf, notFound } from './errors.js';
 import type { ConnectedNetwork } from './network-seam.js';
 import { ipcDonor, namespacesOf } from './namespaces.js';
 import { INIT_PATH, SHM_SIZE, ociMounts } from './oci-mounts.js';
@@ -74,7 +75,7 @@ function explainStart(error: unknown): { error: EngineError; exitCode: number } 
   if (/executable file not found|no such file or directory/.test(said)) return { error: badParameter(text), exitCode: 127 };
   if (/permission denied|is a directory/.test(said)) return { error: badParameter(text), exitCode: 126 };
   const known = error instanceof Error && error.name === 'SupervisorError';
-  if (error instanceof Error && error.name === 'NetworkError') return { error: failure(said), exitCode: 128 };
+  if (error instanceof NetworkError) return { error: error.kind === 'not found' ? notFound(said) : failure(said), exitCode: 128 };
   return { error: known ? failure(text) : failure(said, error), exitCode: 128 };
 }
 

@@ -15,20 +15,41 @@ export interface Hijacked {
   readonly output: Writable;
 }
 
-/** A request's body. One that is too large is read to its end all the same: else nobody would hear that it was refused. */
+/** How long somebody who has been answered may go on sending without a pause, and altogether. */
+const PAUSE_MS = 10_000;
+const SENDING_MS = 300_000;
+
+/** Reads and drops what is left of a body: who is cut off while sending does not hear why. Calls `done` at its end. */
+function drain(request: IncomingMessage, done: () => void): void {
+  let pause: NodeJS.Timeout | undefined;
+  const wait = (): void => {
+    clearTimeout(pause);
+    pause = setTimeout(finish, PAUSE_MS);
+  };
+  const finish = (): void => {
+    clearTimeout(pause);
+    clearTimeout(limit);
+    request.off('data', wait).off('end', finish).off('close', finish);
+    done();
+  };
+  const limit = setTimeout(finish, SENDING_MS);
+  wait();
+  request.on('data', wait).on('end', finish).on('close', finish);
+  request.resume();
+}
+
+/** A request's body. Errors: 400 for one that is too large, whose rest is left to the answer. */
 function readAll(source: IncomingMessage, most: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let length = 0;
     source.on('data', (chunk: Buffer) => {
       length += chunk.length;
-      if (length <= most) chunks.push(chunk);
-      else chunks.length = 0;
+      if (length <= most) return void chunks.push(chunk);
+      chunks.length = 0;
+      reject(badParameter('http: request body too large'));
     });
-    source.on('end', () => {
-      if (length <= most) resolve(Buffer.concat(chunks));
-      else reject(badParameter('http: request body too large'));
-    });
+    source.on('end', () => resolve(Buffer.concat(chunks)));
     source.on('error', reject);
     source.on('close', () => reject(badParameter('invalid JSON: unexpected EOF')));
   });
@@ -54,6 +75,7 @@ const STATUS_BY_NAME: Readonly<Record<string, number>> = {
   ImageInUse: 409,
   ImageError: 400,
   VolumeSpecError: 400,
+  VolumeTaken: 409,
   UnknownCapability: 400,
   UnknownUser: 400,
   SeccompError: 400,
@@ -95,8 +117,13 @@ export class ResponseEnd {
       ...(text === undefined ? {} : { 'Content-Type': 'application/json', 'Content-Length': String(Buffer.byteLength(text)) }),
       ...headers,
     });
-    this.response.end(this.request.method === 'HEAD' ? undefined : text);
-    this.request.resume();
+    const shown = this.request.method === 'HEAD' ? undefined : text;
+    const isRead = this.request.complete || this.request.readableEnded || this.request.destroyed;
+    if (isRead) return void this.response.end(shown);
+    // The answer is whole for the client; the connection stays until the client has sent all.
+    if (shown === undefined) this.response.flushHeaders();
+    else this.response.write(shown);
+    drain(this.request, () => this.response.end());
   }
 
   stream(status: number, headers: Readonly<Record<string, string>>): Writable {

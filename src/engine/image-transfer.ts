@@ -63,9 +63,25 @@ function tryRepository(reference: string): string | undefined {
   }
 }
 
+/** Does `work` while nobody removes these images. */
+function holdingAll(engine: Engine, user: string, images: readonly Image[], work: () => Promise<void>): Promise<void> {
+  const { registry } = engine.context;
+  return images.reduce(
+    (inner, { layers }) =>
+      () =>
+        registry.holding(user, layers, inner),
+    work,
+  )();
+}
+
 async function save(engine: Engine, call: Call, references: readonly string[]): Promise<void> {
   if (references.length === 0) throw badParameter('no image was named');
   const saved = await savedImages(engine, references);
+  const images = saved.map(({ image }) => image);
+  await holdingAll(engine, 'a save that is under way', images, () => sendImages(engine, call, saved));
+}
+
+async function sendImages(engine: Engine, call: Call, saved: readonly SavedImage[]): Promise<void> {
   const chunks = saveImages(engine.context.store, saved, call.signal);
   // What can be wrong is known with the first layer.
   const first = await chunks.next();
@@ -166,8 +182,11 @@ async function push(engine: Engine, call: Call): Promise<void> {
     if (names.length === 0)
       throw notFound(`An image does not exist locally with the tag: ${familiarName(`${repository}:x`).slice(0, -2)}`);
     for (const name of names) {
-      const pushed = await pushImage(store, name, { ...(credentials ? { credentials } : {}), signal: call.signal, progress });
-      progress({ progressDetail: {}, aux: { Tag: pushed.tag, Digest: `sha256:${pushed.digest}`, Size: pushed.size } });
+      const image = await resolveImage(store, name).catch(() => undefined);
+      await holdingAll(engine, 'a push that is under way', image ? [image] : [], async () => {
+        const pushed = await pushImage(store, name, { ...(credentials ? { credentials } : {}), signal: call.signal, progress });
+        progress({ progressDetail: {}, aux: { Tag: pushed.tag, Digest: `sha256:${pushed.digest}`, Size: pushed.size } });
+      });
       events.publish('image', 'push', familiarName(name), { name: familiarName(name) });
     }
   });

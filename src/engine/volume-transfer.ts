@@ -46,18 +46,19 @@ function mustBeIdle(engine: Engine, volume: VolumeRecord): void {
 const COMPRESSION: Readonly<Record<string, () => Duplex>> = { gzip: () => createGzip(), zstd: () => zstdCompressor() };
 
 async function exportContent(engine: Engine, call: Call): Promise<void> {
-  const volume = await findVolume(engine, call.param());
+  const name = call.param();
   const kind = call.query.get('compress') ?? 'none';
   const compressor = Object.hasOwn(COMPRESSION, kind) ? COMPRESSION[kind] : undefined;
   if (!compressor && kind !== 'none' && kind !== '')
     throw badParameter(`invalid compression ${JSON.stringify(kind)}: one of none, gzip, zstd`);
-  await using(engine, 'export', volume.name, (user) =>
-    engine.context.drivers.during(user, volume.name, async () => {
+  await using(engine, 'export', name, async (user) => {
+    const volume = await findVolume(engine, name);
+    await engine.context.drivers.during(user, name, async () => {
       const out = call.stream('application/x-tar');
       const chunks = Readable.from(exportVolume(volume.path, call.signal), { objectMode: false });
       await (compressor ? pipeline(chunks, compressor(), out) : pipeline(chunks, out));
-    }),
-  );
+    });
+  });
 }
 
 /** Makes the volume with its content, at once. */
@@ -119,14 +120,15 @@ async function importContent(engine: Engine, call: Call): Promise<void> {
 }
 
 async function clone(engine: Engine, call: Call): Promise<void> {
-  const from = await findVolume(engine, call.param());
+  const source = call.param();
   const { Name: name = '' } = shaped((await call.json()) ?? {}, { Name: 'string' }, '') as { Name?: string };
   const made = await alone(engine, 'clone', name, async () => {
     if (await volumeRecords(engine.context.store).get(name))
       throw conflict(`clone ${name}: a volume of that name exists: remove it first`);
-    return using(engine, 'clone', from.name, (user) =>
-      engine.context.drivers.during(user, from.name, () => makeWith(engine, name, copyContent(from.path))),
-    );
+    return using(engine, 'clone', source, async (user) => {
+      const from = await findVolume(engine, source);
+      return engine.context.drivers.during(user, source, () => makeWith(engine, name, copyContent(from.path)));
+    });
   });
   call.answer(201, volumeView(made));
 }

@@ -12,7 +12,7 @@ import { removeBelow } from './open-below.js';
 import { finishPopulate } from './populate.js';
 import { dropImport } from './transfer.js';
 import { checkVolumeName } from './spec.js';
-import { VolumeError } from './volume-error.js';
+import { VolumeError, VolumeTaken } from './volume-error.js';
 
 export interface VolumeRecord {
   readonly name: string;
@@ -162,7 +162,7 @@ export async function openVolume(
     const known = await records.get(name);
     if (known && content === undefined) return known;
     if (known || (content !== undefined && existsSync(join(directory, name))))
-      throw new VolumeError(`volume ${name}: it has been made meanwhile: try again`);
+      throw new VolumeTaken(`volume ${name}: it has been made meanwhile: try again`);
     const labels = anonymous ? { ...own, [ANONYMOUS_LABEL]: '' } : own;
     const home = join(directory, name);
     const built = buildDirectory(directory, name, content);

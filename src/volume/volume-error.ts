@@ -5,6 +5,11 @@ export class VolumeSpecError extends Error {
   override readonly name = 'VolumeSpecError';
 }
 
+/** The name has come to be a volume's meanwhile. */
+export class VolumeTaken extends Error {
+  override readonly name = 'VolumeTaken';
+}
+
 /** A volume or a host path cannot be used: names the thing, the cause and the next step. */
 export class VolumeError extends Error {
   override readonly name = 'VolumeError';
