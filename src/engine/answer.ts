@@ -2,7 +2,7 @@
 
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Readable, Writable } from 'node:stream';
+import { PassThrough, type Readable, type Writable } from 'node:stream';
 import { EngineError, badParameter } from '../container/errors.js';
 import { RegistryError } from '../image/index.js';
 import { NetworkError } from '../network/network-error.js';
@@ -112,6 +112,7 @@ export class ResponseEnd {
 
   answer(status: number, body: unknown, headers: Readonly<Record<string, string>>): void {
     const text = body === undefined || status === 304 || status === 204 ? undefined : `${JSON.stringify(body)}\n`;
+    if (status === 301) this.response.setHeader('Content-Length', '0');
     this.response.writeHead(status, {
       ...headersOf(),
       ...(text === undefined ? {} : { 'Content-Type': 'application/json', 'Content-Length': String(Buffer.byteLength(text)) }),
@@ -236,8 +237,15 @@ export class UpgradeEnd {
 
   hijack(type: string): Hijacked {
     this.#head(101, { 'Content-Type': type, Connection: 'Upgrade', Upgrade: 'tcp' });
-    if (this.head.length > 0) this.socket.unshift(this.head);
-    return { input: this.socket, output: this.socket };
+    const { head, socket } = this;
+    if (head.length > 0 && socket.readableEnded) {
+      // The client has closed its side already; nothing can be put back into what has ended.
+      const input = new PassThrough();
+      input.end(head);
+      return { input, output: socket };
+    }
+    if (head.length > 0) socket.unshift(head);
+    return { input: socket, output: socket };
   }
 
   fail(error: unknown): void {

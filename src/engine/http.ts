@@ -5,13 +5,16 @@ import { type IncomingMessage, type Server, createServer } from 'node:http';
 import type { Socket } from 'node:net';
 import { PassThrough, type Readable, type Writable } from 'node:stream';
 import { EngineError, badParameter } from '../container/errors.js';
+import { RegistryError } from '../image/index.js';
 import { API_VERSION, errorBody, type Hijacked, ResponseEnd, UpgradeEnd } from './answer.js';
+import { parseRequestPath } from './request-path.js';
 
 export { API_VERSION, type Hijacked };
 
-const OLDEST_API_VERSION = '1.24';
 /** Bytes of a JSON body. */
 const LARGEST_BODY = 4 << 20;
+/** Bytes of a request's line and headers; Go's limit. */
+const LARGEST_HEAD = 1 << 20;
 
 /** One request. */
 export class Call {
@@ -179,11 +182,6 @@ interface Route {
   readonly handler: Handler;
 }
 
-function parseVersion(text: string): [number, number] {
-  const [major = 0, minor = 0] = text.split('.').map(Number);
-  return [major, minor];
-}
-
 export class Router {
   readonly #routes: Route[] = [];
 
@@ -195,28 +193,34 @@ export class Router {
 
   /** A server that answers by these routes; the caller makes it listen. `log` hears of what nobody foresaw. */
   server(log: (message: string) => void): Server {
-    const server = createServer({ keepAliveTimeout: 60_000, requestTimeout: 0 }, (request, response) => {
-      void this.#handle(request, new ResponseEnd(request, response), log);
-    });
+    const server = createServer(
+      { keepAliveTimeout: 60_000, requestTimeout: 0, maxHeaderSize: LARGEST_HEAD },
+      (request, response) => {
+        void this.#handle(request, new ResponseEnd(request, response), log);
+      },
+    );
     server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
       socket.on('error', () => socket.destroy());
       void this.#handle(request, new UpgradeEnd(request, socket, head), log);
     });
-    server.on('clientError', (_, socket) => void socket.destroy());
+    server.maxHeadersCount = 0;
+    server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+      if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
+      const status = error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request';
+      socket.end(`HTTP/1.1 ${status}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n${status}`);
+    });
     return server;
   }
 
   async #handle(request: IncomingMessage, end: ResponseEnd | UpgradeEnd, log: (message: string) => void): Promise<void> {
     try {
-      const url = new URL(request.url ?? '/', 'http://lamina');
-      const [, prefix, rest = url.pathname] = /^\/v(\d+\.\d+)(\/.*)$/.exec(url.pathname) ?? [];
-      const version = parseVersion(prefix ?? API_VERSION);
-      checkVersion(prefix, version);
+      const { path, query, version, moved } = parseRequestPath(request.url ?? '/');
+      if (moved !== undefined) return end.answer(301, undefined, { Location: moved });
       const method = request.method === 'HEAD' ? ['HEAD', 'GET'] : [request.method ?? 'GET'];
       for (const { method: of, pattern, handler } of this.#routes) {
-        const match = method.includes(of) ? pattern.exec(rest) : null;
+        const match = method.includes(of) ? pattern.exec(path) : null;
         if (!match) continue;
-        const call = new Call(request, match.slice(1).map(decode), url.searchParams, version, end);
+        const call = new Call(request, match.slice(1).map(decode), query, version, end);
         return await handler(call);
       }
       end.answer(404, { message: 'page not found' }, {});
@@ -224,7 +228,9 @@ export class Router {
       // A request that broke off has no socket any more, whatever its type says.
       const socket = request.socket as Socket | null;
       if (!socket || socket.destroyed) return;
-      if (errorBody(error).status === 500 && !(error instanceof EngineError)) {
+      // A registry's refusal was told in the log where it came from.
+      const foreseen = error instanceof EngineError || error instanceof RegistryError;
+      if (errorBody(error).status === 500 && !foreseen) {
         log(
           `${request.method ?? ''} ${request.url ?? ''}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
         );
@@ -239,19 +245,5 @@ function decode(text: string): string {
     return decodeURIComponent(text);
   } catch {
     throw badParameter(`invalid URL escape ${JSON.stringify(text)}`);
-  }
-}
-
-function checkVersion(prefix: string | undefined, [major, minor]: readonly [number, number]): void {
-  if (prefix === undefined) return;
-  const [newestMajor, newest] = parseVersion(API_VERSION);
-  const [, oldest] = parseVersion(OLDEST_API_VERSION);
-  if (major !== newestMajor || minor > newest) {
-    throw badParameter(`client version ${prefix} is too new. Maximum supported API version is ${API_VERSION}`);
-  }
-  if (minor < oldest) {
-    throw badParameter(
-      `client version ${prefix} is too old. Minimum supported API version is ${OLDEST_API_VERSION}, please upgrade your client to a newer version`,
-    );
   }
 }

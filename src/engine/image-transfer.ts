@@ -18,6 +18,7 @@ import {
   pushImage,
   resolveImage,
   saveImages,
+  RegistryError,
   splitTag,
   tagImage,
 } from '../image/index.js';
@@ -150,8 +151,28 @@ export async function importImage(engine: Engine, call: Call): Promise<void> {
   }
 }
 
-/** Lines of progress as the answer; an error after the first of them is the last. */
-async function told(call: Call, work: (progress: (message: object) => void) => Promise<void>): Promise<void> {
+/** What to do about a registry's refusal, when its message does not say so itself. */
+const NEXT_STEP: Readonly<Record<RegistryError['kind'], string>> = {
+  denied: 'check the name, or log in to the registry',
+  'not-found': 'check the name and the tag',
+  unauthorized: 'log in to the registry again',
+  unreachable: 'check the name of the registry and the network',
+  broken: 'try again, or ask who runs the registry',
+};
+
+/** One line for the daemon's log; undefined when there is nothing to do about it. */
+function complaint(error: unknown): string | undefined {
+  if (!(error instanceof RegistryError)) return undefined;
+  return error.message.includes('; ') ? error.message : `${error.message}; ${NEXT_STEP[error.kind]}`;
+}
+
+/** Lines of progress as the answer; an error after the first of them is the last. `what` is said in the log. */
+async function told(
+  engine: Engine,
+  call: Call,
+  what: string,
+  work: (progress: (message: object) => void) => Promise<void>,
+): Promise<void> {
   let out: Writable | undefined;
   const write = (message: object): void => void (out ??= call.stream('application/json')).write(`${JSON.stringify(message)}\n`);
   try {
@@ -159,6 +180,9 @@ async function told(call: Call, work: (progress: (message: object) => void) => P
     if (out) out.end();
     else call.answer(200);
   } catch (error) {
+    // What nobody foresaw is logged with its stack, unless the answer has begun.
+    const line = complaint(error) ?? (out && messageOf(error));
+    if (line !== undefined && !call.signal.aborted) engine.context.log(`${what}: ${line}`);
     if (!out) throw error;
     const message = messageOf(error);
     write({ errorDetail: { message }, error: message });
@@ -177,8 +201,8 @@ async function push(engine: Engine, call: Call): Promise<void> {
       : (await listImages(store)).flatMap(({ references }) =>
           references.filter((name) => splitTag(name).repository === repository),
         );
-  const credentials = await credentialsOf(call, repository);
-  await told(call, async (progress) => {
+  await told(engine, call, `push ${familiarName(names[0] ?? repository)}`, async (progress) => {
+    const credentials = await credentialsOf(call, repository);
     if (names.length === 0)
       throw notFound(`An image does not exist locally with the tag: ${familiarName(`${repository}:x`).slice(0, -2)}`);
     for (const name of names) {
@@ -198,8 +222,8 @@ async function pull(engine: Engine, call: Call): Promise<void> {
   const from = call.query.get('fromImage') ?? '';
   const tagText = call.query.get('tag') ?? '';
   const name = tagText === '' ? from : tagText.includes(':') ? `${from}@${tagText}` : `${from}:${tagText}`;
-  const credentials = await credentialsOf(call, name);
-  await told(call, async (progress) => {
+  await told(engine, call, `pull ${name}`, async (progress) => {
+    const credentials = await credentialsOf(call, name);
     const pulled = await pullImage(store, name, { ...(credentials ? { credentials } : {}), signal: call.signal, progress });
     events.publish('image', 'pull', familiarName(pulled.name), { name: familiarName(pulled.name) });
   });

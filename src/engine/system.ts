@@ -16,12 +16,14 @@ import { usageOf, volumeView } from './volumes.js';
 const ARCHES: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' };
 
 function ping(call: Call): void {
+  const isHead = call.request.method === 'HEAD';
   const out = call.stream('text/plain; charset=utf-8', {
+    ...(isHead ? {} : { 'Content-Length': '2' }),
     'Cache-Control': 'no-cache, no-store, must-revalidate',
     Pragma: 'no-cache',
     'Builder-Version': '1',
   });
-  out.end(call.request.method === 'HEAD' ? undefined : 'OK');
+  out.end(isHead ? undefined : 'OK');
 }
 
 function version(engine: Engine, call: Call): void {
