@@ -4,7 +4,7 @@ import { type Client } from '../client/client.js';
 import { copyRaw, demultiplex } from '../client/streams.js';
 import type { Arguments, Flag } from './arguments.js';
 import { PRUNE_FILTER } from './common-flags.js';
-import { type Command, type Commands, engine, filterQuery, forEach, path } from './engine.js';
+import { type Command, type Commands, complain, engine, filterQuery, forEach, path } from './engine.js';
 import { inspectKind } from './inspect.js';
 import { parseTime } from './moments.js';
 import { table } from './table.js';
@@ -68,8 +68,9 @@ const rm: Command = {
         ).resume();
         return name;
       } catch (error) {
-        if (args.has('force') && (error as { status?: number }).status === 404) return undefined;
-        throw error;
+        if (!args.has('force') || (error as { status?: number }).status !== 404) throw error;
+        complain(error);
+        return undefined;
       }
     });
   },
@@ -97,8 +98,14 @@ const rename: Command = {
   takes: [2, 2],
   async run(args) {
     const [name = '', to] = args.rest;
-    await post(await engine(), name, 'rename', { name: to });
-    return 0;
+    try {
+      await post(await engine(), name, 'rename', { name: to });
+      return 0;
+    } catch (error) {
+      complain(error);
+      process.stderr.write(`Error: failed to rename container named ${name}\n`);
+      return 1;
+    }
   },
 };
 
@@ -180,12 +187,27 @@ const port: Command = {
     const key = wanted === undefined ? undefined : wanted.includes('/') ? wanted : `${wanted}/tcp`;
     const bound = Object.entries(settings.Ports).flatMap(([inner, list]) => (list ?? []).map((each) => ({ inner, ...each })));
     const found = bound.filter(({ inner }) => key === undefined || inner === key);
-    if (key !== undefined && found.length === 0) throw new Error(`no public port '${key}' published for ${name}`);
+    if (key !== undefined && found.length === 0) throw new Error(`Error: No public port '${wanted ?? ''}' published for ${name}`);
     for (const { inner, HostIp: ip, HostPort: outer } of found) {
       process.stdout.write(key === undefined ? `${inner} -> ${ip}:${outer}\n` : `${ip}:${outer}\n`);
     }
     return 0;
   },
+};
+
+/** Fields of HostConfig that `update` changes, by their flags. */
+const UPDATED: Readonly<Record<string, string>> = {
+  'cpu-period': 'CpuPeriod',
+  'cpu-quota': 'CpuQuota',
+  'cpu-shares': 'CpuShares',
+  cpus: 'NanoCpus',
+  'cpuset-cpus': 'CpusetCpus',
+  'cpuset-mems': 'CpusetMems',
+  memory: 'Memory',
+  'memory-reservation': 'MemoryReservation',
+  'memory-swap': 'MemorySwap',
+  'pids-limit': 'PidsLimit',
+  restart: 'RestartPolicy',
 };
 
 const update: Command = {
@@ -194,9 +216,16 @@ const update: Command = {
     usage: '[OPTIONS] CONTAINER [CONTAINER...]',
     summary: 'Update configuration of one or more containers',
     flags: {
+      'cpu-period': { takes: 'INT', help: 'Limit CPU CFS (Completely Fair Scheduler) period' },
+      'cpu-quota': { takes: 'INT', help: 'Limit CPU CFS (Completely Fair Scheduler) quota' },
+      'cpu-shares': { short: 'c', takes: 'INT', help: 'CPU shares (relative weight)' },
       cpus: { takes: 'DECIMAL', help: 'Number of CPUs' },
+      'cpuset-cpus': { takes: 'LIST', help: 'CPUs in which to allow execution (0-3, 0,1)' },
+      'cpuset-mems': { takes: 'LIST', help: 'MEMs in which to allow execution (0-3, 0,1)' },
       memory: { short: 'm', takes: 'BYTES', help: 'Memory limit' },
-      'pids-limit': { takes: 'INT', help: 'Tune container pids limit' },
+      'memory-reservation': { takes: 'BYTES', help: 'Memory soft limit' },
+      'memory-swap': { takes: 'BYTES', help: 'Swap limit equal to memory plus swap: -1 to enable unlimited swap' },
+      'pids-limit': { takes: 'INT', help: 'Tune container pids limit (set -1 for unlimited)' },
       restart: { takes: 'POLICY', help: 'Restart policy to apply when a container exits' },
     },
   },
@@ -205,10 +234,10 @@ const update: Command = {
     const client = await engine();
     const { createBody } = await import('./create-body.js');
     const { HostConfig: host } = createBody(args, 'lamina update', true) as { HostConfig: Record<string, unknown> };
-    const fields = { cpus: 'NanoCpus', memory: 'Memory', 'pids-limit': 'PidsLimit', restart: 'RestartPolicy' };
     const body = Object.fromEntries(
-      Object.entries(fields).flatMap(([flag, field]) => (args.has(flag) ? [[field, host[field]]] : [])),
+      Object.entries(UPDATED).flatMap(([flag, field]) => (args.has(flag) ? [[field, host[field]]] : [])),
     );
+    if (Object.keys(body).length === 0) throw new Error('you must provide one or more flags when using this command');
     return forEach(args.rest, async (name) => {
       await client.json('POST', path('/containers/', name, '/update'), { body });
       return name;

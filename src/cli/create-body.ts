@@ -5,10 +5,10 @@ import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { parseMountFlag } from '../volume/mount-flag.js';
 import { ramInBytes } from '../volume/ram-size.js';
-import { parseVolume } from '../volume/spec.js';
+import { volumeSections } from '../volume/spec.js';
 import { type Arguments, UsageError } from './arguments.js';
 import { parsePorts } from './port-specs.js';
-import { streamsOf } from './run-flags.js';
+import { CONTAINER_FLAGS, streamsOf } from './run-flags.js';
 
 /** Lines of an `--env-file` or `--label-file`; comments and empty ones left out. */
 function linesOf(file: string, command: string): string[] {
@@ -62,7 +62,9 @@ class Flags {
   ) {}
 
   fail(name: string, value: string, why: string): never {
-    throw new UsageError(`invalid argument ${JSON.stringify(value)} for "--${name}" flag: ${why}`, this.command);
+    const short = CONTAINER_FLAGS[name]?.short;
+    const shown = short === undefined ? `--${name}` : `-${short}, --${name}`;
+    throw new UsageError(`invalid argument ${JSON.stringify(value)} for "${shown}" flag: ${why}`, this.command);
   }
 
   bytes(name: string): number | undefined {
@@ -133,10 +135,10 @@ function volumes(args: Arguments): { binds: string[]; anonymous: Record<string, 
   const binds: string[] = [];
   const anonymous: Record<string, object> = {};
   for (const text of args.all('volume')) {
-    const spec = parseVolume(text, process.cwd());
-    if (spec.kind === 'anonymous') anonymous[spec.destination] = {};
-    else if (text.startsWith('.')) binds.push([resolve(text.split(':')[0] ?? ''), ...text.split(':').slice(1)].join(':'));
-    else binds.push(text);
+    // What is wrong beyond the grammar is the engine's to say.
+    const [source = '', ...rest] = volumeSections(text);
+    if (rest.length === 0) anonymous[text] = {};
+    else binds.push(source.startsWith('.') ? [resolve(source), ...rest].join(':') : text);
   }
   return { binds: [...new Set(binds)], anonymous };
 }

@@ -20,6 +20,7 @@ const FILES: readonly (readonly [load: Loader, words: readonly string[]])[] = [
     async () => (await import('./image-commands.js')).commands,
     ['pull', 'push', 'save', 'tag', 'history', 'import', 'build', 'image prune', 'image inspect'],
   ],
+  [async () => (await import('./image-lists.js')).commands, ['image ls', 'image rm']],
   [
     async () => (await import('./volume-commands.js')).commands,
     ['ls', 'create', 'rm', 'prune', 'inspect', 'export', 'import', 'clone'].map((name) => `volume ${name}`),
@@ -42,7 +43,9 @@ const GROUPED: Readonly<Record<string, readonly string[]>> = {
   image: ['pull', 'push', 'save', 'tag', 'history', 'import', 'build'],
   system: ['info', 'events'],
 };
-const GROUPS: readonly string[] = ['container', 'network', 'system'];
+const GROUPS: readonly string[] = ['container', 'image', 'network', 'system', 'volume'];
+/** Commands of groups that are known elsewhere. */
+const ELSEWHERE: Readonly<Record<string, readonly string[]>> = { image: ['load'] };
 
 /** Words of a group's own that lead elsewhere. */
 function plain(group: string, name: string): string {
@@ -58,9 +61,19 @@ async function runNamed(words: string, argv: readonly string[]): Promise<number 
   return command && runCommand(command, argv);
 }
 
-function groupHelp(group: string): number {
+function groupHelp(group: string, given: string | undefined): number {
+  const asked = given === undefined || given === '--help' || given === '-h';
+  if (!asked) {
+    const usage = `lamina: unknown command: lamina ${group} ${given}\n\nUsage:  lamina ${group} COMMAND\n\n`;
+    process.stderr.write(`${usage}Run 'lamina ${group} --help' for more information\n`);
+    return 1;
+  }
   const own = [...LOADERS.keys()].filter((words) => words.startsWith(`${group} `)).map((words) => words.slice(group.length + 1));
-  const names = [...own, ...(GROUPED[group] ?? []).map((name) => (group === 'container' && name === 'ps' ? 'ls' : name))];
+  const names = [
+    ...own,
+    ...(ELSEWHERE[group] ?? []),
+    ...(GROUPED[group] ?? []).map((name) => (group === 'container' && name === 'ps' ? 'ls' : name)),
+  ];
   process.stdout.write(`Usage:  lamina ${group} COMMAND\n\nCommands: ${names.sort().join(', ')}\n`);
   return 0;
 }
@@ -72,5 +85,5 @@ export async function dispatch(word: string, argv: readonly string[]): Promise<n
   const [given = '', ...rest] = argv;
   const name = plain(word, given);
   const code = GROUPED[word]?.includes(name) ? await runNamed(name, rest) : await runNamed(`${word} ${name}`, rest);
-  return code ?? (GROUPS.includes(word) ? groupHelp(word) : undefined);
+  return code ?? (GROUPS.includes(word) ? groupHelp(word, argv[0]) : undefined);
 }

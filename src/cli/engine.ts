@@ -23,6 +23,11 @@ export interface Command {
   run(args: Arguments): Promise<number>;
 }
 
+/** The line that tells how a command is used. */
+function usageLine({ command, usage }: CommandSpec): string {
+  return `Usage:  ${command} ${usage}`.split('\n')[0] ?? '';
+}
+
 /** Commands of one file by the words that mean them: `run`, `volume create`. */
 export type Commands = Readonly<Record<string, Command>>;
 
@@ -32,30 +37,62 @@ function checkCount({ spec, takes: [least, most] }: Command, count: number): voi
   if (count >= least && count <= most) return;
   const exactly = least === most;
   const words = COUNTS[exactly || count < least ? least : most] ?? `${least} arguments`;
-  const how = exactly ? (least === 0 ? 'accepts' : 'requires exactly') : count < least ? 'requires at least' : 'accepts at most';
-  const usage = `${spec.command} ${spec.usage}`.split('\n')[0] ?? '';
-  throw new UsageError(
-    `'${spec.command}' ${exactly && least > 1 ? 'requires' : how} ${words}\n\nUsage:  ${usage}`,
-    spec.command,
-    1,
-  );
+  const how = exactly ? (least === 0 ? 'accepts' : 'requires') : count < least ? 'requires at least' : 'requires at most';
+  throw new UsageError(`'${spec.command}' ${how} ${words}`, spec.command, 1);
 }
 
-/** Runs a command with its arguments. Returns the exit code. */
+/** Runs a command with its arguments. Returns the exit code. Errors: Told. */
 export async function runCommand(command: Command, argv: readonly string[]): Promise<number> {
-  const args = parseArguments(command.spec, argv);
-  if (args.has('help')) {
-    process.stdout.write(helpText(command.spec));
-    return 0;
+  try {
+    const args = parseArguments(command.spec, argv);
+    if (args.has('help')) {
+      process.stdout.write(helpText(command.spec));
+      return 0;
+    }
+    checkCount(command, args.rest.length);
+    return await command.run(args);
+  } catch (error) {
+    throw new Told(tell(error, command.spec));
   }
-  checkCount(command, args.rest.length);
-  return command.run(args);
+}
+
+/** A command has failed and said why: what it had open no longer matters. */
+export class Told extends Error {
+  override readonly name = 'Told';
+
+  constructor(readonly exitCode: number) {
+    super(`exit ${exitCode}`);
+  }
+}
+
+/** Prints why a command failed, as Docker's does. Returns the exit code. */
+function tell(error: unknown, spec: CommandSpec): number {
+  const words = wordsOf(error);
+  const help = `Run '${spec.command} --help' for more information\n`;
+  const isFlag = words.startsWith('invalid argument ');
+  if (error instanceof UsageError || isFlag) {
+    // Docker's names itself before a wrong number of arguments, not before a wrong flag.
+    const code = isFlag ? 125 : (error as UsageError).exitCode;
+    process.stderr.write(`${code === 1 ? 'lamina: ' : ''}${words}\n\n${usageLine(spec)}\n\n${help}`);
+    return code;
+  }
+  if ((error as Error).name === 'VolumeSpecError') {
+    process.stderr.write(`lamina: ${words}\n\n${help}`);
+    return 125;
+  }
+  process.stderr.write(`${words}\n`);
+  return (error as { exitCode?: number }).exitCode ?? 1;
+}
+
+/** An error in Docker's words: what the engine said is told as such. */
+export function wordsOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return error instanceof ApiError ? `Error response from daemon: ${text}` : text;
 }
 
 /** Prints an error as Docker's command line does. */
 export function complain(error: unknown): void {
-  const text = error instanceof Error ? error.message : String(error);
-  process.stderr.write(error instanceof ApiError ? `Error response from daemon: ${text}\n` : `lamina: ${text}\n`);
+  process.stderr.write(`${wordsOf(error)}\n`);
 }
 
 /** Does `each` for all names and prints them; one that fails does not keep the others from it. */

@@ -1,6 +1,5 @@
 // Commands on images that ask the engine.
 
-import { createReadStream } from 'node:fs';
 import { FORCE, FORMAT, PRUNE_FILTER, pairs } from './common-flags.js';
 import { confirm } from './confirm.js';
 import { type Command, type Commands, engine, filterQuery, path } from './engine.js';
@@ -11,6 +10,7 @@ import { type PrunedImages, prunedImages } from './pruned-images.js';
 import { pullImage, splitTag } from './pull.js';
 import { renderRows } from './table.js';
 import { age, humanSize } from './units.js';
+import { openUpload } from './upload.js';
 
 const pull: Command = {
   spec: {
@@ -73,6 +73,7 @@ const history: Command = {
     );
     const rows = entries.map(({ Id: id, Created: created, CreatedBy: by, Size: size, Comment: comment }) => ({
       ID: full || !id.startsWith('sha256:') ? id : id.slice(7, 19),
+      CreatedAt: new Date(created * 1000).toISOString().replace(/\.\d+Z$/, 'Z'),
       CreatedSince: age(new Date(created * 1000).toISOString()),
       CreatedBy: full || by.length <= 45 ? by : `${by.slice(0, 44)}…`,
       Size: humanSize(size),
@@ -106,7 +107,7 @@ const importCommand: Command = {
   takes: [1, 2],
   async run(args) {
     const [file = '', repository] = args.rest;
-    const upload = file === '-' ? process.stdin : createReadStream(file);
+    const upload = openUpload(file);
     const query = { fromSrc: '-', repo: repository, message: args.value('message'), changes: args.all('change') };
     for await (const { status } of (await engine()).lines('POST', '/images/create', { query, upload }))
       process.stdout.write(`${status ?? ''}\n`);

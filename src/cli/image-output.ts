@@ -1,4 +1,4 @@
-// How images are shown in a list: the rows and columns of Docker's table. Called by image.ts.
+// How images are shown in a list: the rows and columns of Docker's table. Called by image.ts and image-lists.ts.
 
 import { familiarName, splitTag } from '../image/index.js';
 import type { Columns } from './table.js';
@@ -6,7 +6,8 @@ import { age, humanSize } from './units.js';
 import type { Image } from '../image/index.js';
 
 /** One row of `image ls`: an image has one for each of its names. */
-export type Row = Readonly<Record<'Repository' | 'Tag' | 'ID' | 'CreatedAt' | 'CreatedSince' | 'Size' | 'Digest', string>>;
+export type Row = Readonly<Record<'Repository' | 'Tag' | 'ID' | 'CreatedAt' | 'CreatedSince' | 'Size' | 'Digest', string>> &
+  Readonly<Record<string, string>>;
 
 export function rowsOf(image: Image, truncate: boolean): Row[] {
   const id = truncate ? image.id.slice(0, 12) : `sha256:${image.id}`;

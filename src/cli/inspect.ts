@@ -23,13 +23,14 @@ async function inspectOne(client: Client, name: string, type: string | undefined
       if (type !== undefined || (error as { status?: number }).status !== 404) throw error;
     }
   }
-  throw new Error(`no such object: ${name}`);
+  throw new Error(`Error: No such object: ${name}`);
 }
 
 export /** Of any kind when `type` is undefined. */
 async function inspectObjects(args: Arguments, type: string | undefined): Promise<number> {
   const client = await engine();
-  if (type !== undefined && !(type in KINDS)) throw new Error(`"${type}" is not a valid value for --type`);
+  if (type !== undefined && !(type in KINDS))
+    throw new Error(`unknown type: ${JSON.stringify(type)}: must be one of "${Object.keys(KINDS).join('", "')}"`);
   const found: unknown[] = [];
   const code = await forEach(args.rest, async (name) => {
     found.push(await inspectOne(client, name, type, args.has('size')));
@@ -37,6 +38,7 @@ async function inspectObjects(args: Arguments, type: string | undefined): Promis
   });
   const format = args.value('format');
   if (format === undefined) process.stdout.write(`${JSON.stringify(found, null, 4)}\n`);
+  else if (found.length === 0) process.stdout.write('\n');
   else
     for (const each of found) process.stdout.write(`${format === 'json' ? JSON.stringify(each) : fillTemplate(format, each)}\n`);
   return code;

@@ -1,6 +1,6 @@
 // The `lamina` command: finds the subcommand and loads only what it needs, for a quick start.
 
-import { fail, reportReady } from './ready.js';
+import { fail, leave, reportReady } from './ready.js';
 
 const HELP = `Usage:  lamina COMMAND [OPTIONS]
 
@@ -55,10 +55,7 @@ async function run(command: string | undefined, argv: readonly string[]): Promis
     case 'load':
       return run('image', ['load', ...argv]);
     case 'image':
-      return (
-        (await (await import('./dispatch.js')).dispatch(command, argv)) ??
-        (await import('./image.js')).imageCommand(argv, process, { inUse: (await import('./in-use.js')).layerUsers })
-      );
+      return image(argv);
     case 'volume':
       return volume(argv);
     case 'daemon':
@@ -79,21 +76,30 @@ async function run(command: string | undefined, argv: readonly string[]): Promis
     default: {
       const code = await (await import('./dispatch.js')).dispatch(command, argv);
       if (code !== undefined) return code;
-      process.stderr.write(`lamina: '${command}' is not a lamina command.\nSee 'lamina --help'\n`);
+      process.stderr.write(`lamina: unknown command: lamina ${command}\n\nRun 'lamina --help' for more information\n`);
       return 1;
     }
   }
 }
 
-/** Listing and removing need no engine; where one runs it is asked, and it is started for everything else. */
-async function volume(argv: readonly string[]): Promise<number> {
-  const [command] = argv;
-  const isPlain = command === 'ls' || command === 'rm' || command === undefined || command.startsWith('-');
+/** Whether these words can be done without an engine, and none runs that could be asked. */
+async function isOffline(argv: readonly string[], words: readonly string[]): Promise<boolean> {
+  const [command = ''] = argv;
+  if (!words.includes(command) || argv.some((word) => word.startsWith('-f') || word.startsWith('--filter'))) return false;
   const { isServed } = await import('../client/socket.js');
-  const { socketPath } = await import('./socket-path.js');
-  const asked =
-    isPlain && !(await isServed(socketPath())) ? undefined : await (await import('./dispatch.js')).dispatch('volume', argv);
-  return asked ?? (await import('./volumes.js')).volumeCommand(argv);
+  return !(await isServed((await import('./socket-path.js')).socketPath()));
+}
+
+async function image(argv: readonly string[]): Promise<number> {
+  if (argv[0] === 'load' || (await isOffline(argv, ['ls', 'list', 'rm', 'remove']))) {
+    return (await import('./image.js')).imageCommand(argv, process, { inUse: (await import('./in-use.js')).layerUsers });
+  }
+  return (await (await import('./dispatch.js')).dispatch('image', argv)) ?? 1;
+}
+
+async function volume(argv: readonly string[]): Promise<number> {
+  if (await isOffline(argv, ['ls', 'rm'])) return (await import('./volumes.js')).volumeCommand(argv);
+  return (await (await import('./dispatch.js')).dispatch('volume', argv)) ?? 1;
 }
 
 /** Entry point of bin/lamina. */
@@ -102,6 +108,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     const code = await run(argv[0], argv.slice(1));
     if (code !== undefined) finish(code);
   } catch (error) {
+    if ((error as Error).name === 'Told') leave((error as Error & { exitCode: number }).exitCode);
     const usage = (error as Error).name === 'UsageError' ? (error as Error & { command: string }).command : undefined;
     if (usage === undefined) fail(prefixOf(error) + (error as Error).message, exitCode(error));
     fail(

@@ -25,6 +25,7 @@ const ls: Command = {
     ).json<{ Id: string; Name: string; Driver: string; Scope: string }[]>('GET', '/networks', {
       query: { filters: filterQuery(args, ls.spec) },
     });
+    networks.sort((a, b) => a.Name.localeCompare(b.Name, 'en', { numeric: true }));
     const rows = networks.map(({ Id: id, Name, Driver, Scope }) => ({
       ID: args.has('no-trunc') ? id : id.slice(0, 12),
       Name,

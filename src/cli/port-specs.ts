@@ -1,5 +1,7 @@
 // `-p` and `--expose`: Docker's grammar of ports, `[IP:][HOSTPORT[-END]:]PORT[-END][/PROTOCOL]`.
 
+import { isIP } from 'node:net';
+
 /** A port specification that is none; Docker's words. */
 export class PortError extends Error {
   override readonly name = 'VolumeSpecError';
@@ -35,7 +37,7 @@ function parseSpec(text: string): Parsed {
   const host = parts.length > 1 ? parts.at(-2) : undefined;
   const ip = parts.length > 2 ? parts.slice(0, -2).join(':') : '';
   if (container === '') throw new PortError(`no port specified: ${text}<empty>`);
-  if (ip !== '' && !/^[\d.]+$|:/.test(ip)) throw new PortError(`invalid IP address: ${ip}`);
+  if (ip !== '' && isIP(ip) === 0) throw new PortError(`invalid IP address: ${ip}`);
   return {
     ip,
     host: host ? parseRange(host, 'hostPort') : undefined,

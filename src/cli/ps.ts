@@ -36,6 +36,12 @@ function portText({ IP: ip, PrivatePort: inner, PublicPort: outer, Type: type }:
   return outer === undefined ? `${inner}/${type}` : `${ip ?? ''}:${outer}->${inner}/${type}`;
 }
 
+/** Docker's order: what is only offered comes first. */
+function byPublished(a: Port, b: Port): number {
+  const open = Number(a.PublicPort !== undefined) - Number(b.PublicPort !== undefined);
+  return open === 0 ? a.PrivatePort - b.PrivatePort : open;
+}
+
 type View = Record<string, string | null>;
 
 /** What `ps` shows of a container. */
@@ -46,10 +52,7 @@ function shown(row: Row, truncate: boolean): View {
     Command: JSON.stringify(truncate ? cut(row.Command, 20) : row.Command),
     CreatedAt: new Date(row.Created * 1000).toISOString().replace(/T(.*)\.000Z/, ' $1 +0000 UTC'),
     RunningFor: age(new Date(row.Created * 1000).toISOString()),
-    Ports: [...row.Ports]
-      .sort((a, b) => a.PrivatePort - b.PrivatePort)
-      .map(portText)
-      .join(', '),
+    Ports: [...row.Ports].sort(byPublished).map(portText).join(', '),
     State: row.State,
     Status: row.Status,
     Size: row.SizeRw === undefined ? '0B' : `${humanSize(row.SizeRw)} (virtual ${humanSize(row.SizeRootFs ?? 0)})`,
@@ -102,7 +105,7 @@ const ps: Command = {
     const rows = await client.json<Row[]>('GET', '/containers/json', {
       query: {
         all: args.has('all'),
-        size: args.has('size') || /\.Size\b/.test(args.value('format') ?? ''),
+        size: args.has('size') || /\.Size\b|\bjson \./.test(args.value('format') ?? ''),
         limit,
         filters: filterQuery(args, ps.spec),
       },

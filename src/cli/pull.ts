@@ -11,6 +11,11 @@ export function splitTag(name: string): { repo: string; tag: string | undefined 
     : { repo: name, tag: undefined };
 }
 
+/** The name as it is looked for: `busybox` is `busybox:latest`. */
+export function withTag(name: string): string {
+  return name.includes('@') || splitTag(name).tag !== undefined ? name : `${name}:latest`;
+}
+
 /** Splits NAME[:TAG][@DIGEST] as the API wants it. */
 function splitName(name: string): { fromImage: string; tag: string } {
   if (name.includes('@')) return { fromImage: name.slice(0, name.indexOf('@')), tag: name.slice(name.indexOf('@') + 1) };

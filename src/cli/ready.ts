@@ -17,6 +17,11 @@ export function reportReady(code: number): void {
 /** Ends the launcher's wait with a failure. */
 export function fail(message: string, code: number): never {
   process.stderr.write(`lamina: ${message}\n`);
+  leave(code);
+}
+
+/** Ends the launcher's wait and this process, whatever is still open. */
+export function leave(code: number): never {
   reportReady(code);
   process.exit(code);
 }

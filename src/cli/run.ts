@@ -4,9 +4,9 @@ import { existsSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { ApiError, type Client } from '../client/client.js';
 import { copyRaw, demultiplex, followSize, parseDetachKeys, sendInput } from '../client/streams.js';
-import { type Arguments, type CommandSpec, UsageError } from './arguments.js';
-import { type Command, type Commands, complain, engine, path } from './engine.js';
-import { pullImage } from './pull.js';
+import type { Arguments, CommandSpec } from './arguments.js';
+import { type Command, type Commands, complain, engine, path, wordsOf } from './engine.js';
+import { pullImage, withTag } from './pull.js';
 import { createBody, environment } from './create-body.js';
 import { CONTAINER_FLAGS, type Streams, streamsOf } from './run-flags.js';
 
@@ -38,6 +38,11 @@ const CREATE: CommandSpec = {
   stopAtFirst: true,
 };
 
+/** The terminal is not what the flags say; Docker ends with 1. */
+class TerminalError extends Error {
+  override readonly name = 'TerminalError';
+}
+
 /** Docker's rule: what the engine said decides. */
 function exitCodeOf(error: unknown): number {
   const text = error instanceof Error ? error.message : '';
@@ -61,14 +66,14 @@ async function createContainer(client: Client, args: Arguments, spec: CommandSpe
   const body = createBody(args, spec.command, detached);
   const policy = args.value('pull') ?? 'missing';
   if (!['missing', 'always', 'never'].includes(policy)) {
-    throw new UsageError(`invalid pull option: '${policy}': must be one of "always", "missing" or "never"`, spec.command);
+    throw new Error(`invalid pull option: '${policy}': must be one of "always", "missing" or "never"`);
   }
   const make = (): Promise<{ Id: string }> =>
     client.json('POST', '/containers/create', { query: { name: args.value('name'), platform: args.value('platform') }, body });
   if (policy === 'always') await pullImage(client, image, args.has('quiet'), args.value('platform'));
   const { Id: id } = await make().catch(async (error: unknown) => {
     if (!isMissingImage(error) || policy === 'never') throw error;
-    if (!args.has('quiet')) process.stderr.write(`Unable to find image '${image}' locally\n`);
+    if (!args.has('quiet')) process.stderr.write(`Unable to find image '${withTag(image)}' locally\n`);
     await pullImage(client, image, args.has('quiet'), args.value('platform'));
     return make();
   });
@@ -166,7 +171,7 @@ function awaitExit(client: Client, id: string, condition: string): { code: Promi
 async function runAttached(client: Client, id: string, args: Arguments): Promise<number> {
   const streams = streamsOf(args, RUN.command);
   const tty = args.has('tty');
-  if (streams.stdin && tty && !process.stdin.isTTY) throw new Error('the input device is not a TTY');
+  if (streams.stdin && tty && !process.stdin.isTTY) throw new TerminalError('the input device is not a TTY');
   const socket = await attach(client, id, streams);
   const condition = args.has('rm') ? 'removed' : 'next-exit';
   const waiting = awaitExit(client, id, condition);
@@ -198,18 +203,15 @@ const run: Command = {
       const client = await engine();
       const detached = args.has('detach');
       if (detached && args.all('attach').length > 0)
-        throw new UsageError('conflicting options: cannot specify both --attach and --detach', RUN.command);
+        throw new TerminalError('conflicting options: cannot specify both --attach and --detach');
       const id = await createContainer(client, args, RUN, detached);
       if (!detached) return await runAttached(client, id, args);
       await start(client, id);
       process.stdout.write(`${id}\n`);
       return 0;
     } catch (error) {
-      if (error instanceof UsageError || (error as Error).name === 'VolumeSpecError') throw error;
-      const text = error instanceof Error ? error.message : String(error);
-      process.stderr.write(
-        `lamina: ${error instanceof ApiError ? 'Error response from daemon: ' : ''}${text}\n\nRun 'lamina run --help' for more information\n`,
-      );
+      if (['UsageError', 'VolumeSpecError', 'TerminalError'].includes((error as Error).name)) throw error;
+      process.stderr.write(`lamina: ${wordsOf(error)}\n\nRun 'lamina run --help' for more information\n`);
       return exitCodeOf(error);
     }
   },
@@ -250,18 +252,18 @@ const startCommand: Command = {
   async run(args) {
     const client = await engine();
     if (!args.has('attach') && !args.has('interactive')) {
-      let code = 0;
+      const failed: string[] = [];
       for (const name of args.rest) {
         try {
           await start(client, name);
           process.stdout.write(`${name}\n`);
         } catch (error) {
           complain(error);
-          code = 1;
+          failed.push(name);
         }
       }
-      if (code !== 0) process.stderr.write(`lamina: failed to start containers: ${args.rest.join(', ')}\n`);
-      return code;
+      if (failed.length > 0) process.stderr.write(`Error: failed to start containers: ${failed.join(', ')}\n`);
+      return failed.length > 0 ? 1 : 0;
     }
     if (args.rest.length > 1) throw new Error('you cannot start and attach multiple containers at once');
     const { Id: id, Config: config } = await inspect(client, args.rest[0] ?? '');

@@ -1,6 +1,5 @@
 // Commands on volumes that ask the engine.
 
-import { createReadStream } from 'node:fs';
 import { confirm } from './confirm.js';
 import { FILTER, FORCE, FORMAT, PRUNE_FILTER, QUIET, pairs } from './common-flags.js';
 import { type Command, type Commands, engine, filterQuery, forEach, path } from './engine.js';
@@ -8,6 +7,7 @@ import { writeArchive } from './files.js';
 import { inspectKind } from './inspect.js';
 import { renderRows } from './table.js';
 import { age, humanSize } from './units.js';
+import { openUpload } from './upload.js';
 
 interface Volume {
   readonly Name: string;
@@ -53,6 +53,9 @@ const ls: Command = {
         Size: volume.UsageData ? humanSize(volume.UsageData.Size) : 'N/A',
         Links: volume.UsageData ? String(volume.UsageData.RefCount) : 'N/A',
         LastUsed: age(volume.LastUsed),
+        Availability: 'N/A',
+        Group: 'N/A',
+        Status: 'N/A',
       }));
       const plain = [
         ['Driver', 'DRIVER'],
@@ -167,7 +170,7 @@ const importCommand: Command = {
   takes: [1, 2],
   async run(args) {
     const [name = '', file = '-'] = args.rest;
-    const upload = file === '-' ? process.stdin : createReadStream(file);
+    const upload = openUpload(file);
     await (await engine()).json('POST', path('/volumes/', name, '/import'), { upload });
     process.stdout.write(`${name}\n`);
     return 0;

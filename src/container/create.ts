@@ -15,7 +15,7 @@ import { capabilities } from './capabilities.js';
 import type { Context } from './context.js';
 import { badParameter, notFound } from './errors.js';
 import { checkHealth, mergeHealth } from './health-config.js';
-import { checkHostOptions } from './host-options.js';
+import { checkHostOptions, withSwap } from './host-options.js';
 import { initLayer } from './init-layer.js';
 import { type PlannedMount, planMounts } from './mount-points.js';
 import { randomName } from './names.js';
@@ -157,7 +157,8 @@ class Creation {
 
   async #runOf(image: Image | undefined): Promise<ContainerRecord> {
     const { registry } = this.context;
-    const { config, hostConfig, networks, step } = this.request;
+    const { config, networks, step } = this.request;
+    const hostConfig = withSwap(this.request.hostConfig);
     if (image && this.request.platform) checkPlatform(image, config.Image ?? '', this.request.platform);
     const merged = step || !image ? { ...config, Hostname: this.id.slice(0, 12) } : mergeConfig(config, image, this.id);
     const planned = planMounts({

@@ -8,7 +8,7 @@ import { EngineError, badParameter, conflict, messageOf, notFound } from './erro
 import { isUp } from './lifecycle.js';
 import { baseEnv, mergeEnv, processSpec } from './oci-spec.js';
 import type { TaskExit } from './supervisor-protocol.js';
-import { userDatabase } from './users.js';
+import { UnknownUser, userDatabase } from './users.js';
 
 export interface ExecConfig {
   readonly AttachStdin?: boolean;
@@ -182,6 +182,10 @@ export class Execs {
 
   /** Docker's words; the exit code is what the command line shows. */
   #explain(exec: Exec, error: unknown): EngineError {
+    if (error instanceof UnknownUser) {
+      exec.exitCode = 126;
+      return badParameter(error.message);
+    }
     const said = messageOf(error).replace(/^exec failed: /, '');
     const text = `OCI runtime exec failed: exec failed: ${said}: unknown`;
     exec.exitCode = /permission denied|is a directory/.test(said) ? 126 : /not found|no such file/.test(said) ? 127 : 128;

@@ -1,9 +1,9 @@
 // What a container asks of its host, checked before anything is made: Docker's limits in Docker's words, and what this engine
-// cannot do refused by name rather than passed over. Used by create.ts.
+// cannot do refused by name rather than passed over. Used by create.ts and lifecycle.ts.
 
 import { cpus } from 'node:os';
-import type { ContainerConfig, HostConfig } from '../store/index.js';
-import { badParameter } from './errors.js';
+import type { ContainerConfig, ContainerRecord, HostConfig } from '../store/index.js';
+import { badParameter, conflict } from './errors.js';
 import { checkLogOptions } from './log-options.js';
 import { parseSignal } from './signals.js';
 
@@ -113,6 +113,31 @@ function checkUnsupported(host: HostConfig): void {
   if (host.KernelMemory) refuse('--kernel-memory', 'kernels no longer have this limit');
   if (host.KernelMemoryTCP) refuse('HostConfig.KernelMemoryTCP', 'kernels no longer have this limit');
   if (host.Cgroup) refuse('HostConfig.Cgroup', 'use --cgroup-parent');
+}
+
+/** What `update` is to change: clients send all fields, with nothing in those that stay. */
+export function changesAsked({ RestartPolicy: restart, ...limits }: HostConfig): HostConfig {
+  const asked = Object.entries(limits).filter(([, value]) => Boolean(value) && !(Array.isArray(value) && value.length === 0));
+  return { ...Object.fromEntries(asked), ...(restart?.Name ? { RestartPolicy: restart } : {}) };
+}
+
+/** What a container that is there cannot be changed to. Errors: EngineError 400, 409. */
+export function checkUpdate({ id, hostConfig }: ContainerRecord, asked: HostConfig): void {
+  const because = `Cannot update container ${id}: `;
+  if (asked.RestartPolicy && hostConfig.AutoRemove) {
+    throw conflict(`${because}Restart policy cannot be updated because AutoRemove is enabled for the container`);
+  }
+  const swap = hostConfig.MemorySwap ?? 0;
+  if (asked.Memory && !asked.MemorySwap && swap > 0 && asked.Memory > swap) {
+    throw badParameter(
+      `${because}Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time`,
+    );
+  }
+}
+
+/** Docker's default, which `inspect` shows: as much swap as memory. */
+export function withSwap(host: HostConfig): HostConfig {
+  return host.Memory && !host.MemorySwap ? { ...host, MemorySwap: host.Memory * 2 } : host;
 }
 
 /** Errors: EngineError 400. */

@@ -8,6 +8,8 @@ import { EngineError, conflict, failure, messageOf } from './errors.js';
 import { sweepInitLayers } from './init-layer.js';
 import { wasKilledForMemory } from './memory.js';
 import { finishRemove, removeContainer } from './remove.js';
+import { renameContainer } from './rename.js';
+import { changesAsked, checkHostOptions, checkUpdate } from './host-options.js';
 import { RuncError, hasEnded, runc, updateLimits } from './runc.js';
 import { parseSignal } from './signals.js';
 import { announce, mountedRoots, startContainer, takeDown } from './start.js';
@@ -129,24 +131,8 @@ export class Lifecycle {
     });
   }
 
-  async rename(reference: string, name: string): Promise<void> {
-    const { registry } = this.context;
-    const { id } = registry.find(reference);
-    if (name === '') throw new EngineError(400, 'Neither old nor new names may be empty');
-    await registry.exclusive(id, async () => {
-      const record = registry.find(id);
-      if (name.replace(/^\//, '') === record.name) {
-        throw new EngineError(400, 'Renaming a container with the same name as its current name');
-      }
-      const taken = registry.reserveName(name, id);
-      const renamed = await registry.update(id, { name: taken }).catch((error: unknown) => {
-        registry.releaseName(taken, id);
-        throw error;
-      });
-      registry.releaseName(record.name, id);
-      if (renamed) announce(this.context, renamed);
-      this.context.publish('rename', { ...record, name: taken }, { oldName: `/${record.name}` });
-    });
+  rename(reference: string, name: string): Promise<void> {
+    return renameContainer(this.context, reference, name);
   }
 
   /** Changes limits and the restart policy; of a container that runs, at once. */
@@ -154,8 +140,11 @@ export class Lifecycle {
     const { id } = this.context.registry.find(reference);
     await this.context.registry.exclusive(id, async () => {
       const record = this.context.registry.find(id);
-      const hostConfig = { ...record.hostConfig, ...change };
-      if (isUp(record)) await this.#whileItRuns(record, updateLimits(this.context.bundle(id), id, change));
+      const asked = changesAsked(change);
+      const hostConfig = { ...record.hostConfig, ...asked };
+      checkUpdate(record, asked);
+      checkHostOptions(record.config, hostConfig);
+      if (isUp(record)) await this.#whileItRuns(record, updateLimits(this.context.bundle(id), id, asked));
       await this.context.registry.update(id, { hostConfig });
       this.context.publish('update', record);
     });

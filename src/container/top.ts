@@ -16,7 +16,7 @@ export async function processesOf(
   const args = psArgs.split(/\s+/).filter(Boolean);
   if (args.some((arg) => /o.*=/.test(arg))) throw badParameter('ps: custom column titles are not supported');
   const { stdout } = await run('ps', args, { timeout: 10_000 }).catch((error: unknown) => {
-    throw failure(`ps: ${(error as { stderr?: string }).stderr?.trim() || (error as Error).message}`);
+    throw failure(`ps: ${(error as { stderr?: string }).stderr?.trim().split('\n')[0] || (error as Error).message}`);
   });
   const [head = '', ...lines] = stdout.trimEnd().split('\n');
   const Titles = head.trim().split(/\s+/);

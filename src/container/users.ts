@@ -57,7 +57,8 @@ export class UserDatabase {
     return {
       uid: id ?? Number(row?.[2]),
       gid,
-      additionalGids: [...new Set([...own, ...added])],
+      // The group itself is among them: a process that gives it up must not gain what its group is denied.
+      additionalGids: [...new Set([gid, ...own, ...added])],
       home: row?.[5] || '/',
     };
   }

@@ -25,7 +25,7 @@ import { parseMoment } from './containers.js';
 import type { Engine } from './engine.js';
 import type { Call, Filters, Router } from './http.js';
 
-function row(engine: Engine, image: Image, references: readonly string[]): object {
+function row(image: Image, references: readonly string[]): object {
   return {
     Id: `sha256:${image.id}`,
     ParentId: image.record.parent ? `sha256:${image.record.parent}` : '',
@@ -36,7 +36,8 @@ function row(engine: Engine, image: Image, references: readonly string[]): objec
     SharedSize: -1,
     VirtualSize: image.size,
     Labels: image.config.config.Labels ?? null,
-    Containers: engine.context.registry.imageUsers(image.id).length,
+    // Counted by /system/df only.
+    Containers: -1,
   };
 }
 
@@ -86,7 +87,7 @@ async function list(engine: Engine, call: Call): Promise<void> {
     const shown =
       patterns.length === 0 ? image.references : image.references.filter((each) => patterns.some((p) => fitsReference(p, each)));
     if (patterns.length > 0 && shown.length === 0) continue;
-    rows.push(row(engine, image, shown));
+    rows.push(row(image, shown));
   }
   call.answer(200, rows);
 }

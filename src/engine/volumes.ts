@@ -1,6 +1,6 @@
 // /volumes: named and anonymous volumes, who refers to them, and pruning.
 
-import { EngineError, conflict, notFound } from '../container/errors.js';
+import { EngineError, badParameter, conflict, messageOf, notFound } from '../container/errors.js';
 import { checkDriver } from '../container/mount-points.js';
 import { treeSize } from '../container/tree-size.js';
 import { volumeRecords } from '../container/volume-records.js';
@@ -72,6 +72,19 @@ async function list(engine: Engine, call: Call): Promise<void> {
   call.answer(200, { Volumes: views, Warnings: null });
 }
 
+/** Errors: 400, with the volume's name. */
+function checkDriving(
+  name: string,
+  { Driver: driver, DriverOpts: options }: { Driver?: string; DriverOpts?: Record<string, string> },
+): void {
+  try {
+    checkDriver(driver);
+    checkDriverOptions(options ?? {});
+  } catch (error) {
+    throw badParameter(`create ${name}: ${messageOf(error)}`);
+  }
+}
+
 async function create(engine: Engine, call: Call): Promise<void> {
   const body = shaped((await call.json()) ?? {}, VOLUME_CREATE, '') as {
     Name?: string;
@@ -79,12 +92,11 @@ async function create(engine: Engine, call: Call): Promise<void> {
     DriverOpts?: Record<string, string>;
     Labels?: Record<string, string>;
   };
-  checkDriver(body.Driver);
   const { context } = engine;
   const records = volumeRecords(context.store);
   const name = body.Name || anonymousName();
+  checkDriving(name, body);
   const known = await records.get(name);
-  checkDriverOptions(body.DriverOpts ?? {});
   const options = body.DriverOpts && Object.keys(body.DriverOpts).length > 0 ? body.DriverOpts : undefined;
   const volume =
     known ??

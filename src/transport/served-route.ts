@@ -22,7 +22,6 @@ export const SERVED_ROUTE: Filesystem = {
   rename: never,
   readdir: never,
   copyUp: () => -errno.EROFS,
-  dropUntaken: () => undefined,
   forget: () => undefined,
 };
 

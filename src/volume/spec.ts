@@ -48,6 +48,13 @@ function splitSections(raw: string): string[] {
   return sections;
 }
 
+/** The parts of a `-v` argument as Docker's command line tells them apart, as they are written. Errors: VolumeSpecError. */
+export function volumeSections(raw: string): string[] {
+  if (raw.length > 0 && raw.length <= 2) return [raw];
+  sectionsOf(raw);
+  return raw.match(/(?:\\\\(?=:)|\\:|[^:])+/g) ?? [];
+}
+
 function sectionsOf(raw: string): string[] {
   if (raw === '') throw new VolumeSpecError('invalid empty volume spec');
   const sections = splitSections(raw);
