@@ -27,6 +27,7 @@
         "native/mount_object.cc",
         "native/mount_object_nodes.cc",
         "native/node.cc",
+        "native/offload.cc",
         "native/place.cc",
         "native/processes.cc",
         "native/request.cc",

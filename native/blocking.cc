@@ -48,6 +48,7 @@ void BlockingCalls::serve(std::shared_ptr<Shared> shared) {
     lock.lock();
     if (shared->closing) return;
     shared->finished.push_back({std::move(call), result});
+    shared->ready = true;
     uint64_t one = 1;
     while (write(shared->ended.get(), &one, sizeof one) < 0 && errno == EINTR) continue;
   }
@@ -85,6 +86,7 @@ void BlockingCalls::run(std::unique_ptr<BlockingCall> call) {
   delete start;
   shared_->finished.push_back({std::move(shared_->waiting.back()), -failed});
   shared_->waiting.pop_back();
+  shared_->ready = true;
   uint64_t one = 1;
   if (write(shared_->ended.get(), &one, sizeof one) < 0) return;  // full: it is readable already
 }
@@ -96,6 +98,7 @@ void BlockingCalls::finish() {
   {
     std::lock_guard lock(shared_->mutex);
     finished.swap(shared_->finished);
+    shared_->ready = false;
   }
   for (Ended& each : finished) each.call->done(each.result);
 }

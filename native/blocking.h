@@ -39,6 +39,8 @@ class BlockingCalls {
   void run(std::unique_ptr<BlockingCall> call);
   /** Ends the calls that have returned. Loop thread, outside of any request. */
   void finish();
+  /** Whether a call has returned. Any thread; cheap. */
+  bool ready() const { return shared_->ready.load(std::memory_order_relaxed); }
   /** Readable when a call has returned; -1 when there was no fd left for it. */
   int fd() const { return shared_->ended.get(); }
 
@@ -52,6 +54,7 @@ class BlockingCalls {
     std::condition_variable work;
     std::deque<std::unique_ptr<BlockingCall>> waiting;
     std::vector<Ended> finished;
+    std::atomic<bool> ready = false;
     size_t idle = 0;
     bool closing = false;
     UniqueFd ended;

@@ -3,10 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <linux/magic.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <string>
@@ -14,6 +12,7 @@
 #include "blocking.h"
 #include "bypass.h"
 #include "locks.h"
+#include "offload.h"
 #include "proc_path.h"
 
 namespace lamina {
@@ -206,12 +205,6 @@ namespace {
 
 int syncNow(int fd, bool dataOnly) { return (dataOnly ? fdatasync(fd) : fsync(fd)) < 0 ? -errno : 0; }
 
-/** A filesystem whose fsync is over before a thread would be awake. */
-bool inMemory(int fd) {
-  struct statfs fs;
-  return fstatfs(fd, &fs) == 0 && (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
-}
-
 /** fsync beside the loop: everybody else is served meanwhile. It writes its own reply. */
 class SyncCall : public BlockingCall {
  public:
@@ -243,10 +236,11 @@ int opFsync(Request& request, bool directory) {
   if (!in) return -EINVAL;
   if (!node) return -ESTALE;
   if (!node->has(kNodeWritable)) return 0;  // a lower file has nothing to write back
+  if (request.mount.options.skipSync && !node->has(kNodeRoute)) return 0;
   Borrowed file(request.mount, directory ? 0 : in->fh, node, directory ? O_RDONLY | O_DIRECTORY : O_RDONLY);
   if (file.get() < 0) return file.get();
   bool dataOnly = in->flags & 1;
-  if (!request.mount.blocking || inMemory(file.get())) return syncNow(file.get(), dataOnly);
+  if (!request.mount.blocking || syncsInMemory(file.get())) return syncNow(file.get(), dataOnly);
   auto call = std::make_unique<SyncCall>(request, file.get(), dataOnly);
   if (!call->ready()) return syncNow(file.get(), dataOnly);
   request.mount.blocking->run(std::move(call));

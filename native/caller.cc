@@ -1,5 +1,6 @@
 #include "caller.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -46,6 +47,9 @@ void Caller::readStatus() {
     if (line.rfind("Groups:", 0) == 0) {
       std::istringstream numbers(line.substr(7));
       groups_.assign(std::istream_iterator<uint32_t>(numbers), {});
+    } else if (line.rfind("SigPnd:", 0) == 0 || line.rfind("ShdPnd:", 0) == 0) {
+      // A signal that ends a process is SIGKILL to each of its threads (Linux: complete_signal).
+      dying_ = dying_ || ((std::stoull(line.substr(7), nullptr, 16) >> (SIGKILL - 1)) & 1);
     } else if (line.rfind("CapEff:", 0) == 0) {
       effective_ = std::stoull(line.substr(7), nullptr, 16);
       known_ = true;

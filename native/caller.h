@@ -22,6 +22,8 @@ class Caller {
   bool has(int capability) const;
   /** The same in the first user namespace, where alone some of the kernel's checks look (Linux: capable). */
   bool hasEverywhere(int capability) const { return has(capability) && everywhere_; }
+  /** It has been killed and ends as soon as its system call does. */
+  bool dying() const { return dying_; }
   /** It waits in chown(2) or a relative; false where that cannot be found out. */
   bool changesOwner() const;
 
@@ -29,7 +31,8 @@ class Caller {
   void readStatus();
 
   const InHeader& in_;
-  bool known_ = false;      // status was readable
+  bool known_ = false;  // status was readable
+  bool dying_ = false;
   bool everywhere_ = true;  // in the first user namespace, or we cannot tell
   uint64_t effective_ = 0;
   std::vector<uint32_t> groups_;

@@ -14,6 +14,7 @@ namespace lamina {
 namespace {
 
 constexpr size_t kChunk = 1 << 18;
+constexpr int64_t kStride = 16 << 20;  // bytes between two looks at `stop`
 
 int copyByReading(int src, int dst, int64_t from, int64_t to) {
   auto buffer = std::make_unique<char[]>(kChunk);
@@ -48,13 +49,14 @@ int copyExtent(int src, int dst, int64_t from, int64_t to) {
 
 }  // namespace
 
-int copyData(int src, int dst, int64_t length) {
+int copyData(int src, int dst, int64_t length, const std::atomic<bool>* stop) {
   struct stat st;
   if (fstat(src, &st) < 0) return -errno;
   int64_t end = length < 0 ? st.st_size : std::min<int64_t>(length, st.st_size);
   if (end == 0) return 0;
   if (end == st.st_size && ioctl(dst, FICLONE, src) == 0) return 0;
   for (int64_t at = 0; at < end;) {
+    if (stop && *stop) return -EINTR;
     off_t data = lseek(src, at, SEEK_DATA);
     if (data < 0 && errno == ENXIO) break;
     off_t hole = data < 0 ? -1 : lseek(src, data, SEEK_HOLE);
@@ -63,9 +65,10 @@ int copyData(int src, int dst, int64_t length) {
       hole = end;
     }
     if (data >= end) break;
-    int error = copyExtent(src, dst, data, std::min<int64_t>(hole, end));
+    int64_t to = std::min({int64_t{hole}, end, data + kStride});
+    int error = copyExtent(src, dst, data, to);
     if (error) return error;
-    at = hole;
+    at = to;
   }
   return ftruncate(dst, end) < 0 ? -errno : 0;
 }

@@ -3,13 +3,15 @@
 
 #include <stdint.h>
 
+#include <atomic>
+
 namespace lamina {
 
 /**
  * Copies the first `length` bytes of `src` (all of it when negative) to the empty file `dst`, keeping holes.
  * FICLONE for a whole file, else copy_file_range per data extent, else read and write.
- * Returns 0 or -errno; on failure `dst` holds a part. Any thread.
+ * `stop` set by another thread ends it with -EINTR. Returns 0 or -errno; on failure `dst` holds a part. Any thread.
  */
-int copyData(int src, int dst, int64_t length);
+int copyData(int src, int dst, int64_t length, const std::atomic<bool>* stop = nullptr);
 
 }  // namespace lamina

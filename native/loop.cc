@@ -7,7 +7,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "bypass.h"
+#include "caller.h"
 #include "identity.h"
 
 namespace lamina {
@@ -53,6 +56,7 @@ void Loop::remove(int index) {
   locks_.drop(served->mount);
   served->mount->locks = nullptr;
   served->mount->blocking = nullptr;
+  std::erase_if(parked_, [&](const Parked& each) { return each.index == index; });
   served_.erase(served_.begin() + (served - served_.data()));
   if (hot_ == index) hot_ = -1;
 }
@@ -89,7 +93,8 @@ int Loop::answerOnce(Decisions& decisions, const Served& served, Request& reques
   served.mount->counters.decisions++;
   result = decisions.decide(served.index, request.in);
   // The kernel leaves a request without an answer for ever when the reply is malformed.
-  return result <= static_cast<int>(request.capacity) && result > -kMaxErrno ? result : -EIO;
+  bool sound = result <= static_cast<int>(request.capacity) && result > -kMaxErrno;
+  return sound || result == kParked ? result : -EIO;
 }
 
 // unlink(2) has returned long ago for the caller, while a FORGET is still on its way.
@@ -139,23 +144,74 @@ Loop::Step Loop::serveOne(Decisions& decisions, const Served& served) {
     if (errno == ENODEV) return Step::kEnded;
     return errno == ENOENT || errno == EINTR ? Step::kServed : Step::kNothing;
   }
-  InHeader in;
-  if (n < static_cast<ssize_t>(sizeof in)) return Step::kServed;
-  memcpy(&in, request_, sizeof in);
-  wait_.arrived(nowNanoseconds(), in.pid);
-  if (in.opcode < kOpcodeCount) mount.counters.requests[in.opcode]++;
-  mount.entered.clear();
-  Request request{mount,
-                  in,
-                  request_ + sizeof in,
-                  static_cast<size_t>(n) - sizeof in,
-                  reply_ + sizeof(OutHeader),
-                  replySize_ - sizeof(OutHeader)};
-  int result = answer(decisions, served, request);
-  if (result != kNoReply) send(mount, in, result);
+  if (n < static_cast<ssize_t>(sizeof(InHeader))) return Step::kServed;
+  auto* in = reinterpret_cast<const InHeader*>(request_);
+  wait_.arrived(nowNanoseconds(), in->pid);
+  if (in->opcode < kOpcodeCount) mount.counters.requests[in->opcode]++;
+  if (in->opcode == kInterrupt && n >= static_cast<ssize_t>(sizeof(InHeader) + sizeof(InterruptIn))) {
+    interruptParked(served, reinterpret_cast<const InterruptIn*>(in + 1)->unique);
+  }
+  serveRequest(decisions, served, n);
   if (mount.nodes.hasDropped() || mount.registered.size() >= 64) decisions.tidy(served.index);
   wait_.replied(nowNanoseconds());
   return Step::kServed;
+}
+
+/** Answers the `size` bytes of the request buffer, or parks them. */
+void Loop::serveRequest(Decisions& decisions, const Served& served, size_t size) {
+  Mount& mount = *served.mount;
+  InHeader in;
+  memcpy(&in, request_, sizeof in);
+  mount.entered.clear();
+  Request request{
+      mount, in, request_ + sizeof in, size - sizeof in, reply_ + sizeof(OutHeader), replySize_ - sizeof(OutHeader)};
+  int result = answer(decisions, served, request);
+  if (result == kParked) {
+    undo(mount, in, -EINTR);
+    parked_.push_back({served.index, mount.offloads.awaited, {request_, request_ + size}});
+    return;
+  }
+  if (result != kNoReply) send(mount, in, result);
+}
+
+/** Answers what waited for work that has ended. Outside of any request. */
+void Loop::resume(Decisions& decisions) {
+  calls_.finish();
+  for (size_t i = 0; i < served_.size(); i++) {
+    const Served served = served_[i];
+    std::vector<uint32_t> ended = served.mount->offloads.takeEnded();
+    for (uint32_t offload : ended) resumeAll(decisions, served, offload);
+    // What nobody took is dropped.
+    if (!ended.empty()) decisions.tidy(served.index);
+  }
+}
+
+void Loop::resumeAll(Decisions& decisions, const Served& served, uint32_t offload) {
+  auto first = std::stable_partition(parked_.begin(), parked_.end(), [&](const Parked& each) {
+    return each.index != served.index || each.offload != offload;
+  });
+  std::vector<Parked> due(std::make_move_iterator(first), std::make_move_iterator(parked_.end()));
+  parked_.erase(first, parked_.end());
+  for (const Parked& each : due) {
+    memcpy(request_, each.bytes.data(), each.bytes.size());
+    serveRequest(decisions, served, each.bytes.size());
+  }
+}
+
+/** A parked request whose caller was killed is over; its work too when nobody else waits for it. */
+void Loop::interruptParked(const Served& served, uint64_t unique) {
+  auto found = std::find_if(parked_.begin(), parked_.end(), [&](const Parked& each) {
+    return each.index == served.index && each.in().unique == unique;
+  });
+  if (found == parked_.end() || !Caller(found->in()).dying()) return;
+  Parked ended = std::move(*found);
+  parked_.erase(found);
+  served.mount->entered.clear();
+  send(*served.mount, ended.in(), -EINTR);
+  bool wanted = std::any_of(parked_.begin(), parked_.end(), [&](const Parked& each) {
+    return each.index == served.index && each.offload == ended.offload;
+  });
+  if (!wanted) served.mount->offloads.stop(ended.offload);
 }
 
 /** Polls the mount that was served last. True when a request came; false when it is time to sleep. */
@@ -178,7 +234,7 @@ bool Loop::poll(Decisions& decisions) {
       return false;
     }
     // Others, and the wake fd, get a look now and then.
-    if (round % 64 == 0 && served_.size() > 1) return false;
+    if (calls_.ready() || (round % 64 == 0 && served_.size() > 1)) return false;
   }
 }
 
@@ -190,7 +246,7 @@ bool Loop::serveReady(Decisions& decisions, int timeout, bool* any) {
   bool woken = false;
   for (int i = 0; i < count; i++) {
     if (events[i].data.u32 == kCallEnded) {
-      calls_.finish();
+      resume(decisions);
       continue;
     }
     if (events[i].data.u32 == kWoken) {
@@ -230,7 +286,7 @@ void Loop::run(Decisions& decisions) {
   }
   for (uint32_t served = 0; !served_.empty();) {
     if (poll(decisions)) {
-      if (++served % 256 == 0 && !serveReady(decisions, 0)) return;
+      if ((++served % 256 == 0 || calls_.ready()) && !serveReady(decisions, 0)) return;
       continue;
     }
     if (served_.empty()) return;

@@ -45,9 +45,20 @@ class Loop {
     int index;
     Mount* mount;
   };
+  /** A request that waits for work beside the loop, to be answered again from its start. */
+  struct Parked {
+    int index;
+    uint32_t offload;
+    std::vector<uint8_t> bytes;
+    const InHeader& in() const { return *reinterpret_cast<const InHeader*>(bytes.data()); }
+  };
   enum class Step { kServed, kNothing, kEnded };
 
   Step serveOne(Decisions& decisions, const Served& served);
+  void serveRequest(Decisions& decisions, const Served& served, size_t size);
+  void resume(Decisions& decisions);
+  void resumeAll(Decisions& decisions, const Served& served, uint32_t offload);
+  void interruptParked(const Served& served, uint64_t unique);
   int answerOnce(Decisions& decisions, const Served& served, Request& request);
   int answer(Decisions& decisions, const Served& served, Request& request);
   void send(Mount& mount, const InHeader& in, int result);
@@ -66,6 +77,7 @@ class Loop {
   LockTable locks_{calls_};
   int error_ = 0;
   std::vector<Served> served_;
+  std::vector<Parked> parked_;
   int hot_ = -1;
   AdaptiveWait wait_;
   bool ownFs_ = false;

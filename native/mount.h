@@ -15,12 +15,12 @@
 #include "fuse_abi.h"
 #include "id_map.h"
 #include "node.h"
+#include "offload.h"
 #include "place.h"
 #include "unique_fd.h"
 
 namespace lamina {
 
-class BlockingCalls;
 class LockTable;
 
 /** What a layer or a backing directory is to the mount. */
@@ -33,6 +33,7 @@ struct MountOptions {
   bool passthrough = false;  // agreed at INIT; turned off when the kernel refuses the first id with EPERM
   bool userXattr = false;    // overlay attributes live under user.overlay. instead of trusted.overlay.
   bool linkIndex = false;    // some lower hard links are copied up: their other names are TypeScript's to find
+  bool skipSync = false;     // upper need not survive a crash (overlayfs: volatile)
   bool locks = false;        // the kernel sends us the locks of this mount's files
   bool cacheDirs = true;     // ENOSYS to OPENDIR: the kernel caches directories (no route may be among them)
   IdMap uids, gids;
@@ -173,6 +174,7 @@ class Mount {
   std::vector<uint64_t> registered;  // nodes whose backing id is new to the cache in TypeScript
   MountOptions options;
   Counters counters;
+  Offloads offloads;
   UniqueFd device;
   BlockingCalls* blocking = nullptr;  // of the loop that serves the mount; null without one
   LockTable* locks = nullptr;         // the same; null unless the kernel sends us locks

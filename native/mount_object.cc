@@ -63,6 +63,7 @@ Napi::Value MountObject::setOptions(Info info) {
   flag("userXattr", &options.userXattr);
   flag("linkIndex", &options.linkIndex);
   flag("cacheDirs", &options.cacheDirs);
+  flag("skipSync", &options.skipSync);
   flag("locks", &options.locks);
   auto ids = [&](const char* name, const char* squash, IdMap* out) {
     auto flat = given.Get(name);
@@ -146,6 +147,21 @@ Napi::Value MountObject::placeMove(Info info) {
   return number(info, 0);
 }
 
+Napi::Value MountObject::copyBeside(Info info) {
+  return number(info, mount_->offloads.copy(mount_->blocking, intArg(info, 0), intArg(info, 1), bigArg(info, 2)));
+}
+
+Napi::Value MountObject::syncBeside(Info info) {
+  return number(info, mount_->offloads.sync(mount_->blocking, intArg(info, 0)));
+}
+
+Napi::Value MountObject::offloadResult(Info info) { return number(info, mount_->offloads.result(uintArg(info, 0))); }
+
+Napi::Value MountObject::parkUntil(Info info) {
+  mount_->offloads.awaited = uintArg(info, 0);
+  return number(info, kParked);
+}
+
 Napi::Function MountObject::define(Napi::Env env) {
   return DefineClass(env, "Mount",
                      {
@@ -189,6 +205,10 @@ Napi::Function MountObject::define(Napi::Env env) {
                          InstanceMethod<&MountObject::takeDropped>("takeDropped"),
                          InstanceMethod<&MountObject::takeRegistered>("takeRegistered"),
                          InstanceMethod<&MountObject::stats>("stats"),
+                         InstanceMethod<&MountObject::copyBeside>("copyBeside"),
+                         InstanceMethod<&MountObject::syncBeside>("syncBeside"),
+                         InstanceMethod<&MountObject::offloadResult>("offloadResult"),
+                         InstanceMethod<&MountObject::parkUntil>("parkUntil"),
                          InstanceMethod<&MountObject::direntStart>("direntStart"),
                          InstanceMethod<&MountObject::direntAdd>("direntAdd"),
                          InstanceMethod<&MountObject::direntLength>("direntLength"),

@@ -65,6 +65,11 @@ class MountObject : public Napi::ObjectWrap<MountObject> {
   Napi::Value takeDropped(Info info);
   Napi::Value takeRegistered(Info info);
   Napi::Value stats(Info info);
+  // work beside the loop
+  Napi::Value copyBeside(Info info);
+  Napi::Value syncBeside(Info info);
+  Napi::Value offloadResult(Info info);
+  Napi::Value parkUntil(Info info);
   // directory replies
   Napi::Value direntStart(Info info);
   Napi::Value direntAdd(Info info);

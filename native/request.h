@@ -17,6 +17,7 @@ namespace lamina {
 constexpr int kNoReply = INT_MIN;         // FORGET and friends have none
 constexpr int kDecide = INT_MIN + 1;      // TypeScript answers this request
 constexpr int kNeedsUpper = INT_MIN + 2;  // `needsUpper` must be copied up first, then the op runs again
+constexpr int kParked = -1000;  // the op runs again when `mount.offloads.awaited` has ended; TypeScript says it too
 
 struct Request {
   Mount& mount;

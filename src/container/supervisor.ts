@@ -5,6 +5,7 @@
 import { readFileSync, readdirSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { sys } from '../native/load.js';
+import { ownChildren } from '../transport/children.js';
 import { planMount } from '../transport/check.js';
 import { listen as listenForStats } from '../transport/control.js';
 import { removeRecord, writeRecord } from '../transport/registry.js';
@@ -24,8 +25,6 @@ export class Supervisor {
   readonly #tasks = new Map<string, Task>();
   readonly #streams = new Map<string, Streams>();
   readonly #daemons = new Set<Socket>();
-  /** Children that libuv waits for. */
-  readonly #ours = new Set<number>();
   /** Operations under way. */
   readonly #changes = new Set<Promise<unknown>>();
   /** Tasks whose pid is not known yet. */
@@ -106,7 +105,7 @@ export class Supervisor {
 
   async #start(request: TaskRequest): Promise<{ pid: number }> {
     if (this.#tasks.has(request.task)) throw new Error(`task ${request.task} has been started`);
-    const task = new Task(request, this.#streamsOf(request.task), this.#ours, (ended) => this.#announce(ended));
+    const task = new Task(request, this.#streamsOf(request.task), (ended) => this.#announce(ended));
     this.#tasks.set(request.task, task);
     this.#starting++;
     try {
@@ -141,7 +140,7 @@ export class Supervisor {
     if (this.#starting > 0) return;
     const tasks = new Set([...this.#tasks.values()].map((task) => task.pid));
     // What else came to us (what runc or a container left behind) must not stay a zombie.
-    for (const pid of childrenOf()) if (!tasks.has(pid) && !this.#ours.has(pid) && isZombie(pid)) sys.reapChild(pid);
+    for (const pid of childrenOf()) if (!tasks.has(pid) && !ownChildren.has(pid) && isZombie(pid)) sys.reapChild(pid);
   }
 
   #greet(connection: Socket): void {

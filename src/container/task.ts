@@ -10,6 +10,7 @@ import type { Readable } from 'node:stream';
 import { ReadStream } from 'node:tty';
 import { errno, errnoText } from '../abi/errno.js';
 import { sys } from '../native/load.js';
+import { own } from '../transport/children.js';
 import { runcArguments } from './runc.js';
 import { type Streams } from './streams.js';
 import type { TaskExit, TaskRequest } from './supervisor-protocol.js';
@@ -62,8 +63,6 @@ export class Task {
   constructor(
     readonly request: TaskRequest,
     streams: Streams,
-    /** Pids of processes that libuv waits for. */
-    private readonly ours: Set<number>,
     private readonly ended: (task: Task) => void,
   ) {
     this.#streams = streams;
@@ -206,16 +205,12 @@ export class Task {
   }
 
   #exitOf(child: ChildProcess): Promise<number> {
-    const { pid } = child;
-    if (pid !== undefined) this.ours.add(pid);
+    own(child);
     return new Promise((resolve, reject) => {
       child.on('error', (cause: NodeJS.ErrnoException) => {
         reject(new StartError(cause.code === 'ENOENT' ? 'runc is not installed: install the package runc' : cause.message));
       });
-      child.on('exit', (code) => {
-        if (pid !== undefined) this.ours.delete(pid);
-        resolve(code ?? 255);
-      });
+      child.on('exit', (code) => resolve(code ?? 255));
     });
   }
 }

@@ -9,6 +9,9 @@ declare const nodeIdBrand: unique symbol;
 export type PlaceId = number & { readonly [placeIdBrand]: 'PlaceId' };
 declare const placeIdBrand: unique symbol;
 
+/** What an op answers when its request is parked: the loop answers it again when the work it waits for has ended. */
+export const PARKED = -1000;
+
 export const ROOT_ID = 1 as NodeId;
 
 /** What a node is; the same bits as NodeFlag in native/node.h. */
@@ -35,6 +38,8 @@ export interface MountOptions {
   linkIndex?: boolean;
   /** The kernel caches directories and sends no OPENDIR; wrong where others change them. */
   cacheDirs?: boolean;
+  /** fsync on the union does nothing: upper need not survive a crash. */
+  skipSync?: boolean;
   /** The kernel is told to send locks: set before the loop gets the mount. */
   locks?: boolean;
   maxWrite?: number;
@@ -159,6 +164,18 @@ export interface NativeMount {
   /** Nodes that got a backing id. */
   takeRegistered(): NodeId[];
   stats(): MountStats;
+
+  /**
+   * Begins to copy the first `length` bytes of `src` (all when negative) to the empty file `dst` on a thread beside the
+   * loop. The work's number, or 0 when it is done sooner in place: it is small, or no loop serves the mount.
+   */
+  copyBeside(src: number, dst: number, length: bigint): number;
+  /** The same for an fsync. */
+  syncBeside(fd: number): number;
+  /** 1 while that work runs, then 0 or -errno, which is told once. */
+  offloadResult(work: number): number;
+  /** The request at hand is answered again when that work has ended. Returns PARKED. */
+  parkUntil(work: number): number;
 
   /** Starts a reply; `tag` is or-ed into every offset. */
   direntStart(size: number, plus: boolean, tag: bigint): void;

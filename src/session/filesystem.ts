@@ -1,6 +1,6 @@
 // What a session serves: the namespace decisions of one mount. The union implements it; nothing here knows how.
 // Every op answers with the length of the payload it wrote at the start of the reply buffer, or -errno, and raises the
-// lookup count of each node it enters by one.
+// lookup count of each node it enters by one. PARKED instead: it is called again when what it waits for has ended.
 
 import type { Creation, Renaming } from '../abi/requests.js';
 import type { NodeId } from '../native/mount.js';
@@ -30,6 +30,8 @@ export interface Filesystem {
   readdir(directory: NodeId, offset: bigint, size: number, plus: boolean): number;
   /** Makes a node writable. `length` < 0: with all its data. */
   copyUp(node: NodeId, length: bigint): number;
+  /** Requests that waited for work beside the loop have been answered: what none of them took is dropped. */
+  dropUntaken(): void;
   /** The kernel no longer knows these directories. */
   forget(directories: readonly NodeId[]): void;
 }

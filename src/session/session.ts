@@ -122,6 +122,7 @@ export class Session {
 
   /** Follows what the native side did since the last call. */
   tidy(): void {
+    this.filesystem.dropUntaken();
     this.filesystem.forget(this.native.takeDropped());
     for (const id of this.native.takeRegistered()) this.#backingIds.set(id, true);
     const refused = this.#refused;

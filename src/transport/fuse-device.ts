@@ -6,6 +6,7 @@ import { errno, errnoText } from '../abi/errno.js';
 import { sys } from '../native/load.js';
 import { MNT_DETACH, MountFlag } from '../native/syscalls.js';
 import { MountError } from './layers.js';
+import { own } from './children.js';
 import { runMount } from './mount-command.js';
 
 export interface FuseMountOptions {
@@ -94,10 +95,12 @@ async function mountByHelper(target: string, options: FuseMountOptions): Promise
     ...(options.readOnly ? ['ro'] : []),
     ...options.flags,
   ].join(',');
-  const child = spawn('fusermount3', ['-o', wanted, '--', target], {
-    stdio: ['ignore', 'ignore', 'pipe', theirs],
-    env: { ...process.env, _FUSE_COMMFD: '3' },
-  });
+  const child = own(
+    spawn('fusermount3', ['-o', wanted, '--', target], {
+      stdio: ['ignore', 'ignore', 'pipe', theirs],
+      env: { ...process.env, _FUSE_COMMFD: '3' },
+    }),
+  );
   let complaint = '';
   child.stderr?.on('data', (chunk: Buffer) => (complaint += chunk.toString()));
   const status = await new Promise<number | NodeJS.ErrnoException>((resolve) => {
@@ -147,7 +150,7 @@ export async function unmountFuse(target: string, lazy: boolean): Promise<number
   if (process.geteuid?.() === 0) {
     return sys.umount2(Buffer.from(target).toString('latin1'), (lazy ? MNT_DETACH : 0) | UMOUNT_NOFOLLOW);
   }
-  const child = spawn('fusermount3', ['-u', '-q', ...(lazy ? ['-z'] : []), '--', target], { stdio: 'ignore' });
+  const child = own(spawn('fusermount3', ['-u', '-q', ...(lazy ? ['-z'] : []), '--', target], { stdio: 'ignore' }));
   const code = await new Promise<number>((resolve) => {
     child.once('error', () => resolve(1));
     child.once('close', (status) => resolve(status ?? 1));

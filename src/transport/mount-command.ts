@@ -1,6 +1,7 @@
 // mount(8) and umount(8) in child processes: the process that serves a mount must not walk into it.
 
 import { spawn } from 'node:child_process';
+import { own } from './children.js';
 
 /** Milliseconds after which a mount command is taken for hung. */
 const LIMIT = 20_000;
@@ -9,7 +10,7 @@ const LIMIT = 20_000;
 export function runMount(command: string, args: readonly string[], fd?: number): Promise<string | undefined> {
   return new Promise((resolve) => {
     const stdio = ['ignore', 'ignore', 'pipe', ...(fd === undefined ? [] : [fd])] as const;
-    const child = spawn(command, args, { stdio: [...stdio], timeout: LIMIT });
+    const child = own(spawn(command, args, { stdio: [...stdio], timeout: LIMIT }));
     let complaint = '';
     child.stderr?.on('data', (chunk: Buffer) => (complaint += chunk.toString()));
     child.once('error', (error) => resolve(error.message));

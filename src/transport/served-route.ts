@@ -22,6 +22,7 @@ export const SERVED_ROUTE: Filesystem = {
   rename: never,
   readdir: never,
   copyUp: () => -errno.EROFS,
+  dropUntaken: () => undefined,
   forget: () => undefined,
 };
 

@@ -42,6 +42,9 @@ export class ServedUnion implements Filesystem {
   copyUp(node: NodeId, length: bigint): number {
     return this.union.copyUp(node, length);
   }
+  dropUntaken(): void {
+    this.union.copies?.dropUntaken();
+  }
   forget(directories: readonly NodeId[]): void {
     this.union.forget(directories);
   }

@@ -62,6 +62,7 @@ function prepareUnion(native: NativeMount, plan: MountPlan): Prepared {
   union.makeRoot();
   const roots = plan.lowers.length + (plan.upper === undefined ? 0 : 3);
   const paths = addRoutes(native, union, plan.routes, roots);
+  native.setOptions({ skipSync: plan.volatile });
   if (plan.readOnly) native.seal();
   // What others use too must not be cached, and is locked where they see it.
   const shared = !plan.mountRoutes && plan.routes.length > 0;

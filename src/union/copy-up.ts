@@ -2,101 +2,20 @@
 // Built in work/, published by one rename; a reader of upper never sees half of it.
 
 import { errno } from '../abi/errno.js';
-import { isOverlayXattr } from '../layer/format.js';
 import { sys } from '../native/load.js';
 import { NodeFlag, type NodeId, type PlaceId } from '../native/mount.js';
-import { Mode, Open, STAT_WORDS, Stat, type StatBuffer } from '../native/syscalls.js';
+import { Mode, Open, STAT_WORDS, Stat } from '../native/syscalls.js';
+import { copyMetadata, openSource, type Source, typeOf } from './copy-source.js';
 import { UPPER, type UnionDirectory, entryPlace } from './directory.js';
-import { markImpure, recordIno } from './origin.js';
-import type { LinkKey } from './links.js';
+import { type Marks, UNMARKED, setMarks } from './file-copies.js';
+import { markImpure } from './origin.js';
 import type { Union } from './union.js';
 
-/** An object on a lower layer: the fd of its directory and its name, or the object's own fd and ''. */
-export interface Source {
-  dirfd: number;
-  name: string;
-  stat: StatBuffer;
-}
-
-export function openSource(dirfd: number, name: string): Source | number {
-  const stat = new BigInt64Array(STAT_WORDS);
-  const error = sys.statx(dirfd, name, stat);
-  return error ? error : { dirfd, name, stat };
-}
-
-function typeOf(source: Source): number {
-  return Number(source.stat[Stat.mode]) & Mode.FMT;
-}
-
-function copyXattrs(source: Source, dirfd: number, name: string): number {
-  const names = sys.listxattr(source.dirfd, source.name);
-  if (typeof names === 'number') return names === -errno.EOPNOTSUPP ? 0 : names;
-  for (const attribute of names) {
-    if (isOverlayXattr(attribute)) continue;
-    const value = sys.getxattr(source.dirfd, source.name, attribute);
-    if (typeof value === 'number') continue; // gone or hidden between list and get
-    const error = sys.setxattr(dirfd, name, attribute, value, 0);
-    if (error && error !== -errno.EOPNOTSUPP && error !== -errno.EPERM) return error;
-  }
-  return 0;
-}
-
-/** Owner, mode, attributes, times, in the order in which none undoes another. */
-export function copyMetadata(source: Source, dirfd: number, name: string): number {
-  const { stat } = source;
-  const error =
-    sys.fchownat(dirfd, name, Number(stat[Stat.uid]), Number(stat[Stat.gid])) ||
-    (typeOf(source) === Mode.LNK ? 0 : sys.fchmodat(dirfd, name, Number(stat[Stat.mode]) & 0o7777)) ||
-    copyXattrs(source, dirfd, name);
-  // Rootless, what belongs to others is copied as ours; the kernel has checked that we may write it.
-  if (error && error !== -errno.EPERM) return error;
-  return sys.utimensat(dirfd, name, stat[Stat.atime] ?? 0n, stat[Stat.mtime] ?? 0n);
-}
-
-function copyContent(source: Source, target: number, length: bigint): number {
-  const fd = sys.openat2(source.dirfd, source.name || '.', Open.RDONLY | Open.NOFOLLOW, 0, 0);
-  const from = fd === -errno.ENOTDIR ? sys.openat2(-100, `/proc/self/fd/${source.dirfd}`, Open.RDONLY, 0, 0) : fd;
-  if (from < 0) return from;
-  const error = sys.copyData(from, target, length);
-  sys.close(from);
-  return error;
-}
-
-/** What only the union reads of a copy: the number it shows (0n: its own), and how it stands in the link index. */
-interface Marks {
-  ino: bigint;
-  link: LinkKey | undefined;
-}
-
-const UNMARKED: Marks = { ino: 0n, link: undefined };
-
-function setMarks(union: Union, { ino, link }: Marks, workFd: number, name: string): number {
-  return (
-    (ino === 0n ? 0 : recordIno(workFd, name, union.stack.scheme, ino)) ||
-    (link && union.links ? union.links.markUnpublished(workFd, name, link) : 0)
-  );
-}
-
-/** All of it is on disk before anybody can give it its name. */
-function makeFile(union: Union, source: Source, workFd: number, name: string, length: bigint, marks: Marks): number {
-  const fd = sys.openat2(workFd, name, Open.CREAT | Open.EXCL | Open.RDWR | Open.NOFOLLOW, 0o600, 0);
-  if (fd < 0) return fd;
-  const error =
-    copyContent(source, fd, length) ||
-    copyMetadata(source, workFd, name) ||
-    setMarks(union, marks, workFd, name) ||
-    (union.stack.volatile ? 0 : sys.fsync(fd));
-  sys.close(fd);
-  return error;
-}
-
-/** Builds a copy of `source` in work/. `length` < 0 copies all data. */
-function build(union: Union, source: Source, workFd: number, name: string, length: bigint, marks: Marks): number {
+/** Builds what is not a regular file in work/. */
+function build(union: Union, source: Source, workFd: number, name: string, marks: Marks): number {
   const mode = Number(source.stat[Stat.mode]);
   let error: number;
   switch (mode & Mode.FMT) {
-    case Mode.REG:
-      return makeFile(union, source, workFd, name, length, marks);
     case Mode.DIR:
       error = sys.mkdirat(workFd, name, 0o700);
       break;
@@ -109,6 +28,17 @@ function build(union: Union, source: Source, workFd: number, name: string, lengt
       error = sys.mknodat(workFd, name, mode, source.stat[Stat.rdev] ?? 0n);
   }
   return error || copyMetadata(source, workFd, name) || setMarks(union, marks, workFd, name);
+}
+
+/** A copy of `source` in work/: its name, PARKED, or -errno and nothing is left. */
+function makeCopy(union: Union, source: Source, length: bigint, marks: Marks): string | number {
+  const { work, copies } = union;
+  if (!work || !copies) return -errno.EROFS;
+  if (typeOf(source) === Mode.REG) return copies.make(source, length, marks);
+  const name = work.freshName();
+  const error = build(union, source, work.fd, name, marks);
+  if (error) work.discard(name);
+  return error || name;
 }
 
 const parentTimes = new BigInt64Array(STAT_WORDS);
@@ -132,11 +62,11 @@ interface Target {
 function copyObject(union: Union, source: Source, { dir, fd, name }: Target, length: bigint, ino: bigint): number {
   const { work, links } = union;
   if (!work) return -errno.EROFS;
-  const workFd = work.fd;
-  const temporary = work.freshName();
   const link = links?.keyFor(source.dirfd, source.name);
+  const temporary = makeCopy(union, source, length, { ino, link });
+  if (typeof temporary === 'number') return temporary;
+  const workFd = work.fd;
   const error =
-    build(union, source, workFd, temporary, length, { ino, link }) ||
     (link && links ? links.add(workFd, temporary, link) : 0) ||
     // Before the name: a new mount asks a copy for its number only in a directory that says so.
     (ino === 0n ? 0 : markImpure(union.native, dir, union.stack.scheme)) ||
@@ -178,14 +108,11 @@ function copyUpUnnamed(union: Union, id: NodeId, source: Source, length: bigint)
   const work = union.work;
   if (!work) return -errno.EROFS;
   if (typeOf(source) !== Mode.REG) return -errno.ESTALE;
-  const temporary = work.freshName();
-  const workFd = work.fd;
-  let error = makeFile(union, source, workFd, temporary, length, UNMARKED);
-  if (!error) {
-    const fd = sys.openat2(workFd, temporary, Open.RDONLY | Open.NOFOLLOW, 0, 0);
-    error = fd < 0 ? fd : Math.min(union.native.settleUnnamed(id, fd), 0);
-    if (fd >= 0) sys.close(fd);
-  }
+  const temporary = makeCopy(union, source, length, UNMARKED);
+  if (typeof temporary === 'number') return temporary;
+  const fd = sys.openat2(work.fd, temporary, Open.RDONLY | Open.NOFOLLOW, 0, 0);
+  const error = fd < 0 ? fd : Math.min(union.native.settleUnnamed(id, fd), 0);
+  if (fd >= 0) sys.close(fd);
   work.discard(temporary);
   return error;
 }

@@ -5,7 +5,7 @@ import { errno } from '../abi/errno.js';
 import { makeWhiteout } from '../layer/format.js';
 import { sys } from '../native/load.js';
 import { Rename, STAT_WORDS } from '../native/syscalls.js';
-import { openSource } from './copy-up.js';
+import { openSource } from './copy-source.js';
 import { type Entry, entryPlace, isDirectory } from './directory.js';
 import { buildEmpty } from './remove.js';
 import type { Plan } from './rename.js';

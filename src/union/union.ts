@@ -8,6 +8,7 @@ import { ENTRY_OUT } from '../abi/protocol.js';
 import { NodeFlag, type NativeMount, type NodeId, type PlaceId, ROOT_ID } from '../native/mount.js';
 import { copyUpDirectory, copyUpNode } from './copy-up.js';
 import { type DirectoryIndex, type Entry, UPPER, UnionDirectory, entryPlace, isDirectory } from './directory.js';
+import { FileCopies } from './file-copies.js';
 import { buildIndex, dropFound, findDirectory, isPlain, toDirectory } from './lookup.js';
 import { LinkIndex } from './links.js';
 import { inoOf } from './origin.js';
@@ -27,6 +28,8 @@ type Enter = (place: PlaceId, flags: number, ino: bigint, at: string) => number;
 export class Union {
   readonly work: WorkDirectory | undefined;
   /** Absent on a read-only union. */
+  readonly copies: FileCopies | undefined;
+  /** The same. */
   readonly links: LinkIndex | undefined;
   readonly #directories = new Map<NodeId, UnionDirectory>();
   readonly #indexes: LRUCache<NodeId, UnionDirectory>;
@@ -39,6 +42,7 @@ export class Union {
     readonly log: Log,
   ) {
     this.work = stack.work === undefined ? undefined : new WorkDirectory(native, stack.work);
+    this.copies = this.work && new FileCopies(this, this.work);
     this.links = stack.links === undefined ? undefined : new LinkIndex(native, stack.links, stack.scheme);
     this.#indexes = new LRUCache<NodeId, UnionDirectory>({
       maxSize: INDEX_NAMES,
