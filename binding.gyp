@@ -18,6 +18,8 @@
         "native/copy_data.cc",
         "native/device.cc",
         "native/dir_stream.cc",
+        "native/fd_budget.cc",
+        "native/handle.cc",
         "native/identity.cc",
         "native/idle_hold.cc",
         "native/locks.cc",

@@ -66,9 +66,6 @@ Identity identityOf(const Request& request, const Node* directory, uint32_t umas
 /** Clears setgid, as an ACL set by a stranger to the group does. 0 or -errno. */
 int killSgid(Request& request, Node* node);
 
-/** A real fd on the node's object with the given open(2) flags, or -errno. */
-int openObject(Mount& mount, Node* node, int flags);
-
 /** What to make under a name. `type` bits of mode choose; a symlink has a target, a device an rdev. */
 struct Creation {
   uint32_t mode = 0;

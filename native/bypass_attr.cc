@@ -84,7 +84,9 @@ timespec timeOf(uint32_t valid, uint32_t set, uint32_t now, uint64_t seconds, ui
 int setSize(Request& request, Node* node, const SetattrIn& in) {
   Handle* handle = in.valid & kFattrFh ? request.mount.handle(in.fh) : nullptr;
   if (handle && (handle->flags & O_ACCMODE) != O_RDONLY) {
-    return ftruncate(handle->fd.get(), in.size) < 0 ? -errno : 0;
+    int opened = request.mount.handleFd(handle);
+    if (opened < 0) return opened;
+    return ftruncate(opened, in.size) < 0 ? -errno : 0;
   }
   int fd = request.mount.nodeFd(node);
   if (fd < 0) return fd;

@@ -17,16 +17,6 @@
 
 namespace lamina {
 
-int openObject(Mount& mount, Node* node, int flags) {
-  // The kernel opens fifos and devices itself. Here the one would wait for its other end, the other reach out of the
-  // layers.
-  if (!node->has(kNodeFile | kNodeDir)) return -EINVAL;
-  int fd = mount.nodeFd(node);
-  if (fd < 0) return fd;
-  int opened = open(procPath(fd, "").c_str(), flags | O_CLOEXEC | O_NOCTTY);
-  return opened < 0 ? -errno : opened;
-}
-
 namespace {
 
 int cut(int fd) {
@@ -67,28 +57,8 @@ int openPassthrough(Mount& mount, Node* node, uint32_t flags, OpenOut* out) {
   return 0;
 }
 
-/**
- * Without root, a new file whose mode denies its maker what he opened it for: open(2) gives him that all the same, and
- * we come after. The kernel has let him through (default_permissions), so nobody gets what he may not have.
- */
-int openAgainstMode(Mount& mount, Node* node, int flags) {
-  struct statx st;
-  int error = mount.statNode(node, &st);
-  int fd = error ? error : mount.nodeFd(node);
-  if (fd < 0) return fd;
-  std::string path = procPath(fd, "");
-  uint32_t mode = st.stx_mode & 07777;
-  if (chmod(path.c_str(), mode | S_IRUSR | S_IWUSR) < 0) return -EACCES;
-  int opened = openObject(mount, node, flags);
-  return chmod(path.c_str(), mode) < 0 && opened < 0 ? -errno : opened;
-}
-
 int openRelay(Mount& mount, Node* node, uint32_t flags, OpenOut* out) {
-  // The kernel positions appending writes by its own size, which is right only where nobody else writes.
-  int kept = flags & (O_ACCMODE | O_DIRECT | O_NOATIME | O_SYNC | O_DSYNC | (node->has(kNodeRoute) ? O_APPEND : 0));
-  int fd = openObject(mount, node, kept);
-  if (fd == -EPERM && (kept & O_NOATIME)) fd = openObject(mount, node, kept & ~O_NOATIME);
-  if (fd == -EACCES) fd = openAgainstMode(mount, node, kept & ~O_NOATIME);
+  int fd = openForHandle(mount, node, flags);
   if (fd < 0) return fd;
   out->fh = mount.addHandle(UniqueFd(fd), node, flags);
   out->openFlags = flushFlag(mount, node, flags) | (node->has(kNodeRoute) ? kFopenDirectIo : kFopenKeepCache);
@@ -144,7 +114,7 @@ int opRelease(Request& request) {
   bool passed = !relayed && node->passthroughOpens;
   if (handle || passed) node->opens--;
   if (mount.locks) mount.locks->released(&mount, node, in->fh);
-  if (handle) mount.handles.erase(in->fh);
+  if (handle) mount.dropHandle(in->fh);
   if (passed) mount.closePassthrough(node);
   mount.nodes.release(node);
   mount.closeOrphanBackingIds();
@@ -156,7 +126,9 @@ int opRead(Request& request) {
   if (!in) return -EINVAL;
   Handle* handle = request.mount.handle(in->fh);
   if (!handle || handle->node->id != request.in.nodeid) return -EBADF;
-  ssize_t n = pread(handle->fd.get(), request.out, std::min<size_t>(in->size, request.capacity), in->offset);
+  int fd = request.mount.handleFd(handle);
+  if (fd < 0) return fd;
+  ssize_t n = pread(fd, request.out, std::min<size_t>(in->size, request.capacity), in->offset);
   if (n < 0) return -errno;
   request.mount.counters.bytesRead += n;
   return static_cast<int>(n);
@@ -169,8 +141,10 @@ int opWrite(Request& request) {
   if (!handle || handle->node->id != request.in.nodeid) return -EBADF;
   // Before suid goes: the file behind a handle that cannot write may be a lower one.
   if ((handle->flags & O_ACCMODE) == O_RDONLY) return -EBADF;
+  int fd = request.mount.handleFd(handle);
+  if (fd < 0) return fd;
   if (in->writeFlags & kWriteKillSuidgid) killSuidgid(request, handle->node);
-  ssize_t n = pwrite(handle->fd.get(), request.body + sizeof *in, in->size, in->offset);
+  ssize_t n = pwrite(fd, request.body + sizeof *in, in->size, in->offset);
   if (n < 0) return -errno;
   request.mount.counters.bytesWritten += n;
   auto* out = request.reply<WriteOut>();
@@ -186,7 +160,7 @@ class Borrowed {
   Borrowed(Mount& mount, uint64_t fh, Node* node, int flags) {
     Handle* handle = fh ? mount.handle(fh) : nullptr;
     if (handle) {
-      fd_ = handle->fd.get();
+      fd_ = mount.handleFd(handle);
       return;
     }
     fd_ = node ? openObject(mount, node, flags) : -EBADF;

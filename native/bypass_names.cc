@@ -189,7 +189,8 @@ int opRemove(Request& request) {
   std::string text(name);
   bool directory = request.in.opcode == kRmdir;
   if (directory && !dir.node->has(kNodeRoute) && isUnionChild(request, dir.fd, text.c_str())) return kDecide;
-  Node* node = request.mount.keepBeforeUnlink(dir.fd, dir.node->place, name);
+  Node* node = request.mount.keepBeforeUnlink(dir.fd, dir.node->place, name, &error);
+  if (error) return error;
   if (unlinkat(dir.fd, text.c_str(), directory ? AT_REMOVEDIR : 0) < 0) {
     // What is left may be whiteouts only.
     return errno == ENOTEMPTY && !dir.node->has(kNodeRoute) ? kDecide : -errno;

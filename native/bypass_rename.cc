@@ -49,8 +49,10 @@ int renameInPlace(Request& request, const Directory& from, const Directory& to, 
   Mount& mount = request.mount;
   Node* moved = nodeAt(mount, from.fd, args.oldName);
   bool exchange = args.flags & RENAME_EXCHANGE;
-  Node* target =
-      exchange ? nodeAt(mount, to.fd, args.newName) : mount.keepBeforeUnlink(to.fd, to.node->place, args.newName);
+  int error = 0;
+  Node* target = exchange ? nodeAt(mount, to.fd, args.newName)
+                          : mount.keepBeforeUnlink(to.fd, to.node->place, args.newName, &error);
+  if (error) return error;
   if (syscall(SYS_renameat2, from.fd, args.oldName.c_str(), to.fd, args.newName.c_str(), args.flags) < 0) {
     // A target directory that holds only whiteouts is empty to its users.
     return errno == ENOTEMPTY && !to.node->has(kNodeRoute) ? kDecide : -errno;

@@ -3,8 +3,11 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include <algorithm>
 
 #include "napi_args.h"
 
@@ -12,6 +15,15 @@ namespace lamina {
 namespace {
 
 Napi::Value Eventfd(Args info) { return result(info, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)); }
+
+/** As many fds as this process may have; returns that number, or -errno. */
+Napi::Value RaiseNofile(Args info) {
+  rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return number(info, -errno);
+  rlimit raised{limit.rlim_max, limit.rlim_max};
+  if (setrlimit(RLIMIT_NOFILE, &raised) == 0) limit = raised;
+  return number(info, static_cast<double>(std::min<rlim_t>(limit.rlim_cur, 1 << 30)));
+}
 
 /** Two connected fds: a stream, or with a true argument a pair that keeps messages apart and never waits. */
 Napi::Value Socketpair(Args info) {
@@ -54,6 +66,7 @@ Napi::Value Setsid(Args info) { return result(info, setsid()); }
 
 void registerDeviceCalls(Napi::Env env, Napi::Object sys) {
   sys.Set("eventfd", Napi::Function::New(env, Eventfd, "eventfd"));
+  sys.Set("raiseNofile", Napi::Function::New(env, RaiseNofile, "raiseNofile"));
   sys.Set("socketpair", Napi::Function::New(env, Socketpair, "socketpair"));
   sys.Set("dup2", Napi::Function::New(env, Dup2, "dup2"));
   sys.Set("setsid", Napi::Function::New(env, Setsid, "setsid"));

@@ -100,7 +100,12 @@ int Loop::answerOnce(Decisions& decisions, const Served& served, Request& reques
 // unlink(2) has returned long ago for the caller, while a FORGET is still on its way.
 int Loop::answer(Decisions& decisions, const Served& served, Request& request) {
   int result = answerOnce(decisions, served, request);
-  if (result != -ENOSPC || !served.mount->abandonRemoved()) return result;
+  bool again = result == -ENOSPC && served.mount->abandonRemoved();
+  // The process has none left: idle ones are closed, whichever mount has them.
+  if (result == -EMFILE || result == -ENFILE) {
+    for (const Served& each : served_) again = each.mount->fds.shrink() || again;
+  }
+  if (!again) return result;
   undo(*served.mount, request.in, result);
   request.needsUpper = nullptr;
   return answerOnce(decisions, served, request);
@@ -165,7 +170,9 @@ void Loop::serveRequest(Decisions& decisions, const Served& served, size_t size)
   mount.entered.clear();
   Request request{
       mount, in, request_ + sizeof in, size - sizeof in, reply_ + sizeof(OutHeader), replySize_ - sizeof(OutHeader)};
+  mount.fds.beginRequest();
   int result = answer(decisions, served, request);
+  mount.fds.endRequest();
   if (result == kParked) {
     undo(mount, in, -EINTR);
     parked_.push_back({served.index, mount.offloads.awaited, {request_, request_ + size}});

@@ -20,8 +20,12 @@ int statAt(int dirfd, const char* name, struct statx* st) {
   return statx(dirfd, name, flags, kStatMask, st) < 0 ? -errno : 0;
 }
 
+Mount::Mount(size_t fdLimit) : fds(fdLimit), places(fds), nodes(places) {
+  fds.mayReopen = [this](FdSlot* slot) { return mayReopen(static_cast<Handle*>(slot)); };
+}
+
 Mount::~Mount() {
-  handles.clear();
+  for (auto& [fh, handle] : handles) fds.close(&handle);
   for (Root& root : roots) places.drop(root.place);
 }
 
@@ -100,7 +104,7 @@ int Mount::statNode(Node* node, struct statx* st) {
 
 Node* Mount::known(Place* dir, std::string_view name) {
   struct statx st;
-  if (statAt(places.fd(dir), std::string(name).c_str(), &st)) return nullptr;
+  if (statAt(places.fdBriefly(dir), std::string(name).c_str(), &st)) return nullptr;
   return nodes.find(keyOf(st, 0));
 }
 
@@ -133,7 +137,7 @@ Node* Mount::enter(Node* parent, Place* dir, std::string_view name, const struct
     bool upper = node->has(kNodeWritable) && !node->has(kNodeRoute);
     // A copy that has no name on upper yet is entered from the link index, where it has one link.
     bool linked = st.stx_nlink > 1 || !parent || parent->place != dir;
-    if (upper && !directory && linked) node->nlinkDelta = readNlinkDelta(places.fd(dir), name);
+    if (upper && !directory && linked) node->nlinkDelta = readNlinkDelta(places.fdBriefly(dir), name);
   } else if (node->place->detached ||
              (node->place->parent && (node->place->parent != dir || node->place->name != name) &&
               (directory || st.stx_nlink == 1 || !node->has(kNodeWritable)))) {
@@ -151,7 +155,7 @@ Node* Mount::enterUnnamed(Node* parent, int fd, int* error) {
   // The table keeps the object by an O_PATH fd: a writable one would make it unexecutable (ETXTBSY).
   UniqueFd path(open(procPath(fd, "").c_str(), O_PATH | O_CLOEXEC));
   struct statx st;
-  *error = path ? statAt(path.get(), "", &st) : -errno;
+  *error = !path ? -errno : fds.mayPin() ? statAt(path.get(), "", &st) : -EMFILE;
   if (*error) return nullptr;
   Node* node = enter(parent, parent->place, "", st, 0, 0);
   places.adopt(node->place, path.release());
@@ -161,14 +165,17 @@ Node* Mount::enterUnnamed(Node* parent, int fd, int* error) {
   return node;
 }
 
-Node* Mount::keepBeforeUnlink(int dirfd, Place* dir, std::string_view name) {
+Node* Mount::keepBeforeUnlink(int dirfd, Place* dir, std::string_view name, int* error) {
+  *error = 0;
   struct statx st;
   std::string text(name);
   if (statAt(dirfd, text.c_str(), &st) != 0) return nullptr;
   Node* node = nodes.find(keyOf(st, 0));
   if (!node || node->place->root != dir->root) return nullptr;
-  if (places.pin(node->place) != 0) return nullptr;
-  return node;
+  int pinned = places.pin(node->place);
+  if (pinned == 0) return node;
+  if (node->opens && (pinned == -EMFILE || pinned == -ENFILE)) *error = pinned;
+  return nullptr;
 }
 
 void Mount::afterUnlink(Node* node, Place* dir, std::string_view name) {
@@ -190,22 +197,12 @@ bool Mount::abandonRemoved() {
   nodes.forEach([&](Node* node) {
     Place* place = node->place;
     bool idle = node->has(kNodeRemoved) && node->has(kNodeWritable) && !node->isDir() && node->opens == 0;
-    if (!idle || !place->detached || !place->pinned || place->fd < 0) return;
+    if (!idle || !place->detached || place->kind != FdKind::kPinned) return;
     places.abandon(place);
     any = true;
   });
   closeOrphanBackingIds();
   return any;
-}
-
-void Mount::moveHandlesToUpper(Node* node) {
-  int fd = nodeFd(node);
-  if (fd < 0) return;
-  for (auto& [fh, handle] : handles) {
-    if (handle.node != node) continue;
-    int upper = open(procPath(fd, "").c_str(), (handle.flags & (O_ACCMODE | O_DIRECT)) | O_CLOEXEC | O_NOCTTY);
-    if (upper >= 0) handle.fd.reset(upper);
-  }
 }
 
 Node* Mount::settle(Node* node, Place* place, const struct statx& st, uint32_t set, uint32_t clear) {
@@ -224,7 +221,7 @@ Node* Mount::settle(Node* node, Place* place, const struct statx& st, uint32_t s
     nodes.rekey(node, keyOf(st, 0));
     node->flags = (node->flags & ~clear) | set;
     streams.close(node->id);
-    if (node->opens) moveHandlesToUpper(node);
+    if (node->opens) closeIdleFds(node);  // the next use opens the copy
   }
   result->stamp = stampOf(st);
   return result;
@@ -243,7 +240,7 @@ Node* Mount::settleOnUpper(Node* node, Place* dir, std::string_view name, uint32
 Node* Mount::settleUnnamed(Node* node, int fd, int* error) {
   UniqueFd path(open(procPath(fd, "").c_str(), O_PATH | O_CLOEXEC));
   struct statx st;
-  *error = path ? statAt(path.get(), "", &st) : -errno;
+  *error = !path ? -errno : fds.mayPin() ? statAt(path.get(), "", &st) : -EMFILE;
   if (*error) return nullptr;
   Place* place = places.child(roots[0].place, "");
   places.adopt(place, path.release());
@@ -335,27 +332,6 @@ void Mount::giveBackMemory() {
   if (mostNodes_ < kWorthIt || now > mostNodes_ / 2) return;
   malloc_trim(0);
   mostNodes_ = now;
-}
-
-uint64_t Mount::addHandle(UniqueFd fd, Node* node, uint32_t flags) {
-  uint64_t fh = nextHandle_++;
-  handles.emplace(fh, Handle{std::move(fd), node, flags});
-  node->opens++;
-  return fh;
-}
-
-Handle* Mount::handle(uint64_t fh) {
-  auto it = handles.find(fh);
-  return it == handles.end() ? nullptr : &it->second;
-}
-
-void Mount::closeHandle(uint64_t fh) {
-  auto it = handles.find(fh);
-  if (it == handles.end()) return;
-  Node* node = it->second.node;
-  handles.erase(it);
-  node->opens--;
-  nodes.release(node);
 }
 
 }  // namespace lamina

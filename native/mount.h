@@ -12,7 +12,9 @@
 #include <vector>
 
 #include "dir_stream.h"
+#include "fd_budget.h"
 #include "fuse_abi.h"
+#include "handle.h"
 #include "id_map.h"
 #include "node.h"
 #include "offload.h"
@@ -45,13 +47,6 @@ struct MountOptions {
 /** Set in the numbers of opens whose data does not come to us: there is no Handle behind them. */
 constexpr uint64_t kPassthroughHandle = uint64_t{1} << 63;
 
-/** An open file whose data travels through us. */
-struct Handle {
-  UniqueFd fd;
-  Node* node = nullptr;
-  uint32_t flags = 0;
-};
-
 struct Mountpoint {
   Node* parent;  // owned references
   std::string name;
@@ -68,7 +63,7 @@ struct Counters {
 
 class Mount {
  public:
-  explicit Mount(size_t fdLimit) : places(fdLimit), nodes(places) {}
+  explicit Mount(size_t fdLimit);
   ~Mount();
   Mount(const Mount&) = delete;
   Mount& operator=(const Mount&) = delete;
@@ -115,8 +110,11 @@ class Mount {
    * caller's. */
   Node* enterUnnamed(Node* parent, int fd, int* error);
 
-  /** Before a name goes: if the object has a node, its fd is opened and kept. Returns that node or null. */
-  Node* keepBeforeUnlink(int dirfd, Place* dir, std::string_view name);
+  /**
+   * Before a name goes: if the object has a node, its fd is opened and kept. Returns that node or null, with *error set
+   * when it may not go: it is open and we have no fd left to keep it by.
+   */
+  Node* keepBeforeUnlink(int dirfd, Place* dir, std::string_view name, int* error);
   /** After a name is gone: what no name leads to any more is marked. */
   void afterUnlink(Node* node, Place* dir, std::string_view name);
 
@@ -160,10 +158,18 @@ class Mount {
 
   /** A handle's number for an open whose data does not come to us. */
   uint64_t passthroughHandle() { return kPassthroughHandle | nextHandle_++; }
+  // handle.cc
   uint64_t addHandle(UniqueFd fd, Node* node, uint32_t flags);
   Handle* handle(uint64_t fh);
+  /** The fd behind a handle, opened again if it was closed meanwhile; valid until the request is answered. Or -errno.
+   */
+  int handleFd(Handle* handle);
+  /** The handle is gone; the caller lowers `opens`. */
+  void dropHandle(uint64_t fh);
+  /** The handle is gone, and its node if nothing else needs it. */
   void closeHandle(uint64_t fh);
 
+  FdBudget fds;
   Places places;
   Nodes nodes;
   DirStreams streams;
@@ -182,7 +188,8 @@ class Mount {
  private:
   Node* settle(Node* node, Place* place, const struct statx& st, uint32_t set, uint32_t clear);
   int32_t readNlinkDelta(int dirfd, std::string_view name) const;
-  void moveHandlesToUpper(Node* node);
+  bool mayReopen(Handle* handle);
+  void closeIdleFds(Node* node);
   std::vector<uint64_t> devices_;  // st_dev of each backing filesystem, in order of appearance
   uint64_t nextHandle_ = 1;
   size_t mostNodes_ = 0;  // since memory was last given back

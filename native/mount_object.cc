@@ -139,6 +139,16 @@ Napi::Value MountObject::placeFd(Info info) {
   return number(info, found ? mount_->places.fd(found) : -EBADF);
 }
 
+Napi::Value MountObject::placeFdBriefly(Info info) {
+  Place* found = place(info, 0);
+  return number(info, found ? mount_->places.fdBriefly(found) : -EBADF);
+}
+
+Napi::Value MountObject::setFdLimit(Info info) {
+  mount_->fds.setLimit(uintArg(info, 0));
+  return info.Env().Undefined();
+}
+
 Napi::Value MountObject::placeMove(Info info) {
   Place* moved = place(info, 0);
   Place* parent = place(info, 1);
@@ -175,6 +185,8 @@ Napi::Function MountObject::define(Napi::Env env) {
                          InstanceMethod<&MountObject::placeOfNode>("placeOfNode"),
                          InstanceMethod<&MountObject::placeDrop>("placeDrop"),
                          InstanceMethod<&MountObject::placeFd>("placeFd"),
+                         InstanceMethod<&MountObject::placeFdBriefly>("placeFdBriefly"),
+                         InstanceMethod<&MountObject::setFdLimit>("setFdLimit"),
                          InstanceMethod<&MountObject::placeMove>("placeMove"),
                          InstanceMethod<&MountObject::makeRootNode>("makeRootNode"),
                          InstanceMethod<&MountObject::enter>("enter"),

@@ -34,6 +34,8 @@ class MountObject : public Napi::ObjectWrap<MountObject> {
   Napi::Value placeOfNode(Info info);
   Napi::Value placeDrop(Info info);
   Napi::Value placeFd(Info info);
+  Napi::Value placeFdBriefly(Info info);
+  Napi::Value setFdLimit(Info info);
   Napi::Value placeMove(Info info);
   // nodes
   Napi::Value makeRootNode(Info info);

@@ -33,7 +33,7 @@ Napi::Value MountObject::enter(Info info) {
   if (!parent || !dir) return number(info, -ESTALE);
   std::string name = bytesArg(info, 2);
   struct statx st;
-  int error = statAt(mount_->places.fd(dir), name.c_str(), &st);
+  int error = statAt(mount_->places.fdBriefly(dir), name.c_str(), &st);
   if (error) return number(info, error);
   Node* found = mount_->enter(parent, dir, name, st, uintArg(info, 3), static_cast<uint64_t>(bigArg(info, 5)));
   mount_->entered.push_back(found);
@@ -137,7 +137,8 @@ Napi::Value MountObject::shownIno(Info info) {
   Place* dir = place(info, 0);
   struct statx st;
   std::string name = bytesArg(info, 1);
-  if (!dir || statAt(mount_->places.fd(dir), name.c_str(), &st)) return Napi::BigInt::New(info.Env(), uint64_t{0});
+  if (!dir || statAt(mount_->places.fdBriefly(dir), name.c_str(), &st))
+    return Napi::BigInt::New(info.Env(), uint64_t{0});
   return Napi::BigInt::New(info.Env(), mount_->shownIno(st));
 }
 
@@ -152,8 +153,9 @@ Napi::Value MountObject::settleUnnamed(Info info) {
 Napi::Value MountObject::keepBeforeUnlink(Info info) {
   Place* dir = place(info, 0);
   if (!dir) return number(info, 0);
-  Node* kept = mount_->keepBeforeUnlink(mount_->places.fd(dir), dir, bytesArg(info, 1));
-  return number(info, kept ? static_cast<double>(kept->id) : 0);
+  int error = 0;
+  Node* kept = mount_->keepBeforeUnlink(mount_->places.fd(dir), dir, bytesArg(info, 1), &error);
+  return number(info, kept ? static_cast<double>(kept->id) : error);
 }
 
 Napi::Value MountObject::afterUnlink(Info info) {
@@ -258,7 +260,7 @@ Napi::Value MountObject::stats(Info info) {
                 {"sleeps", counters.sleeps},
                 {"nodes", mount_->nodes.size()},
                 {"places", mount_->places.size()},
-                {"openFds", mount_->places.openFds()},
+                {"openFds", mount_->fds.count()},
                 {"handles", mount_->handles.size()},
                 {"locks", mount_->locks ? mount_->locks->count(mount_.get()) : 0},
                 {"passthrough", mount_->options.passthrough}};
@@ -290,7 +292,7 @@ Napi::Value MountObject::direntAdd(Info info) {
   }
   struct statx st;
   std::string at = info[8].IsString() ? bytesArg(info, 8) : name;
-  int error = statAt(mount_->places.fd(dir), at.c_str(), &st);
+  int error = statAt(mount_->places.fdBriefly(dir), at.c_str(), &st);
   if (error) return number(info, error);
   if (!dirents_->plus() || !info[6].ToBoolean().Value()) {
     Node* known = mount_->nodes.find(mount_->keyOf(st, 0));

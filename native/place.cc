@@ -13,9 +13,8 @@ namespace lamina {
 
 Place* Places::addRoot(int fd, uint16_t root) {
   auto* place = new Place;
-  place->fd = fd;
+  fds_.open(place, fd, FdKind::kRoot);
   place->root = root;
-  place->pinned = true;
   place->refs = 1;
   count_++;
   return place;
@@ -35,39 +34,11 @@ Place* Places::child(Place* parent, std::string_view name) {
 void Places::drop(Place* place) {
   while (place && --place->refs == 0) {
     Place* parent = place->parent;
-    unlist(place);
-    if (place->fd >= 0) {
-      ::close(place->fd);
-      if (!place->pinned) open_--;
-    }
+    fds_.close(place);
     delete place;
     count_--;
     place = parent;
   }
-}
-
-void Places::list(Place* place) {
-  place->older = newest_;
-  place->newer = nullptr;
-  if (newest_) newest_->newer = place;
-  newest_ = place;
-  if (!oldest_) oldest_ = place;
-}
-
-void Places::unlist(Place* place) {
-  if (place->newer) place->newer->older = place->older;
-  if (place->older) place->older->newer = place->newer;
-  if (newest_ == place) newest_ = place->older;
-  if (oldest_ == place) oldest_ = place->newer;
-  place->newer = place->older = nullptr;
-}
-
-void Places::closeOldest() {
-  Place* place = oldest_;
-  unlist(place);
-  ::close(place->fd);
-  place->fd = -1;
-  open_--;
 }
 
 namespace {
@@ -107,16 +78,22 @@ int Places::openBelow(Place* place) {
 
 int Places::fd(Place* place) {
   if (place->fd >= 0) {
-    if (!place->pinned && newest_ != place) {
-      unlist(place);
-      list(place);
-    }
+    fds_.touch(place);
     return place->fd;
   }
   int fd = openBelow(place);
+  // Others in this process may have taken what we counted on.
+  if ((fd == -EMFILE || fd == -ENFILE) && fds_.shrink()) fd = openBelow(place);
   if (fd < 0) return fd;
   adopt(place, fd);
   return fd;
+}
+
+int Places::fdBriefly(Place* place) {
+  uint32_t used = place->fd >= 0 ? place->request : 0;
+  int opened = fd(place);
+  if (opened >= 0) place->request = used;
+  return opened;
 }
 
 void Places::adopt(Place* place, int fd) {
@@ -124,27 +101,19 @@ void Places::adopt(Place* place, int fd) {
     ::close(fd);
     return;
   }
-  if (open_ >= limit_ && oldest_) closeOldest();
-  place->fd = fd;
-  open_++;
-  list(place);
+  fds_.open(place, fd, FdKind::kPlace);
 }
 
 int Places::pin(Place* place) {
-  if (place->pinned) return 0;
+  if (place->kind == FdKind::kPinned || place->kind == FdKind::kRoot) return place->fd < 0 ? -ESTALE : 0;
+  if (!fds_.mayPin()) return -EMFILE;
   int open = fd(place);
   if (open < 0) return open;
-  unlist(place);
-  open_--;
-  place->pinned = true;
+  fds_.change(place, FdKind::kPinned);
   return 0;
 }
 
-void Places::abandon(Place* place) {
-  ::close(place->fd);
-  place->fd = -1;
-  place->pinned = false;
-}
+void Places::abandon(Place* place) { fds_.close(place); }
 
 void Places::move(Place* place, Place* parent, std::string_view name) {
   parent->refs++;
@@ -152,11 +121,7 @@ void Places::move(Place* place, Place* parent, std::string_view name) {
   place->parent = parent;
   place->name = name;
   place->detached = false;
-  if (place->pinned && old) {
-    place->pinned = false;
-    open_++;
-    list(place);
-  }
+  if (place->fd >= 0 && old) fds_.change(place, FdKind::kPlace);
   if (old) drop(old);
 }
 

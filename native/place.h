@@ -1,6 +1,6 @@
 // A place is where an object lives in one layer or backing directory: a parent place and a name, up to a root whose
-// fd is pinned. O_PATH fds of places are opened when needed and kept in an LRU, so that neither the number of nodes
-// nor of layers is bounded by RLIMIT_NOFILE. Renaming a directory moves one place; all below follow.
+// fd is pinned. O_PATH fds of places are opened when needed and closed when others need them more (fd_budget.h),
+// so that the number of nodes is not bounded by RLIMIT_NOFILE. Renaming a directory moves one place; all below follow.
 #pragma once
 
 #include <stddef.h>
@@ -8,24 +8,22 @@
 
 #include <string>
 
+#include "fd_budget.h"
+
 namespace lamina {
 
-struct Place {
+struct Place : FdSlot {
   Place* parent = nullptr;  // owned reference; null for a root
   std::string name;         // bytes; empty for a root
-  Place* newer = nullptr;   // LRU neighbours, both null when not listed
-  Place* older = nullptr;
-  int fd = -1;
   uint32_t refs = 0;
   uint16_t root = 0;
-  bool pinned = false;    // the fd must stay open: a root, or an object that has no name any more
   bool detached = false;  // parent and name no longer lead here; only the fd does
 };
 
 /** All places of one mount. Loop thread only. */
 class Places {
  public:
-  explicit Places(size_t fdLimit) : limit_(fdLimit) {}
+  explicit Places(FdBudget& fds) : fds_(fds) {}
   ~Places() = default;
   Places(const Places&) = delete;
   Places& operator=(const Places&) = delete;
@@ -39,35 +37,32 @@ class Places {
   void drop(Place* place);
 
   /**
-   * The O_PATH fd of `place`, opened if it is not. Valid until the LRU turns over (thousands of opens later).
-   * Returns -errno: ENOENT or ELOOP when the name is gone or a component became a symlink.
+   * The O_PATH fd of `place`, opened if it is not. Valid until the request at hand is answered; without one, for
+   * dozens of other opens at least. Returns -errno: ENOENT or ELOOP when the name is gone or a component became a
+   * symlink.
    */
   int fd(Place* place);
+  /** The same for the very next call only: what goes through hundreds of places must not hold them all open. */
+  int fdBriefly(Place* place);
   /** Gives an fd to a place that has none; closes it otherwise. Owns: fd. */
   void adopt(Place* place, int fd);
-  /** Opens and pins: the object stays reachable when its name goes. Returns 0 or -errno. */
+  /** Opens and pins: the object stays reachable when its name goes. 0 or -errno; EMFILE when too many are pinned. */
   int pin(Place* place);
   /** Marks the name as gone; the place must be pinned. */
   void detach(Place* place) { place->detached = true; }
-  /** The object now lives as `name` under `parent`. */
   /** Lets go of a pinned object that has no name: it can be reached no more (ESTALE). */
   void abandon(Place* place);
+  /** The object now lives as `name` under `parent`. */
   void move(Place* place, Place* parent, std::string_view name);
 
-  size_t openFds() const { return open_; }
+  FdBudget& fds() { return fds_; }
   size_t size() const { return count_; }
 
  private:
-  void list(Place* place);
-  void unlist(Place* place);
-  void closeOldest();
   int openBelow(Place* place);
 
-  size_t limit_;
-  size_t open_ = 0;
+  FdBudget& fds_;
   size_t count_ = 0;
-  Place* newest_ = nullptr;
-  Place* oldest_ = nullptr;
 };
 
 /** Where a system call finds an object: an fd and an empty name, or a directory fd and a name. */

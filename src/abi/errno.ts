@@ -8,6 +8,18 @@ export const errno = {
   ENOTEMPTY: 39, ELOOP: 40, ENODATA: 61, EPROTO: 71, EOVERFLOW: 75, EOPNOTSUPP: 95, ENOTCONN: 107, ESTALE: 116, EDQUOT: 122,
 } as const;
 
+/** An errno that ends an op where nothing can be returned: the caller gets it, nothing is logged. */
+export class ErrnoError extends Error {
+  override readonly name = 'ErrnoError';
+  /** `errno`: negative. */
+  constructor(
+    readonly errno: number,
+    what: string,
+  ) {
+    super(`${what}: ${errnoText(errno)}`);
+  }
+}
+
 export type ErrnoName = keyof typeof errno;
 
 const texts: Partial<Record<ErrnoName, string>> = {

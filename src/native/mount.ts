@@ -69,6 +69,7 @@ export interface MountStats {
   nodes: number;
   /** Where objects are in layers: one or more a node. */
   places: number;
+  /** Fds open on layers and backing directories, without their roots. */
   openFds: number;
   handles: number;
   /** Owners that hold or wait for locks which came to us. */
@@ -95,6 +96,10 @@ export interface NativeMount {
   placeDrop(place: PlaceId): number;
   /** An O_PATH fd that stays open at least until the request at hand is answered. */
   placeFd(place: PlaceId): number;
+  /** The same for the very next call: what goes through hundreds of layers must not hold them all open. */
+  placeFdBriefly(place: PlaceId): number;
+  /** Fds that may be open on layers and backing directories, without their roots. */
+  setFdLimit(limit: number): void;
   placeMove(place: PlaceId, parent: PlaceId, name: string): number;
 
   makeRootNode(place: PlaceId, flags: number): NodeId;
@@ -137,7 +142,7 @@ export interface NativeMount {
 
   /** The node of the object `name` in `dir`; 0 when the kernel does not know it. */
   nodeAt(dir: PlaceId, name: string): number;
-  /** Call before a name in `dir` goes; returns the node whose fd is kept, or 0. */
+  /** Call before a name in `dir` goes; returns the node whose fd is kept, 0, or -errno: an open file cannot be kept. */
   keepBeforeUnlink(dir: PlaceId, name: string): number;
   afterUnlink(node: NodeId, dir: PlaceId, name: string): void;
   moveNode(node: NodeId, newParent: NodeId, dir: PlaceId, name: string): number;

@@ -92,6 +92,8 @@ export interface Syscalls {
   fsMagic(fd: number): number;
   /** eventfd(2), non-blocking, close-on-exec. */
   eventfd(): number;
+  /** Raises this process's limit of open files to the hard one (RLIMIT_NOFILE); returns it. */
+  raiseNofile(): number;
   /** A connected pair of sockets, close-on-exec: a stream, or with `packets` one that keeps messages apart and never waits. */
   socketpair(packets?: boolean): [number, number] | number;
   /** Waits for an fd sent over `socket` (SCM_RIGHTS); -ENOTCONN when the peer closes without one. */

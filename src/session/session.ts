@@ -2,7 +2,7 @@
 // beside it. The loop calls it on the worker's thread.
 
 import { LRUCache } from 'lru-cache';
-import { errno } from '../abi/errno.js';
+import { ErrnoError, errno } from '../abi/errno.js';
 import { readInit, writeInit } from '../abi/init.js';
 import { InitFlag, OUT_HEADER, Opcode, opcodeName } from '../abi/protocol.js';
 import { RequestReader, readCreation, readReaddir, readRenaming } from '../abi/requests.js';
@@ -52,6 +52,7 @@ export class Session {
     try {
       return this.#decide(opcode, node, length);
     } catch (error) {
+      if (error instanceof ErrnoError) return error.errno;
       this.events.log(`${opcodeName(opcode)} on node ${node}: ${(error as Error).stack ?? String(error)}`);
       return -errno.EIO;
     }
@@ -115,6 +116,7 @@ export class Session {
     try {
       return this.filesystem.copyUp(node, length);
     } catch (error) {
+      if (error instanceof ErrnoError) return error.errno;
       this.events.log(`copy-up of node ${node}: ${(error as Error).stack ?? String(error)}`);
       return -errno.EIO;
     }

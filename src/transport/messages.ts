@@ -13,6 +13,8 @@ export type Shown = { union: MountPlan } | { route: RoutePlan; posixAcl: boolean
 
 export type ToWorker =
   | { type: 'serve'; mount: number; fuseFd: number; shown: Shown }
+  /** How many fds a mount may keep open, beside its roots; comes before `serve`, and whenever it changes. */
+  | { type: 'fds'; mount: number; limit: number }
   | { type: 'stats'; mount: number; reply: number }
   | { type: 'stop' };
 

@@ -7,6 +7,7 @@ import { errno, errnoText } from '../abi/errno.js';
 import { sys } from '../native/load.js';
 import type { MountStats } from '../native/mount.js';
 import { readMountinfo } from './check.js';
+import { FdShares } from './fd-shares.js';
 import { mountFuse, unmountFuse } from './fuse-device.js';
 import { MountError } from './layers.js';
 import type { MountPlan } from './plan.js';
@@ -72,10 +73,11 @@ function sum(all: readonly (MountStats | undefined)[]): MountStats | undefined {
 export class MountServer {
   readonly #shared: ServingWorker;
   readonly #own = new Set<ServingWorker>();
+  readonly #shares = new FdShares(sys.raiseNofile());
 
   /** `log` receives what the workers report, a line each. */
   constructor(private readonly log: (message: string) => void) {
-    this.#shared = new ServingWorker(log);
+    this.#shared = new ServingWorker(log, this.#shares);
   }
 
   async mount(plan: MountPlan): Promise<ServedMount> {
@@ -121,7 +123,7 @@ export class MountServer {
 
   /** A thread for one route, ended with it. */
   #ownWorker(): ServingWorker {
-    const worker = new ServingWorker(this.log, () => {
+    const worker = new ServingWorker(this.log, this.#shares, () => {
       this.#own.delete(worker);
       void worker.close();
     });

@@ -7,6 +7,7 @@ import { Worker } from 'node:worker_threads';
 import { errnoText } from '../abi/errno.js';
 import { sys } from '../native/load.js';
 import type { MountStats } from '../native/mount.js';
+import type { FdShares } from './fd-shares.js';
 import { MountError } from './layers.js';
 import type { FromWorker, Shown, ToWorker } from './messages.js';
 
@@ -23,9 +24,18 @@ export interface Serving {
 }
 
 interface Live {
+  /** Gives back its part of the fds. */
+  release: () => void;
   ready: (paths: string[]) => void;
   failed: (error: Error) => void;
   ended: () => void;
+}
+
+/** What a mount holds however little it does: /dev/fuse, the lock on upper, a root for each layer and route. */
+function fixedFds(shown: Shown): number {
+  if (!('union' in shown)) return 2;
+  const { lowers, upper, routes } = shown.union;
+  return 2 + lowers.length + routes.length + (upper === undefined ? 0 : 3);
 }
 
 const EVENT = Buffer.from([1, 0, 0, 0, 0, 0, 0, 0]);
@@ -41,6 +51,7 @@ export class ServingWorker {
   /** `log` receives what the worker reports, a line each; `idle` is told when its last mount has ended. */
   constructor(
     private readonly log: (message: string) => void,
+    private readonly shares: FdShares,
     private readonly idle: () => void = () => undefined,
   ) {
     this.#wakeFd = sys.eventfd();
@@ -55,10 +66,16 @@ export class ServingWorker {
     const mount = this.#next++;
     let ended: () => void = () => undefined;
     const end = new Promise<void>((resolve) => (ended = resolve));
-    const ready = new Promise<string[]>((resolve, reject) => {
-      this.#live.set(mount, { ready: resolve, failed: reject, ended });
-    });
-    this.#tell({ type: 'serve', mount, fuseFd, shown });
+    const live: Live = { ready: () => undefined, failed: () => undefined, ended, release: () => undefined };
+    const ready = new Promise<string[]>((resolve, reject) => Object.assign(live, { ready: resolve, failed: reject }));
+    this.#live.set(mount, live);
+    try {
+      live.release = this.shares.take(fixedFds(shown), (limit) => this.#tell({ type: 'fds', mount, limit }));
+      this.#tell({ type: 'serve', mount, fuseFd, shown });
+    } catch (error) {
+      closeSync(fuseFd);
+      live.failed(error as Error);
+    }
     return { ready, ended: end, stats: (limit) => this.#stats(mount, limit), drop: () => this.#end(mount) };
   }
 
@@ -115,6 +132,7 @@ export class ServingWorker {
     const live = this.#live.get(mount);
     if (!live) return;
     this.#live.delete(mount);
+    live.release();
     live.failed(new MountError('the mount ended before it was ready'));
     live.ended();
     if (this.#live.size === 0) this.idle();

@@ -17,8 +17,6 @@ import { makeRouteRoot, SERVED_ROUTE } from './served-route.js';
 import { ServedUnion } from './served-union.js';
 
 const PAGE = 4096;
-/** Fds that one mount keeps open on its layers. */
-const FD_LIMIT = 4096;
 
 function tell(message: FromWorker): void {
   parentPort?.postMessage(message);
@@ -29,6 +27,8 @@ const log = (message: string): void => tell({ type: 'log', message });
 const request = new Uint8Array(MAX_WRITE + PAGE);
 const reply = new Uint8Array(MAX_WRITE + OUT_HEADER + PAGE);
 const sessions = new Map<number, Session>();
+/** Fds that each mount may keep open. */
+const fdLimits = new Map<number, number>();
 let stopping = false;
 
 const loop = new Loop({
@@ -44,6 +44,7 @@ const loop = new Loop({
   ended: (mount) => {
     sessions.get(mount)?.native.detach();
     sessions.delete(mount);
+    fdLimits.delete(mount);
     tell({ type: 'ended', mount });
     return 0;
   },
@@ -79,7 +80,7 @@ function prepare(native: NativeMount, shown: Shown): Prepared {
 }
 
 function serve(mount: number, fuseFd: number, shown: Shown): void {
-  const native = new Mount(FD_LIMIT);
+  const native = new Mount(fdLimits.get(mount) ?? 0);
   native.attach(fuseFd);
   try {
     const { filesystem, wishes, paths } = prepare(native, shown);
@@ -95,6 +96,7 @@ function serve(mount: number, fuseFd: number, shown: Shown): void {
   } catch (error) {
     native.detach();
     sessions.delete(mount);
+    fdLimits.delete(mount);
     tell({ type: 'failed', mount, message: (error as Error).message });
   }
 }
@@ -103,6 +105,10 @@ function obey(message: ToWorker): void {
   switch (message.type) {
     case 'serve':
       serve(message.mount, message.fuseFd, message.shown);
+      break;
+    case 'fds':
+      fdLimits.set(message.mount, message.limit);
+      sessions.get(message.mount)?.native.setFdLimit(message.limit);
       break;
     case 'stats':
       tell({ type: 'stats', reply: message.reply, stats: sessions.get(message.mount)?.native.stats() });

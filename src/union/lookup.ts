@@ -1,5 +1,6 @@
 // Merged lookup: which layers a name lives in, and the index of a directory's names.
 
+import { ErrnoError, errno } from '../abi/errno.js';
 import { isWhiteoutDevice, readLayerDirectory, readMarks, type DirectoryMarks, type LayerEntries } from '../layer/format.js';
 import { sys } from '../native/load.js';
 import type { NativeMount, NodeId, PlaceId } from '../native/mount.js';
@@ -19,9 +20,19 @@ export interface FoundDirectory {
 
 const stat = new BigInt64Array(STAT_WORDS);
 
+/**
+ * The fd of a layer's directory for the very next call, or why it has none. Throws ErrnoError
+ * when there is no fd or memory left: what a layer holds is not known then, and must not be taken for absent.
+ */
+function layerFd(native: NativeMount, place: PlaceId): number {
+  const fd = native.placeFdBriefly(place);
+  if (fd === -errno.EMFILE || fd === -errno.ENFILE || fd === -errno.ENOMEM) throw new ErrnoError(fd, 'a layer cannot be read');
+  return fd;
+}
+
 /** Opens a place's directory for reading. The caller closes. */
 function openDirectory(native: NativeMount, place: PlaceId): number {
-  const fd = native.placeFd(place);
+  const fd = layerFd(native, place);
   return fd < 0 ? fd : sys.openat2(fd, '.', Open.RDONLY | Open.DIRECTORY, 0, 0);
 }
 
@@ -72,7 +83,7 @@ export function buildIndex(native: NativeMount, dir: UnionDirectory): DirectoryI
 /** Whether a lower of `dir` would show `name` if upper did not hide it. */
 export function shownByLower(native: NativeMount, dir: UnionDirectory, name: string): boolean {
   for (let i = 1; i <= dir.lowers.length; i++) {
-    const fd = native.placeFd(dir.place(i as PlaceIndex));
+    const fd = layerFd(native, dir.place(i as PlaceIndex));
     const whitedOut = dir.index?.hidden.get(i as PlaceIndex)?.has(name) === true;
     if (sys.statx(fd, name, stat) === 0 && !isWhiteoutDevice(fd, name)) {
       return !(whitedOut && dir.xattrWhiteouts.has(i as PlaceIndex));
@@ -99,7 +110,7 @@ class Collector {
   /** Adds `name` of `parent`; returns its marks. `layer` is undefined for upper. */
   add(parent: PlaceId, name: string, layer: number | undefined): DirectoryMarks {
     const place = this.native.placeChild(parent, name);
-    const marks = readMarks(this.native.placeFd(parent), name, this.stack.scheme);
+    const marks = readMarks(layerFd(this.native, parent), name, this.stack.scheme);
     if (layer === undefined) {
       this.found.upper = place;
     } else {
@@ -134,7 +145,7 @@ class Collector {
     let below: string[] = [];
     for (let depth = 0, last = false; ; depth++) {
       const name = names[depth] ?? '.';
-      const fd = this.native.placeFd(parent);
+      const fd = layerFd(this.native, parent);
       const directory = fd < 0 ? undefined : isDirectoryAt(fd, name);
       if (directory !== true) {
         this.native.placeDrop(parent);
@@ -169,12 +180,22 @@ export function findDirectory(
   entry: Entry,
 ): FoundDirectory {
   const collector = new Collector(native, stack);
+  try {
+    collect(collector, native, dir, name, entry);
+  } catch (error) {
+    dropFound(native, collector.found);
+    throw error;
+  }
+  return collector.found;
+}
+
+function collect(collector: Collector, native: NativeMount, dir: UnionDirectory, name: string, entry: Entry): void {
   let wanted = name;
   for (let at: number = entryPlace(entry); at <= dir.lowers.length; at++) {
     const index = at as PlaceIndex;
     if (index === UPPER && dir.upper === undefined) continue;
     const parent = dir.place(index);
-    const fd = native.placeFd(parent);
+    const fd = layerFd(native, parent);
     if (fd < 0) continue;
     const layer = index === UPPER ? undefined : dir.layers[at - 1];
     // Of the name it has here: a redirect's old name has a whiteout of its own beside it.
@@ -193,7 +214,6 @@ export function findDirectory(
     }
     if (hidden) break;
   }
-  return collector.found;
 }
 
 export function dropFound(native: NativeMount, found: FoundDirectory): void {

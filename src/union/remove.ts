@@ -65,6 +65,7 @@ function removeUpper(union: Union, at: Writable, name: string, hide: boolean): n
   const { native, work } = union;
   if (!work) return -errno.EROFS;
   const node = native.keepBeforeUnlink(at.upper, name);
+  if (node < 0) return node;
   const indexed = union.links?.keyOfUpper(at.fd, name);
   let error: number;
   if (!hide) {
@@ -95,6 +96,7 @@ function removeUpperDirectory(union: Union, at: Writable, name: string, hide: bo
   const { native, work } = union;
   if (!work) return -errno.EROFS;
   const node = native.keepBeforeUnlink(at.upper, name);
+  if (node < 0) return node;
   const temporary = work.freshName();
   let error = hide ? makeWhiteout(work.fd, temporary) : 0;
   error ||= sys.renameat2(at.fd, name, work.fd, temporary, hide ? Rename.EXCHANGE : 0);

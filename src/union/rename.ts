@@ -176,6 +176,7 @@ function replace(union: Union, made: Plan): Answer {
   const overWhiteout = !target && isWhiteoutDevice(to.at.fd, to.name);
   const moved = native.nodeAt(from.at.upper, from.name);
   const replaced = target && entryPlace(target.entry) === UPPER ? native.keepBeforeUnlink(to.at.upper, to.name) : 0;
+  if (replaced < 0) return replaced;
   const indexed = target && entryPlace(target.entry) === UPPER ? union.links?.keyOfUpper(to.at.fd, to.name) : undefined;
   const view =
     target && isDirectory(target.entry) ? viewOf(union, to.at.dir.place(entryPlace(target.entry)), to.name) : undefined;

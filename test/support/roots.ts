@@ -15,7 +15,8 @@ export class Root {
   readonly env = { LAMINA_RUN: join(this.dir, 'run'), LAMINA_ROOT: join(this.dir, 'data'), LAMINA_TEST_ROOT: this.dir };
   #worker: Worker | undefined;
 
-  constructor() {
+  /** `nofile`: how many files lamina may have open. */
+  constructor(private readonly nofile?: number) {
     for (const name of ['target', 'upper', 'work', 'lower']) mkdirSync(join(this.dir, name));
   }
 
@@ -25,7 +26,8 @@ export class Root {
 
   /** Runs bin/lamina. */
   lamina(...args: string[]): Promise<Done> {
-    return command([join(checkout, 'bin', 'lamina'), ...args], { env: this.env, cwd: this.dir, limitMs: 60_000 });
+    const limited = this.nofile === undefined ? [] : ['prlimit', `--nofile=${this.nofile}:${this.nofile}`];
+    return command([...limited, join(checkout, 'bin', 'lamina'), ...args], { env: this.env, cwd: this.dir, limitMs: 60_000 });
   }
 
   /** Mounts `lower` with upper and work; further arguments come before the target. Throws with its complaint. */
