@@ -20,6 +20,7 @@ const colours: Record<string, string> = {
   overlay: '#5b7083',
   'fuse-overlayfs': '#d99a4e',
   'unionfs-fuse': '#c9b458',
+  'fuse-native': '#b5838d',
   lamina: '#2a9d8f',
   'lamina-bind': '#1f7a6f',
   'lamina-passthrough': '#2a9d8f',

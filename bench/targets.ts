@@ -3,6 +3,7 @@
 
 import { accessSync, constants, existsSync, mkdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import * as fuseNative from './fuse-native.js';
 import { root } from './load.js';
 import { run, until } from './process.js';
 import { alive, minorOf, serverPid } from './server.js';
@@ -69,6 +70,11 @@ export const targets: readonly Target[] = [
       [`${stack.upper}=RW`, ...stack.lowers.map((dir) => `${dir}=RO`)].join(':'),
       at,
     ],
+  },
+  {
+    name: 'fuse-native',
+    needs: fuseNative.needs,
+    command: (stack, at) => fuseNative.command(at, [stack.upper, ...stack.lowers]),
   },
   { name: 'lamina', needs: [mountLamina], command: (stack, at) => [mountLamina, at, '-o', overlayOptions(stack)] },
   laminaVolume('bind'),

@@ -33,12 +33,15 @@ const hit = (layers: number): Case => ({
 });
 
 async function mountAll(bench: Bench, stack: Stack): Promise<Mounted[]> {
-  return bench.each(bench.select(['plain', 'overlay', 'fuse-overlayfs', 'unionfs-fuse', 'lamina']), async (target) => {
-    const own = await mount(bench.undo, target, freshUpper(bench, stack), join(bench.directory(), 'm'));
-    if (own.command.length === 0) flatten(stack, own.path);
-    bench.commands.set(target.name, own.command);
-    return own;
-  });
+  return bench.each(
+    bench.select(['plain', 'overlay', 'fuse-overlayfs', 'unionfs-fuse', 'fuse-native', 'lamina']),
+    async (target) => {
+      const own = await mount(bench.undo, target, freshUpper(bench, stack), join(bench.directory(), 'm'));
+      if (own.command.length === 0) flatten(stack, own.path);
+      bench.commands.set(target.name, own.command);
+      return own;
+    },
+  );
 }
 
 async function expectMerged(mounted: Mounted): Promise<void> {
