@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import type { ContainerRecord, HostConfig } from '../store/index.js';
 import type { Context } from './context.js';
 import { type CreateRequest, createContainer, undoCreate } from './create.js';
+import { settleDownloads } from '../image/index.js';
 import { EngineError, conflict, failure, messageOf } from './errors.js';
 import { sweepInitLayers } from './init-layer.js';
 import { wasKilledForMemory } from './memory.js';
@@ -220,6 +221,7 @@ export class Lifecycle {
   async recover(state: SupervisorState | undefined): Promise<void> {
     const { root, store, registry } = this.context;
     await settleVolumes(root, volumeRecords(store));
+    settleDownloads(root);
     for (const entry of await store.transaction((records) => records.list('journal'))) {
       await takeDown(this.context, entry.id);
       if (entry.op === 'create') await undoCreate(this.context, entry.id, entry.volumes);

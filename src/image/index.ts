@@ -20,6 +20,7 @@ export { saveImages } from './save.js';
 export type { SavedImage } from './save.js';
 export { plainTar, zstdCompressor } from './compression.js';
 export { Extractor, ExtractError } from './extract.js';
+export { settleDownloads } from './registry/download-area.js';
 export { pullImage } from './registry/pull.js';
 export type { Pulled, PullOptions } from './registry/pull.js';
 export type { TransferEvent } from './registry/layer-downloads.js';

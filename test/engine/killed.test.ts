@@ -8,6 +8,8 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { execFileSync } from 'node:child_process';
 import t, { type Test } from 'tap';
 import { makeArchive, packLayerOf } from '../../src/demo/busybox.js';
+import { FakeRegistry } from '../image/fake-registry.js';
+import { source } from '../image/seed.js';
 import { call, mustCall } from '../support/engine-api.js';
 import { KillRig, type Victim, type Work, chosen } from '../support/kill-rig.js';
 
@@ -29,6 +31,7 @@ const none = { HostConfig: { NetworkMode: 'none' } };
 let archive: Buffer;
 let context: Buffer;
 let volumeTar: Buffer;
+let registry: FakeRegistry;
 
 const works: Work[] = [
   {
@@ -92,6 +95,11 @@ const works: Work[] = [
     after: async () => [await discard('cc')(), await may('DELETE', '/images/made')],
   },
   { name: 'load', act: () => must('POST', '/images/load', archive), after: () => may('DELETE', '/images/small') },
+  {
+    name: 'pull',
+    act: () => must('POST', `/images/create?fromImage=${registry.host}/pulled&tag=latest`),
+    after: () => may('DELETE', `/images/${registry.host}/pulled`),
+  },
   {
     name: 'import an image',
     act: () => must('POST', '/images/create?fromSrc=-&repo=small', volumeTar),
@@ -286,6 +294,8 @@ t.before(async () => {
   await killed.start();
   await rig.loadImages();
   prepare();
+  registry = await FakeRegistry.start(t);
+  registry.put('latest', source);
   await create('warm');
   await must('POST', '/containers/warm/start');
   await discard('warm')();

@@ -7,6 +7,15 @@ import { abandonedStaging, makeStaging, removeTree } from '../../store/index.js'
 
 const KEPT_MS = 7 * 24 * 3600 * 1000;
 
+/** Keeps what killed pulls have left, and drops what nobody has come back for. `root` is the data root. */
+export function settleDownloads(root: string): void {
+  const top = join(root, 'download');
+  const kept = join(top, 'kept');
+  if (!existsSync(kept)) return;
+  for (const name of abandonedStaging(top)) if (name !== 'kept') keepAll(join(top, name), kept);
+  for (const name of readdirSync(kept)) dropOld(join(kept, name));
+}
+
 export class DownloadArea {
   private readonly kept: string;
   private readonly own: string;
@@ -16,8 +25,7 @@ export class DownloadArea {
     const top = join(root, 'download');
     this.kept = join(top, 'kept');
     mkdirSync(this.kept, { recursive: true, mode: 0o700 });
-    for (const name of abandonedStaging(top)) if (name !== 'kept') this.keepAll(join(top, name));
-    for (const name of readdirSync(this.kept)) this.dropOld(join(this.kept, name));
+    settleDownloads(root);
     this.own = makeStaging(top);
   }
 
@@ -31,28 +39,28 @@ export class DownloadArea {
   /** Ends this pull: `done` drops the blobs, else what has arrived is kept. */
   close(done: boolean): void {
     if (done) removeTree(this.own);
-    else this.keepAll(this.own);
+    else keepAll(this.own, this.kept);
   }
+}
 
-  private keepAll(directory: string): void {
-    let names: string[] = [];
-    try {
-      names = readdirSync(directory);
-    } catch (error) {
-      // Another process takes it over at the same time.
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    }
-    for (const name of names) {
-      const path = join(directory, name);
-      if (sizeOf(path) > sizeOf(join(this.kept, name))) moved(path, join(this.kept, name));
-    }
-    rmSync(directory, { recursive: true, force: true });
+function keepAll(directory: string, kept: string): void {
+  let names: string[] = [];
+  try {
+    names = readdirSync(directory);
+  } catch (error) {
+    // Another process takes it over at the same time.
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
+  for (const name of names) {
+    const path = join(directory, name);
+    if (sizeOf(path) > sizeOf(join(kept, name))) moved(path, join(kept, name));
+  }
+  rmSync(directory, { recursive: true, force: true });
+}
 
-  private dropOld(path: string): void {
-    const stat = statSync(path, { throwIfNoEntry: false });
-    if (stat && Date.now() - stat.mtimeMs > KEPT_MS) rmSync(path, { force: true });
-  }
+function dropOld(path: string): void {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat && Date.now() - stat.mtimeMs > KEPT_MS) rmSync(path, { force: true });
 }
 
 function sizeOf(path: string): number {
