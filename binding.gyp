@@ -51,6 +51,15 @@
       "cflags_cc!": ["-fno-rtti", "-std=gnu++17"],
       "cflags_cc": ["-std=c++20", "-fno-exceptions", "-Wall", "-Wextra", "-Werror", "-Os"],
       "ldflags": ["-static", "-Wl,--gc-sections"]
+    },
+    {
+      "target_name": "lamina-within",
+      "type": "executable",
+      "sources": ["native/within.cc"],
+      "defines": ["_GNU_SOURCE"],
+      "cflags_cc!": ["-fno-rtti", "-std=gnu++17"],
+      "cflags_cc": ["-std=c++20", "-fno-exceptions", "-Wall", "-Wextra", "-Werror", "-Os"],
+      "ldflags": ["-static", "-Wl,--gc-sections"]
     }
   ]
 }

@@ -40,6 +40,11 @@ export function initProgram(): string {
   return join(packageRoot(), 'build', 'Release', 'lamina-init');
 }
 
+/** Does something at a place inside a root that others may be changing; see native/within.cc. */
+export function withinProgram(): string {
+  return join(packageRoot(), 'build', 'Release', 'lamina-within');
+}
+
 interface Addon {
   sys: Syscalls;
   Mount: new (fdLimit: number) => NativeMount;

@@ -1,23 +1,19 @@
 // The bind tier: kernel bind mounts over the mountpoints that the root holds for them.
 
-import { readMountinfo } from './check.js';
+import { join } from 'node:path';
 import { MountError } from './layers.js';
-import { runMount } from './mount-command.js';
+import { runMount, runMountWithin, sealWithin } from './mount-command.js';
 import type { RoutePlan } from './plan.js';
 
-/** Binds a route at `target`. Errors: MountError; what was bound by then stays for the caller to take off. */
-export async function bindRoute(route: RoutePlan, target: string): Promise<void> {
-  const bound = await runMount('mount', ['--rbind', '--make-rprivate', '--', route.source, target]);
-  if (bound !== undefined) throw new MountError(`cannot bind ${route.source} on ${target}: ${bound}`);
-  if (!route.readOnly) return;
-  // A read-only bind covers the mounts below its source too (Docker since 25).
-  const below = readMountinfo()
-    .map((mount) => mount.mountpoint)
-    .filter((path) => path === target || path.startsWith(`${target}/`));
-  for (const path of below) {
-    const sealed = await runMount('mount', ['-o', 'remount,bind,ro', '--', path]);
-    if (sealed !== undefined) throw new MountError(`cannot make ${path} read-only: ${sealed}`);
-  }
+/**
+ * Binds a route at `place` in `root`; a read-only one with all that is mounted below its source (Docker since 25).
+ * Errors: MountError; what was bound by then stays for the caller to take off.
+ */
+export async function bindRoute(route: RoutePlan, root: string, place: string): Promise<void> {
+  const complaint =
+    (await runMountWithin(root, place, 'mount', ['--no-canonicalize', '--rbind', '--', route.source, '{}'])) ??
+    (await sealWithin(root, place, route.readOnly));
+  if (complaint !== undefined) throw new MountError(`cannot bind ${route.source} on ${join(root, place)}: ${complaint}`);
 }
 
 /**

@@ -7,7 +7,7 @@ import { sys } from '../native/load.js';
 import { MNT_DETACH, MountFlag } from '../native/syscalls.js';
 import { MountError } from './layers.js';
 import { own } from './children.js';
-import { runMount } from './mount-command.js';
+import { runMountWithin } from './mount-command.js';
 
 export interface FuseMountOptions {
   /** Shown as the mount's source. */
@@ -117,20 +117,22 @@ async function mountByHelper(target: string, options: FuseMountOptions): Promise
 }
 
 /**
- * Mounts on `target`, a place in a mount that this process serves: mount(8) does it, with the device as its fd 3. As root.
+ * Mounts on `path` in `root`, a mount that this process serves: mount(8) does it, with the device as its fd 3. As root.
  * Returns the fd that serves it. Errors: MountError.
  */
-export async function mountFuseBelow(target: string, options: FuseMountOptions): Promise<number> {
+export async function mountFuseBelow(root: string, path: string, options: FuseMountOptions): Promise<number> {
   const fd = openFuse();
   const wanted = [options.readOnly ? 'ro' : 'rw', ...options.flags, mountData(3, options)].join(',');
-  const complaint = await runMount(
+  const complaint = await runMountWithin(
+    root,
+    path,
     'mount',
-    ['--internal-only', '--no-canonicalize', '-t', `fuse.${SUBTYPE}`, '-o', wanted, '--', options.source, target],
+    ['--internal-only', '--no-canonicalize', '-t', `fuse.${SUBTYPE}`, '-o', wanted, '--', options.source, '{}'],
     fd,
   );
   if (complaint === undefined) return fd;
   closeSync(fd);
-  throw new MountError(`cannot mount ${options.source} on ${target}: ${complaint}`);
+  throw new MountError(`cannot mount ${options.source} on ${path} in ${root}: ${complaint}`);
 }
 
 /** Mounts on `target` and returns the fd that serves it. Errors: MountError. */

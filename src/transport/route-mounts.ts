@@ -3,12 +3,11 @@
 // backing that hangs stalls nobody else.
 
 import { stat, statfs } from 'node:fs/promises';
-import { join } from 'node:path';
 import { bindRoute } from './bind.js';
 import { readMountinfo } from './check.js';
 import { mountFuseBelow } from './fuse-device.js';
 import { MountError } from './layers.js';
-import { runMount } from './mount-command.js';
+import { unmountWithin } from './mount-command.js';
 import type { MountPlan, RoutePlan } from './plan.js';
 import type { Serving, ServingWorker } from './serving-worker.js';
 
@@ -42,7 +41,7 @@ async function serveRoute(plan: MountPlan, route: RoutePlan, path: string, worke
   const { source, readOnly } = route;
   const options = { source, allowOther: true, readOnly, suidDev: true, flags: plan.flags, directory };
   // A thread only for what is mounted: it ends with its last mount.
-  const fuseFd = await mountFuseBelow(path, options);
+  const fuseFd = await mountFuseBelow(plan.target, path, options);
   const serving = workerFor(ownThread).serve(fuseFd, { route, posixAcl: plan.posixAcl });
   try {
     await serving.ready;
@@ -61,8 +60,8 @@ export async function mountRoutes(plan: MountPlan, paths: readonly string[], wor
   const served: Serving[] = [];
   if (!plan.mountRoutes) return served;
   for (const [i, route] of plan.routes.entries()) {
-    const path = join(plan.target, paths[i] ?? '');
-    if (route.tier === 'bind') await bindRoute(route, path);
+    const path = paths[i] ?? '';
+    if (route.tier === 'bind') await bindRoute(route, plan.target, path);
     else served.push(await serveRoute(plan, route, path, workerFor));
   }
   return served;
@@ -74,7 +73,7 @@ export async function unmountBelow(target: string): Promise<void> {
     .map((mount) => mount.mountpoint)
     .filter((path) => path.startsWith(`${target}/`));
   for (const path of below.reverse()) {
-    const complaint = await runMount('umount', ['--', path]);
-    if (complaint !== undefined) throw new MountError(complaint);
+    const complaint = await unmountWithin(target, path.slice(target.length));
+    if (complaint !== undefined) throw new MountError(`${target}: ${complaint}`);
   }
 }
