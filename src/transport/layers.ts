@@ -19,6 +19,21 @@ function openDirectory(path: string, what: string): number {
   return fd;
 }
 
+/** Kernel overlayfs says there what an upper must not be mounted without; after a volatile mount, that it may be damaged. */
+function refuseIncompatible(work: number, workdir: string): void {
+  const fd = sys.openat2(work, 'incompat', Open.RDONLY | Open.DIRECTORY | Open.NOFOLLOW, 0, 0);
+  if (fd < 0) return;
+  const listing = sys.readdir(fd);
+  sys.close(fd);
+  const [feature] = typeof listing === 'number' ? [] : listing.names;
+  if (feature === undefined) return;
+  sys.close(work);
+  throw new MountError(
+    `work directory ${workdir}: a mount by the kernel left the mark "${feature}": begin with an empty upper, ` +
+      `or remove ${workdir}/work/incompat/${feature} if the system did not go down since`,
+  );
+}
+
 /** `<workdir>/work`, made if missing and emptied: what a crash left there was never published. Makes `links` too. */
 function openWork(workdir: string): number {
   const parent = openDirectory(workdir, 'work directory');
@@ -27,6 +42,7 @@ function openWork(workdir: string): number {
   const fd = sys.openat2(parent, 'work', Open.RDONLY | Open.DIRECTORY | Open.NOFOLLOW, 0, 0);
   sys.close(parent);
   if (fd < 0) throw new MountError(`work directory ${workdir}/work: ${errnoText(fd)}`);
+  refuseIncompatible(fd, workdir);
   const error = emptyDirectory(fd);
   if (error) {
     sys.close(fd);

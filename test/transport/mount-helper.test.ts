@@ -116,3 +116,17 @@ void t.test('an upper that another mount uses is refused at once', async (sub) =
   sub.equal(lines[1], 'failed');
   sub.ok(Number(lines[2]) < 3000, `${lines[2]} ms`);
 });
+
+void t.test('an upper that the kernel had mounted volatile is refused until its mark is gone', async (sub) => {
+  const root = new Root();
+  sub.teardown(() => root.dispose());
+  const script = `
+    mount -t overlay overlay -o $o,volatile target
+    umount target
+    ! mount -t lamina lamina -o $o target 2>refusal || exit 1
+    cat refusal
+    rm -r work/work/incompat/volatile
+    mount -t lamina lamina -o $o target
+    umount target`;
+  sub.match(await run(sub, root, script), /left the mark "volatile": begin with an empty upper, or remove/);
+});
