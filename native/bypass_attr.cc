@@ -25,7 +25,7 @@ int replyAttr(Request& request, Node* node) {
   int error = request.mount.statNode(node, &st);
   if (error) return error;
   auto* out = request.reply<AttrOut>();
-  request.mount.setAttrTimeout(node, &out->attrValid, &out->attrValidNsec);
+  request.mount.setAttrTimeout(request.asked(), &out->attrValid, &out->attrValidNsec);
   request.mount.fillAttr(node, st, &out->attr);
   return sizeof *out;
 }
@@ -165,6 +165,8 @@ int opSetattr(Request& request) {
   constexpr uint32_t kChanges = kFattrMode | kFattrUid | kFattrGid | kFattrSize | kFattrAtime | kFattrMtime |
                                 kFattrAtimeNow | kFattrMtimeNow | kFattrKillSuidgid;
   if (!(in->valid & kChanges)) return opSetattrBare(request, node);
+  // Copied up while it runs: to the kernel another inode (opOpen).
+  if ((in->valid & kFattrSize) && node->running) return -ETXTBSY;
   int error = checkWritable(request, node);
   if (error) return error;
   if (in->valid & kFattrSize) error = setSize(request, node, *in);
@@ -188,7 +190,7 @@ int opStatx(Request& request) {
   int error = request.mount.statNode(node, &st);
   if (error) return error;
   auto* out = request.reply<StatxOut>();
-  request.mount.setAttrTimeout(node, &out->attrValid, &out->attrValidNsec);
+  request.mount.setAttrTimeout(request.asked(), &out->attrValid, &out->attrValidNsec);
   FuseStatx& to = out->stat;
   to.mask = st.stx_mask;
   to.blksize = st.stx_blksize;

@@ -79,9 +79,9 @@ int opOpen(Request& request) {
   if (!node) return -ESTALE;
   // Opened while it was on a lower layer and copied up since: the retried lookup finds the successor.
   if (node->forward) return -ESTALE;
-  // The kernel refuses to truncate a running program only after this request has done it, except where the open is also
-  // for writing (Linux: do_open, handle_truncate).
-  if ((in->flags & O_TRUNC) && node->running) return -ETXTBSY;
+  // The kernel refuses to write to a running program before it asks, but for two: O_TRUNC alone, which it refuses when
+  // this request has done it (Linux: do_open, handle_truncate), and a program copied up since, now another inode.
+  if (wantsWrite(in->flags) && node->running) return -ETXTBSY;
   bool kill = in->openFlags & kOpenKillSuidgid;
   if (wantsWrite(in->flags) || kill) {
     int error = checkWritable(request, node);
@@ -110,7 +110,9 @@ int opRelease(Request& request) {
   Handle* handle = relayed ? mount.handle(in->fh) : nullptr;
   Node* node = handle ? handle->node : mount.nodes.find(request.in.nodeid);
   if (!node) return 0;
-  if ((in->flags & kOpenExec) && node->running) node->running--;
+  for (Node* each = node; each && (in->flags & kOpenExec); each = each->forward) {
+    if (each->running) each->running--;
+  }
   bool passed = !relayed && node->passthroughOpens;
   if (handle || passed) node->opens--;
   if (mount.locks) mount.locks->released(&mount, node, in->fh);

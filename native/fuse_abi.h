@@ -65,6 +65,9 @@ struct InHeader {
   uint32_t uid, gid, pid;
   uint16_t totalExtLen, padding;
 };
+/** In `error` of a message that answers no request. */
+constexpr int32_t kNotifyInvalInode = 2;
+
 struct OutHeader {
   uint32_t len;
   int32_t error;

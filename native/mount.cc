@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/xattr.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -53,7 +54,8 @@ uint64_t Mount::shownIno(const struct statx& st) {
 }
 
 void Mount::setAttrTimeout(const Node* node, uint64_t* seconds, uint32_t* nanoseconds) const {
-  *seconds = node->has(kNodeRoute) ? 0 : static_cast<uint64_t>(options.attrTimeout);
+  // The kernel keeps a moved node and its successor as two inodes: what is changed by one shows in the other at once.
+  *seconds = node->has(kNodeRoute | kNodeMoved) ? 0 : static_cast<uint64_t>(options.attrTimeout);
   *nanoseconds = 0;
 }
 
@@ -205,15 +207,26 @@ bool Mount::abandonRemoved() {
   return any;
 }
 
+void Mount::dropCachedAttr(const Node* node) {
+  struct {
+    OutHeader header;
+    uint64_t nodeid;
+    int64_t offset, length;
+  } notice{{sizeof notice, kNotifyInvalInode, 0}, node->id, -1, 0};       // no offset: attributes alone
+  if (device && write(device.get(), &notice, sizeof notice) < 0) return;  // the kernel has forgotten it
+}
+
 Node* Mount::settle(Node* node, Place* place, const struct statx& st, uint32_t set, uint32_t clear) {
   Node* result = node;
   if (node->passthroughOpens) {
     result = nodes.create(keyOf(st, 0), place, node->parent, (node->flags & ~kNodeTouched & ~clear) | set);
     result->ino = node->ino;
+    result->running = node->running;
     node->forward = result;
     result->refs++;
     node->flags |= kNodeMoved;
     nodes.unkey(node);
+    dropCachedAttr(node);
   } else {
     if (node->backingId) closeBackingId(node->backingId);
     node->backingId = 0;

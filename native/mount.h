@@ -190,6 +190,8 @@ class Mount {
   int32_t readNlinkDelta(int dirfd, std::string_view name) const;
   bool mayReopen(Handle* handle);
   void closeIdleFds(Node* node);
+  /** The kernel asks for the node's attributes again. */
+  void dropCachedAttr(const Node* node);
   std::vector<uint64_t> devices_;  // st_dev of each backing filesystem, in order of appearance
   uint64_t nextHandle_ = 1;
   size_t mostNodes_ = 0;  // since memory was last given back

@@ -51,9 +51,12 @@ struct Request {
 
   /** The node named by the header, a moved one resolved to its successor; null when unknown. */
   Node* node() const {
-    Node* found = mount.nodes.find(in.nodeid);
+    Node* found = asked();
     return found ? mount.live(found) : nullptr;
   }
+
+  /** The node as the kernel knows it, which may have moved on. */
+  Node* asked() const { return mount.nodes.find(in.nodeid); }
 
   /** The supplementary group that the kernel sent with a creation, or the caller's gid. */
   uint32_t group() const;
