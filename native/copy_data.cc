@@ -49,6 +49,15 @@ int copyExtent(int src, int dst, int64_t from, int64_t to) {
 
 }  // namespace
 
+void copyFlags(int src, int dst) {
+  constexpr int kCopied = FS_NOATIME_FL | FS_NODUMP_FL | FS_DIRSYNC_FL | FS_SYNC_FL;
+  int from = 0, to = 0;
+  if (ioctl(src, FS_IOC_GETFLAGS, &from) < 0 || !(from & kCopied)) return;
+  if (ioctl(dst, FS_IOC_GETFLAGS, &to) < 0) return;
+  to |= from & kCopied;
+  ioctl(dst, FS_IOC_SETFLAGS, &to);
+}
+
 int copyData(int src, int dst, int64_t length, const std::atomic<bool>* stop) {
   struct stat st;
   if (fstat(src, &st) < 0) return -errno;

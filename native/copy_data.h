@@ -14,4 +14,7 @@ namespace lamina {
  */
 int copyData(int src, int dst, int64_t length, const std::atomic<bool>* stop = nullptr);
 
+/** Gives `dst` the inode flags of `src` that stand in no one's way (chattr A, d, D, S), where they can be had. */
+void copyFlags(int src, int dst);
+
 }  // namespace lamina

@@ -215,6 +215,11 @@ Napi::Value NameToHandle(Args info) {
   return bytes(info.Env(), hex.data(), hex.size());
 }
 
+Napi::Value CopyFlags(Args info) {
+  copyFlags(intArg(info, 0), intArg(info, 1));
+  return number(info, 0);
+}
+
 Napi::Value CopyData(Args info) { return number(info, copyData(intArg(info, 0), intArg(info, 1), bigArg(info, 2))); }
 
 Napi::Value Pwrite(Args info) {
@@ -240,29 +245,12 @@ void registerFileCalls(Napi::Env env, Napi::Object sys) {
     const char* name;
     Napi::Value (*call)(Args);
   } calls[] = {
-      {"openat2", Openat2},
-      {"close", Close},
-      {"statx", Statx},
-      {"mkdirat", Mkdirat},
-      {"mknodat", Mknodat},
-      {"symlinkat", Symlinkat},
-      {"readlinkat", Readlinkat},
-      {"linkat", Linkat},
-      {"unlinkat", Unlinkat},
-      {"renameat2", Renameat2},
-      {"fchownat", Fchownat},
-      {"fchmodat", Fchmodat},
-      {"utimensat", Utimensat},
-      {"readdir", Readdir},
-      {"copyData", CopyData},
-      {"pwrite", Pwrite},
-      {"pread", Pread},
-      {"ftruncate", Ftruncate},
-      {"fsync", Fsync},
-      {"syncfs", Syncfs},
-      {"flock", Flock},
-      {"umask", Umask},
-      {"nameToHandle", NameToHandle},
+      {"openat2", Openat2},     {"close", Close},         {"statx", Statx},           {"mkdirat", Mkdirat},
+      {"mknodat", Mknodat},     {"symlinkat", Symlinkat}, {"readlinkat", Readlinkat}, {"linkat", Linkat},
+      {"unlinkat", Unlinkat},   {"renameat2", Renameat2}, {"fchownat", Fchownat},     {"fchmodat", Fchmodat},
+      {"utimensat", Utimensat}, {"readdir", Readdir},     {"copyData", CopyData},     {"copyFlags", CopyFlags},
+      {"pwrite", Pwrite},       {"pread", Pread},         {"ftruncate", Ftruncate},   {"fsync", Fsync},
+      {"syncfs", Syncfs},       {"flock", Flock},         {"umask", Umask},           {"nameToHandle", NameToHandle},
   };
   for (const auto& entry : calls) sys.Set(entry.name, Napi::Function::New(env, entry.call, entry.name));
 }

@@ -48,8 +48,16 @@ export function copyMetadata(source: Source, dirfd: number, name: string): numbe
   return sys.utimensat(dirfd, name, stat[Stat.atime] ?? 0n, stat[Stat.mtime] ?? 0n);
 }
 
-/** The content of a lower file: an fd that is the caller's, or -errno. */
+/** The content of a lower file or directory: an fd that is the caller's, or -errno. */
 export function openContent(source: Source): number {
   const fd = sys.openat2(source.dirfd, source.name || '.', Open.RDONLY | Open.NOFOLLOW, 0, 0);
   return fd === -errno.ENOTDIR ? sys.openat2(-100, `/proc/self/fd/${source.dirfd}`, Open.RDONLY, 0, 0) : fd;
+}
+
+/** Gives the open object `target` the inode flags (chattr) of a lower file or directory, where they can be had. */
+export function copyFlags(source: Source, target: number): void {
+  const fd = openContent(source);
+  if (fd < 0) return;
+  sys.copyFlags(fd, target);
+  sys.close(fd);
 }

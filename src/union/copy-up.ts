@@ -5,11 +5,21 @@ import { errno } from '../abi/errno.js';
 import { sys } from '../native/load.js';
 import { NodeFlag, type NodeId, type PlaceId } from '../native/mount.js';
 import { Mode, Open, STAT_WORDS, Stat } from '../native/syscalls.js';
-import { copyMetadata, openSource, type Source, typeOf } from './copy-source.js';
+import { copyFlags, copyMetadata, openSource, type Source, typeOf } from './copy-source.js';
 import { UPPER, type UnionDirectory, entryPlace } from './directory.js';
 import { type Marks, UNMARKED, setMarks } from './file-copies.js';
 import { markImpure } from './origin.js';
 import type { Union } from './union.js';
+
+/** A directory in work/ that has the inode flags of its source. */
+function makeDirectory(source: Source, workFd: number, name: string): number {
+  const error = sys.mkdirat(workFd, name, 0o700);
+  const fd = error || sys.openat2(workFd, name, Open.RDONLY | Open.DIRECTORY | Open.NOFOLLOW, 0, 0);
+  if (fd < 0) return fd;
+  copyFlags(source, fd);
+  sys.close(fd);
+  return 0;
+}
 
 /** Builds what is not a regular file in work/. */
 function build(union: Union, source: Source, workFd: number, name: string, marks: Marks): number {
@@ -17,7 +27,7 @@ function build(union: Union, source: Source, workFd: number, name: string, marks
   let error: number;
   switch (mode & Mode.FMT) {
     case Mode.DIR:
-      error = sys.mkdirat(workFd, name, 0o700);
+      error = makeDirectory(source, workFd, name);
       break;
     case Mode.LNK: {
       const target = sys.readlinkat(source.dirfd, source.name);

@@ -4,8 +4,8 @@
 
 import { sys } from '../native/load.js';
 import { PARKED } from '../native/mount.js';
-import { Open, Stat } from '../native/syscalls.js';
-import { copyMetadata, openContent, type Source } from './copy-source.js';
+import { Open, Stat, Utime } from '../native/syscalls.js';
+import { copyFlags, copyMetadata, openContent, type Source } from './copy-source.js';
 import type { LinkKey } from './links.js';
 import { recordIno } from './origin.js';
 import type { Union } from './union.js';
@@ -33,6 +33,8 @@ interface FileCopy {
   fd: number | undefined;
   /** What is to be done when `running` is over. */
   next: 'metadata' | 'publish';
+  /** It ends before its source does: what it was cut by is not there for the truncation that follows to see. */
+  cut: boolean;
   /** The number of the work that a thread does; 0 for none. */
   running: number;
 }
@@ -52,7 +54,7 @@ export class FileCopies {
   make(source: Source, length: bigint, marks: Marks): string | number {
     const { dev, ino } = { dev: source.stat[Stat.dev], ino: source.stat[Stat.ino] };
     const key = [dev, ino, length, marks.ino, marks.link?.key].join();
-    const copy = this.#copies.get(key) ?? { name: this.work.freshName(), fd: undefined, next: 'metadata', running: 0 };
+    const copy = this.#copies.get(key) ?? this.#begin(length >= 0n && length < (source.stat[Stat.size] ?? 0n));
     const begun = this.#copies.has(key) ? 0 : this.#copyContent(copy, source, length);
     const error = begun || this.#advance(copy, source, marks);
     if (error === PARKED) {
@@ -64,6 +66,10 @@ export class FileCopies {
     this.#close(copy);
     if (error) this.work.discard(copy.name);
     return error || copy.name;
+  }
+
+  #begin(cut: boolean): FileCopy {
+    return { name: this.work.freshName(), fd: undefined, next: 'metadata', cut, running: 0 };
   }
 
   /** Begins the next step whenever one is over. 0 when all are. */
@@ -98,7 +104,11 @@ export class FileCopies {
     if (fd < 0) return fd;
     copy.fd = fd;
     copy.next = 'publish';
-    const error = copyMetadata(source, workFd, copy.name) || setMarks(this.union, marks, workFd, copy.name);
+    copyFlags(source, fd);
+    const error =
+      copyMetadata(source, workFd, copy.name) ||
+      (copy.cut ? sys.utimensat(workFd, copy.name, source.stat[Stat.atime] ?? 0n, Utime.NOW) : 0) ||
+      setMarks(this.union, marks, workFd, copy.name);
     if (error || this.union.stack.volatile) return error;
     copy.running = this.union.native.syncBeside(fd);
     return copy.running === 0 ? sys.fsync(fd) : Math.min(copy.running, 0);

@@ -113,14 +113,26 @@ export function viewOf(union: Union, place: PlaceId, name: string): UnionDirecto
   return typeof dir === 'number' ? undefined : dir;
 }
 
+/** ENOTEMPTY for a directory with names in it, 0 for anything else; nothing is copied up to find out. */
+export function refuseFull(union: Union, parent: NodeId, name: string): number {
+  if (!union.writable) return -errno.EROFS;
+  const dir = union.directory(parent);
+  const index = typeof dir === 'number' ? dir : union.index(dir);
+  if (typeof dir === 'number' || typeof index === 'number') return 0;
+  const entry = index.get(name);
+  if (entry === undefined || !isDirectory(entry)) return 0;
+  const empty = isEmpty(union, dir, name, entry);
+  return empty === true ? 0 : empty === false ? -errno.ENOTEMPTY : empty;
+}
+
 export function rmdir(union: Union, parent: NodeId, name: string): Answer {
+  const full = refuseFull(union, parent, name);
+  if (full) return full;
   const at = union.writableDirectory(parent);
   if (typeof at === 'number') return at;
   const entry = at.index.get(name);
   if (entry === undefined) return -errno.ENOENT;
   if (!isDirectory(entry)) return -errno.ENOTDIR;
-  const empty = isEmpty(union, at.dir, name, entry);
-  if (empty !== true) return empty === false ? -errno.ENOTEMPTY : empty;
   const hide = shownByLower(union.native, at.dir, name);
   const inUpper = entryPlace(entry) === UPPER;
   const view = viewOf(union, at.dir.place(entryPlace(entry)), name);

@@ -11,10 +11,13 @@ import { copyUpDirectory, copyUpEntry } from './copy-up.js';
 import { type Entry, UPPER, type UnionDirectory, entryPlace, entryType, isDirectory } from './directory.js';
 import { dropFound, findDirectory, shownByLower } from './lookup.js';
 import { carryImpurity } from './origin.js';
-import { clearDirectory, countLinks, forgetLower, isEmpty, noteRemoved, viewOf } from './remove.js';
+import { clearDirectory, countLinks, forgetLower, isEmpty, noteRemoved, refuseFull, viewOf } from './remove.js';
 import { moveOver } from './move.js';
 import type { Answer } from './stack.js';
 import type { Union } from './union.js';
+
+/** The longest redirect that kernel overlayfs writes (Linux: OVL_REDIRECT_MAX); it reads longer ones. */
+const KERNEL_REDIRECT = 256;
 
 type Writable = Exclude<ReturnType<Union['writableDirectory']>, number>;
 
@@ -69,19 +72,32 @@ function lowerPath(union: Union, end: End): string {
 }
 
 /**
+ * Tells an upper directory, which is about to move to `to`, where its lower part is: by the old name alone where the
+ * parent stays, by the path elsewhere (Linux: ovl_set_redirect). 0 or -errno; EXDEV for a path that the filesystem cannot
+ * keep, as in the kernel for one above 256 bytes: mv(1) then copies.
+ */
+function redirect(union: Union, from: End, to: UnionDirectory): number {
+  const { scheme } = union.stack;
+  const known = sys.getxattr(from.at.fd, from.name, overlayXattr(scheme, 'redirect'));
+  const stays = from.at.dir === to;
+  if (typeof known !== 'number' && (stays || known.toString('latin1').startsWith('/'))) return 0;
+  const path = stays ? from.name : lowerPath(union, from);
+  const error = setRedirect(from.at.fd, from.name, scheme, path);
+  const tooLong = error === -errno.ENOSPC || error === -errno.ERANGE || error === -errno.E2BIG;
+  return tooLong && path.length > KERNEL_REDIRECT ? -errno.EXDEV : error;
+}
+
+/**
  * Prepares an upper directory for its new name: its lower part is redirected to, and a lower that the new name would
  * meet is shut out. Both before the rename, so that no crash shows a wrong merge.
  */
 function settleDirectory(union: Union, from: End, to: { at: Writable; name: string }): number {
   const found = findDirectory(union.native, union.stack, from.at.dir, from.name, from.entry);
   const hasLower = found.lowers.length > 0;
-  const marksFd = from.at.fd;
   dropFound(union.native, found);
   const { scheme } = union.stack;
-  if (hasLower) {
-    return setRedirect(marksFd, from.name, scheme, lowerPath(union, from));
-  }
-  return shownByLower(union.native, to.at.dir, to.name) ? setOpaque(marksFd, from.name, scheme) : 0;
+  if (hasLower) return redirect(union, from, to.at.dir);
+  return shownByLower(union.native, to.at.dir, to.name) ? setOpaque(from.at.fd, from.name, scheme) : 0;
 }
 
 /** Makes way at the target: an empty directory loses what whiteouts it has. 0 or -errno. */
@@ -92,16 +108,6 @@ function prepareTarget(union: Union, target: End): number {
   return entryPlace(target.entry) === UPPER ? clearDirectory(union, target.at, target.name) : 0;
 }
 
-/** ENOTEMPTY for a directory with names in it, 0 for anything else. */
-function refuseFull(union: Union, parent: NodeId, name: string): number {
-  const dir = union.directory(parent);
-  const index = typeof dir === 'number' ? dir : union.index(dir);
-  if (typeof dir === 'number' || typeof index === 'number') return 0;
-  const entry = index.get(name);
-  if (entry === undefined || !isDirectory(entry)) return 0;
-  return isEmpty(union, dir, name, entry) === false ? -errno.ENOTEMPTY : 0;
-}
-
 export interface Plan {
   from: End;
   to: { at: Writable; name: string };
@@ -110,11 +116,11 @@ export interface Plan {
 }
 
 function plan(union: Union, oldParent: NodeId, args: Renaming): Plan | number {
-  const from = union.writableDirectory(oldParent);
-  if (typeof from === 'number') return from;
   // Before anything is copied up for a rename that cannot be (Linux: ovl_rename).
   const full = args.flags & Rename.EXCHANGE ? 0 : refuseFull(union, args.newParent as NodeId, args.newName);
   if (full) return full;
+  const from = union.writableDirectory(oldParent);
+  if (typeof from === 'number') return from;
   const to = union.writableDirectory(args.newParent as NodeId);
   if (typeof to === 'number') return to;
   if (args.newName.startsWith(WHITEOUT_PREFIX)) return -errno.EINVAL;
