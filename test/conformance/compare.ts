@@ -75,9 +75,10 @@ function compareAfter(item: Case, kind: Kind, result: Result): string[] {
 
 /** lamina against two references that may themselves differ: each outcome and path must be as on one of them. */
 function compareEither(item: Case, lamina: Result, plain: Result, overlay: Result): Difference[] {
-  const first = comparePair(item, 'plain', plain, 'lamina', lamina);
-  const subjects = new Set(first.map(({ subject }) => subject));
-  return comparePair(item, 'overlay', overlay, 'lamina', lamina).filter(({ subject }) => subjects.has(subject));
+  const first = new Map(comparePair(item, 'plain', plain, 'lamina', lamina).map(({ subject, text }) => [subject, text]));
+  return comparePair(item, 'overlay', overlay, 'lamina', lamina)
+    .filter(({ subject }) => first.has(subject))
+    .map(({ subject, text }) => ({ subject, text: `${first.get(subject)}; ${text}` }));
 }
 
 function comparePairs(item: Case, results: ReadonlyMap<Kind, Result>): Difference[] {

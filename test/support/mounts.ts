@@ -151,7 +151,9 @@ export class Rig {
       for (const pid of processesWith(`LAMINA_TEST_RIG=${this.root}`)) killQuietly(pid);
     }
     for (const { point } of mountTable().reverse()) if (isInside(point, this.root)) await command(['umount', '-l', point]);
-    await mustCommand(['rm', '-rf', '--one-file-system', this.root]);
+    if ((await command(['rm', '-rf', '--one-file-system', this.root], { limitMs: 60_000 })).code === 0) return;
+    await command(['chattr', '-Rf', '-ia', this.root]); // a case has left immutable files
+    await mustCommand(['rm', '-rf', '--one-file-system', this.root], { limitMs: 60_000 });
   }
 
   private async upPlain(): Promise<void> {
@@ -276,7 +278,11 @@ function removeAll(): void {
     spawnSync('umount', ['-l', point], { timeout: 5_000 });
   }
   for (const pid of ownServers()) killQuietly(pid);
-  for (const name of ownDirs()) spawnSync('rm', ['-rf', '--one-file-system', join(scratchRoot, name)], { timeout: 30_000 });
+  for (const name of ownDirs()) {
+    const dir = join(scratchRoot, name);
+    spawnSync('chattr', ['-Rf', '-ia', dir], { timeout: 30_000 });
+    spawnSync('rm', ['-rf', '--one-file-system', dir], { timeout: 30_000 });
+  }
 }
 
 process.on('exit', removeAll);

@@ -13,11 +13,13 @@ import sys
 
 import ops_attributes
 import ops_data
+import ops_maps
 import ops_names
+import ops_objects
 import ops_posix
-from ops_attributes import describe
-from ops_data import op_cat
-from ops_state import b, fds, inos, maps, s, stamps
+import ops_processes
+from ops_state import b, fds, inos, maps, programs, s, stamps
+from ops_tree import op_tree
 
 
 def op_run(o):
@@ -27,31 +29,6 @@ def op_run(o):
 
 def op_chdir(o):
     os.chdir(b(o["path"]))
-
-
-def op_tree(o):
-    """Everything below a path that a user can see, one text line an object, by path; hard links by their first name."""
-    out, first, root = {}, {}, b(o["path"])
-
-    def visit(full, rel):
-        st = os.lstat(full)
-        line = describe(st)
-        kind = line.pop("type")
-        if kind == "symlink":
-            line["target"] = s(os.readlink(full))
-        if kind == "file":
-            line["data"] = op_cat({"path": full.decode("latin1")})
-        if kind != "dir" and st.st_nlink > 1:
-            line["same"] = first.setdefault(st.st_ino, rel.decode("latin1"))
-        names = sorted(n for n in os.listxattr(full, follow_symlinks=False) if n != "security.selinux")
-        for name in names:
-            line[name] = s(os.getxattr(full, name, follow_symlinks=False))
-        out[rel.decode("latin1")] = kind + " " + json.dumps(line, sort_keys=True)
-        if kind == "dir":
-            for name in sorted(os.listdir(full)):
-                visit(os.path.join(full, name), os.path.join(rel, name) if rel else name)
-    visit(root, b"")
-    return out
 
 
 def op_all(o):
@@ -78,14 +55,34 @@ def op_while_running(o):
         child.wait()
 
 
+def op_fork_here(o):
+    return ops_processes.fork(o, run)
+
+
+def op_pass(o):
+    """An open file of process `proc` becomes one of process `to` as well, as by SCM_RIGHTS."""
+    given = run({"op": "give", "proc": o["from"], "fd": o["fd"]})
+    return given if "v" not in given else run({"op": "take", "proc": o["to"], "as": o["as"]})
+
+
 def run(o):
-    user = o.get("user")
+    """Runs an operation, in the process that it names."""
+    if o["op"] == "fork":
+        return ops_processes.begin(o, run)
+    if o["op"] == "pass":
+        return op_pass(o)
+    return ops_processes.ask(o["proc"], o) if o.get("proc") else run_here(o)
+
+
+def run_here(o):
+    # Of a process that has left root for good, the user is not to be changed.
+    user = o.get("user") if os.geteuid() == 0 else None
     if user is not None:
         os.setgroups(user[2:])
         os.setegid(user[1])
         os.seteuid(user[0])
     try:
-        value = OPERATIONS[o["op"]](o)
+        value = OPERATIONS[o["op"]](o if "inner" not in o and "between" not in o else {**o, "run": run})
         return {"v": value}
     except OSError as e:
         # Two names for one number: the one of abi/errno.ts.
@@ -100,15 +97,17 @@ def run(o):
 
 
 def reset():
+    for name in list(programs):
+        ops_objects.stop(name)
+    ops_processes.end_all()
     for fd in fds.values():
         try:
             os.close(fd)
         except OSError:
             pass
     fds.clear()
-    for m in maps.values():
-        m.close()
-    maps.clear()
+    for name in list(maps):
+        ops_maps.unmap(name)
     inos.clear()
     stamps.clear()
     os.umask(0o022)
@@ -137,7 +136,8 @@ def main():
         answer([request["id"], -1, None])
 
 
-OPERATIONS = {name[3:]: function for module in (ops_attributes, ops_data, ops_names, ops_posix, sys.modules[__name__])
+OPERATIONS = {name[3:]: function for module in
+              (ops_attributes, ops_data, ops_maps, ops_names, ops_objects, ops_posix, ops_processes, sys.modules[__name__])
               for name, function in vars(module).items() if name.startswith("op_")}
 
 main()

@@ -117,17 +117,20 @@ export const copyrange = (fd: string, off: number, to: string, tooff: number, le
 export const fsync = (fd: string): Op => ({ op: 'fsync', fd });
 export const fdatasync = (fd: string): Op => ({ op: 'fsync', fd, data: true });
 export const statfs = (path: string): Op => ({ op: 'statfs', path });
-export const mmap = (as: string, fd: string, len: number, prot: 'r' | 'rw', shared: boolean): Op => ({
+export const mmap = (as: string, fd: string, len: number, prot: 'r' | 'rw', shared: boolean, off = 0): Op => ({
   op: 'mmap',
   as,
   fd,
   len,
   prot,
   shared,
+  off,
 });
+/** An access beyond the end of the file, which would be SIGBUS, ends with EFAULT. */
 export const mread = (map: string, off: number, len: number): Op => ({ op: 'mread', map, off, len });
 export const mwrite = (map: string, off: number, data: string): Op => ({ op: 'mwrite', map, off, data });
 export const msync = (map: string): Op => ({ op: 'msync', map });
+export const munmap = (map: string): Op => ({ op: 'munmap', map });
 /** `how`: SH, EX, UN, NB joined by "|". */
 export const flock = (fd: string, how: string): Op => ({ op: 'flock', fd, how });
 /** Takes a POSIX lock on the fd and gives 7 when another process cannot have it on the path, 0 when it can. */

@@ -1,12 +1,11 @@
-"""Operations on contents, maps and locks; see ops.ts for their arguments. Called by ops.py."""
+"""Operations on contents and locks; see ops.ts for their arguments. Called by ops.py."""
 import ctypes
 import fcntl
-import mmap
 import os
 import subprocess
 import sys
 
-from ops_state import b, check, fds, libc, maps, s, target
+from ops_state import b, check, fds, libc, s, target
 
 
 def open_flags(text):
@@ -95,25 +94,6 @@ def op_copyrange(o):
 
 def op_fsync(o):
     os.fdatasync(fds[o["fd"]]) if o.get("data") else os.fsync(fds[o["fd"]])
-
-
-def op_mmap(o):
-    prot = mmap.PROT_READ | (mmap.PROT_WRITE if "w" in o["prot"] else 0)
-    flags = mmap.MAP_SHARED if o["shared"] else mmap.MAP_PRIVATE
-    maps[o["as"]] = mmap.mmap(fds[o["fd"]], o["len"], flags=flags, prot=prot)
-
-
-def op_mread(o):
-    return s(maps[o["map"]][o["off"]:o["off"] + o["len"]])
-
-
-def op_mwrite(o):
-    data = b(o["data"])
-    maps[o["map"]][o["off"]:o["off"] + len(data)] = data
-
-
-def op_msync(o):
-    maps[o["map"]].flush()
 
 
 def op_flock(o):

@@ -4,7 +4,7 @@ import stat
 import struct
 import ctypes
 
-from ops_state import b, check, fds, libc, s
+from ops_state import b, check, fds, libc, proc, s
 
 AT_FDCWD, AT_SYMLINK_FOLLOW = -100, 0x400
 DTYPES = {0: "unknown", 1: "fifo", 2: "chr", 4: "dir", 6: "blk", 8: "file", 10: "symlink", 12: "socket"}
@@ -36,8 +36,8 @@ def op_link(o):
 
 
 def op_linkfd(o):
-    path = b"/proc/self/fd/%d" % fds[o["fd"]]
-    check(libc.linkat(AT_FDCWD, path, AT_FDCWD, b(o["to"]), AT_SYMLINK_FOLLOW))
+    path = b"self/fd/%d" % fds[o["fd"]]
+    check(libc.linkat(proc, path, AT_FDCWD, b(o["to"]), AT_SYMLINK_FOLLOW))
 
 
 def op_symlink(o):

@@ -5,6 +5,8 @@ import hashlib
 import os
 import time
 
+# Opened before any process changes its root.
+proc, null = os.open("/proc", os.O_PATH | os.O_DIRECTORY), os.open("/dev/null", os.O_RDWR)
 libc = ctypes.CDLL(None, use_errno=True)
 DAY = 86400 * 10**9
 
@@ -16,7 +18,7 @@ class Named(dict):
         raise OSError(errno.EBADF, "nothing is open as " + name)
 
 
-fds, maps, inos, stamps = Named(), Named(), [], {}
+fds, maps, inos, stamps, programs = Named(), Named(), [], {}, {}
 
 
 def b(text):

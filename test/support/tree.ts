@@ -2,6 +2,7 @@
 // must show, computed here on its own so that a plain directory can be the control. Used by mounts.ts and by cases.
 
 import { chmod, chown, link as linkOp, mkdir, mknod, put, setxattr, symlink as symlinkOp, truncate, utimens } from './ops.js';
+import { at, setflags } from './ops-objects.js';
 import type { Op } from './ops.js';
 
 /** char: device 0:0 · wh: a file `.wh.NAME` · xattr: an empty file with overlay.whiteout below a directory marked "x". */
@@ -16,6 +17,8 @@ interface Meta {
   /** Seconds; every entry has a fixed one, by layer, when absent. */
   readonly mtime?: number;
   readonly xattrs?: Readonly<Record<string, string>>;
+  /** Letters of chattr. */
+  readonly flags?: string;
 }
 
 export type Entry = Meta &
@@ -67,6 +70,7 @@ export interface Node {
   readonly children: Map<string, Node>;
 }
 
+const PATH_MAX = 4096;
 const BASE_TIME = 1_000_000_000;
 
 function node(entry: Entry, layer: number, path: string): Node {
@@ -165,11 +169,21 @@ function setMeta(entry: Entry, path: string): Op[] {
   return ops;
 }
 
-/** Operations that make `root`'s content in the directory `at` (relative; '.' is the directory itself, which exists). */
-export function buildOps(root: Node, at = '.'): Op[] {
-  const [outer = at] = at.split('/');
-  const ops: Op[] = outer === at ? [] : [mkdir(outer, 0o755)];
+/** An operation on a path too long for a system call becomes one on its last name. */
+function reachable(op: Op): Op {
+  const path = op['path'];
+  if (typeof path !== 'string' || path.length < PATH_MAX) return op;
+  const names = path.split('/');
+  return at(names.slice(0, -1), { ...op, path: names[names.length - 1] });
+}
+
+/** Operations that make `root`'s content in the directory `part` (relative; '.' is the directory itself, which exists). */
+export function buildOps(root: Node, part = '.'): Op[] {
+  const [outer = part] = part.split('/');
+  const ops: Op[] = outer === part ? [] : [mkdir(outer, 0o755)];
+  const metas: Op[] = [];
   const times: Op[] = [];
+  const flags: Op[] = [];
   const made = new Map<string, string>();
   const visit = (item: Node, path: string, parent: string, name: string): void => {
     const { entry } = item;
@@ -183,15 +197,18 @@ export function buildOps(root: Node, at = '.'): Op[] {
       return;
     }
     made.set(item.group, path);
-    ops.push(...makeObject(entry, path), ...setMeta(entry, path));
+    ops.push(...makeObject(entry, path));
+    // A directory's when all is in it, so that nothing inherits: the union on a plain directory has other parents.
+    (entry.type === 'dir' ? metas : ops).push(...setMeta(entry, path));
     if (entry.type === 'dir' && entry.opaque === 'wh') ops.push(put(join(path, '.wh..wh..opq'), ''));
     else if (entry.type === 'dir' && entry.opaque) ops.push(setxattr(path, overlayName(entry.opaque), 'y'));
     for (const [child, value] of item.children) visit(value, join(path, child), path, child);
     const stamp = `${entry.mtime ?? BASE_TIME + item.layer}000000000`;
     times.push(utimens(path, stamp, stamp));
+    if (entry.flags !== undefined) flags.push(setflags(path, entry.flags));
   };
-  visit(root, at, '.', '');
-  return [...ops, ...times];
+  visit(root, part, '.', '');
+  return [...ops, ...metas, ...times, ...flags].map(reachable);
 }
 
 /** Drops overlay's marks from a union that is to stand on a plain directory. */

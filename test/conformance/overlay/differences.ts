@@ -46,10 +46,20 @@ const rowOf = (path: string): string => /^n\d+(?=\/|$)/.exec(path)?.[0] ?? '';
 const rowsWithLinks = (tree: Tree): Set<string> =>
   new Set(Object.keys(tree).flatMap((path) => (tree[path]?.includes('"same": ') ? [rowOf(path)] : [])));
 
-function uppersDiffer(linked: ReadonlySet<string>, overlay: Tree = {}, lamina: Tree = {}): string[] {
+/** Rows with a rename over a directory that is not empty: the kernel copies up what it then leaves where it is. */
+function rowsRefused(ops: readonly Op[], { outcomes }: StageResult): string[] {
+  const refused = ops.filter((_, i) => {
+    const outcome = outcomes[i];
+    return outcome !== undefined && 'e' in outcome && outcome.e === 'ENOTEMPTY';
+  });
+  return refused.flatMap(({ op, path }) => (op === 'rename' && typeof path === 'string' ? [rowOf(path)] : []));
+}
+
+function uppersDiffer(linked: ReadonlySet<string>, refused: ReadonlySet<string>, overlay: Tree, lamina: Tree): string[] {
   const paths = [...new Set([...Object.keys(overlay), ...Object.keys(lamina)])].sort();
   return paths
     .filter((path) => !linked.has(rowOf(path)) && laid(overlay[path]) !== laid(lamina[path]))
+    .filter((path) => !(refused.has(rowOf(path)) && lamina[path] === undefined))
     .map((path) => `upper '${path}': overlay ${laid(overlay[path])}, lamina ${laid(lamina[path])}`);
 }
 
@@ -78,6 +88,7 @@ function numbersChanged(before: Numbers, after: Numbers): string[] {
 /** Every difference, by stage; empty when there is none. */
 export function differences(item: StagedCase, mode: Mode, plain: CaseResult, overlay: CaseResult, lamina: CaseResult): string[] {
   const linked = new Set(plain.flatMap(({ tree }) => [...rowsWithLinks(tree)]));
+  const refused = new Set(item.stages.flatMap((ops, i) => (lamina[i] ? rowsRefused(ops, lamina[i]) : [])));
   return item.stages.flatMap((ops, stage) => {
     const [a, b, c] = [plain[stage], overlay[stage], lamina[stage]];
     if (!a || !b || !c) return [`stage ${stage} did not run`];
@@ -85,7 +96,7 @@ export function differences(item: StagedCase, mode: Mode, plain: CaseResult, ove
     return [
       ...outcomesDiffer(ops, a, b, c),
       ...treesDiffer(a.tree, b.tree, c.tree),
-      ...uppersDiffer(linked, b.upper, c.upper),
+      ...uppersDiffer(linked, refused, b.upper ?? {}, c.upper ?? {}),
       ...numbersDiffer(a, b, c),
       ...(before && mode.between === 'remount' ? numbersChanged(before, c.before) : []),
     ].map((text) => `stage ${stage}: ${text}`);

@@ -1,13 +1,15 @@
 // Random sequences against the oracle. LAMINA_ORACLE_SEED and LAMINA_ORACLE_OPS run one seed again, LAMINA_ORACLE_SEEDS
-// sets how many run, LAMINA_ORACLE_SHRINK=1 reduces what differs to few operations.
+// sets how many run, LAMINA_ORACLE_MIX takes one mix of operations for all, LAMINA_ORACLE_SHRINK=1 reduces what differs to
+// few operations.
 
 import t from 'tap';
-import { leaks } from '../support/mounts.js';
-import { randomCase, shrink } from './oracle.js';
-import { differencesOf, usableKinds } from './run.js';
+import { leaks } from '../../support/mounts.js';
+import { randomCase, shrink } from './cases.js';
+import { differencesOf, usableKinds } from '../run.js';
 
 const setting = (name: string, otherwise: number): number => Number(process.env[name] ?? otherwise);
 const count = setting('LAMINA_ORACLE_OPS', 200);
+const mix = process.env['LAMINA_ORACLE_MIX'];
 const shown = 6;
 
 /** Half of the seeds are always the same, half are new in each run. */
@@ -28,10 +30,12 @@ void t.test('random operations agree with the oracle', async (sub) => {
     sub.comment('skipped: fewer than two kinds of mount to compare');
     return;
   }
-  const cases = seeds().map((seed) => randomCase(seed, count));
-  sub.comment(`seeds ${cases.map((item) => item.name.slice(5)).join(',')}, ${count} operations each, on ${usable.join(', ')}`);
+  const cases = seeds().map((seed) => randomCase(seed, count, mix));
+  sub.comment(
+    `seeds ${cases.map((item) => item.name.split(' ')[1]).join(',')}, ${count} operations each, on ${usable.join(', ')}`,
+  );
   for (const [item, differences] of await differencesOf(usable, cases)) {
-    const again = `LAMINA_ORACLE_SEED=${item.name.slice(5)} LAMINA_ORACLE_OPS=${count}`;
+    const again = `LAMINA_ORACLE_SEED=${item.name.split(' ')[1]}${mix === undefined ? '' : ` LAMINA_ORACLE_MIX=${mix}`} LAMINA_ORACLE_OPS=${count}`;
     if (differences.length === 0) sub.pass(item.name);
     else if (process.env['LAMINA_ORACLE_SHRINK'] !== '1') sub.fail(`${again}: ${differences.slice(0, shown).join('; ')}`);
     else {

@@ -2,21 +2,30 @@
 // kernel overlayfs and on a plain directory. A difference is shrunk to few operations, to be made a named case.
 // Called by oracle.test.ts.
 
-import type { Kind } from '../support/mounts.js';
-import { differencesOf } from './run.js';
-import type { Case } from './run.js';
-import { Random, randomOps, randomStack } from './random.js';
+import type { Kind } from '../../support/mounts.js';
+import { differencesOf } from '../run.js';
+import type { Case } from '../run.js';
+import { MIXES, randomOps, type Mix } from './mixes.js';
+import { Random } from './random.js';
+
+const mixNames = Object.keys(MIXES);
+
+/** Which mix a seed stands for, where none is asked for. */
+const mixOf = (seed: number): string => mixNames[seed % mixNames.length] ?? '';
 
 /** The case of a seed. */
-export function randomCase(seed: number, count: number): Case {
+export function randomCase(seed: number, count: number, wanted?: string): Case {
+  const name = wanted ?? mixOf(seed);
+  const mix: Mix | undefined = MIXES[name];
+  if (!mix) throw new RangeError(`no mix ${name}: ${mixNames.join(', ')}`);
   const random = new Random(seed);
-  const stack = randomStack(random);
+  const stack = mix.stack(random);
   // Once in some 10,000 operations the kernel changes the mtime of a directory by an operation that failed.
   const linked = [...stack.lower, stack.upper ?? {}].some((layer) => Object.values(layer).some(({ type }) => type === 'link'));
   return {
-    name: `seed ${seed}`,
+    name: `seed ${seed} ${name}`,
     stack,
-    ops: randomOps(random, count),
+    ops: randomOps(random, mix, count),
     either: true,
     ...(linked ? { kernelTree: 'the kernel does not read what keeps links of lower files together (DESIGN.md)' } : {}),
   };
