@@ -208,7 +208,11 @@ function collect(collector: Collector, native: NativeMount, dir: UnionDirectory,
         collector.followFromRoot(marks.redirect, layer ?? -1);
         break;
       }
-      wanted = marks.redirect ?? wanted;
+      // What is hidden here under its own name has nothing to do with it.
+      if (marks.redirect !== undefined) {
+        wanted = marks.redirect;
+        continue;
+      }
     } else if (directory === false) {
       break;
     }

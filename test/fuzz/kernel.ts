@@ -17,6 +17,8 @@ export const ROOM = 128 * 1024;
 const FD_LIMIT = 64; // small, so that places are closed and opened again
 const PLACES = 4; // of a directory that is held, in each of few layers, with those above it
 const LIMIT_MS = 5000;
+const NOTIFY_INVAL_INODE = 2;
+const NOTICE = OUT_HEADER + 24;
 const FILLER = 32 * 1024;
 const silent: ReadonlySet<number> = new Set([Opcode.FORGET, Opcode.BATCH_FORGET, Opcode.NOTIFY_REPLY]);
 /** Answered or not, as it comes. */
@@ -45,6 +47,11 @@ export interface Opened {
 function openBackingIds(): number {
   const file = process.env['LAMINA_FUZZ_BACKING'];
   return file !== undefined && existsSync(file) ? readFileSync(file).readInt32LE(0) : 0;
+}
+
+/** Word that the attributes of a node are no longer what they were, which answers no request. */
+function isNotice(message: Buffer): boolean {
+  return message.length === NOTICE && message.readInt32LE(4) === NOTIFY_INVAL_INODE && message.readBigUInt64LE(8) === 0n;
 }
 
 export class FuzzKernel {
@@ -133,7 +140,10 @@ export class FuzzKernel {
 
   #read(): Buffer | undefined {
     try {
-      return this.#reply.subarray(0, readSync(this.#socket, this.#reply, 0, this.#reply.length, null));
+      for (;;) {
+        const message = this.#reply.subarray(0, readSync(this.#socket, this.#reply, 0, this.#reply.length, null));
+        if (!isNotice(message)) return message;
+      }
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
       return undefined;

@@ -1,9 +1,9 @@
 // What the oracle found beyond names and listings, made small: programs that run, long paths, flags of inodes.
 
-import { append, chmod, fails, gives, lstat, mkdir, open, put, readdir, rename, stat, truncate } from '../../support/ops.js';
+import { append, chmod, fails, gives, lstat, mkdir, open, put, readdir, rename, rmdir, stat, truncate } from '../../support/ops.js';
 import type { Op } from '../../support/ops.js';
 import { at, getflags, start, stop } from '../../support/ops-objects.js';
-import { dir, file } from '../../support/tree.js';
+import { dir, file, whiteout } from '../../support/tree.js';
 import type { Layer } from '../../support/tree.js';
 import { PROGRAM } from '../oracle/program.js';
 import type { Case } from '../run.js';
@@ -52,6 +52,19 @@ export const objectCases: readonly Case[] = [
     stack: { lower: [{ ...down, [[...line, 'f'].join('/')]: file('f') }, down] },
     differs: { plain: 'it has no redirects' },
     ops: [fails('EXDEV', far(rename(long('d'), '../x'))), fails('ENOENT', far(lstat('../x'))), far(readdir(long('d')))],
+  },
+  {
+    name: 'a directory that was renamed where it is takes the place of a whiteout',
+    stack: { lower: [{ 'c/x': file('x'), d: file('gone') }], upper: { d: whiteout() } },
+    ops: [
+      rename('c', 'e'),
+      rename('e', 'd'),
+      fails('ENOTEMPTY', rmdir('d')),
+      gives([['x', 'file']], readdir('d')),
+      mkdir('s'),
+      rename('d', 's/d'),
+      gives([['x', 'file']], readdir('s/d')),
+    ],
   },
   {
     name: 'a copy keeps the flags of its inode',
