@@ -8,12 +8,14 @@ import { DriverMounts } from './driver-mounts.js';
 import { Events } from './events.js';
 import type { NetworkSeam } from './network-seam.js';
 import type { Registry } from './registry.js';
+import { Retries } from './retries.js';
 import type { SupervisorClient } from './supervisor-client.js';
 import { ownScheme } from '../layer/scheme.js';
 
 export class Context {
   readonly events = new Events();
   readonly drivers: DriverMounts;
+  readonly retries: Retries;
   readonly scheme: XattrScheme = ownScheme();
 
   constructor(
@@ -26,6 +28,7 @@ export class Context {
     readonly log: (message: string) => void,
   ) {
     this.drivers = new DriverMounts(store, log);
+    this.retries = new Retries(log);
   }
 
   get root(): string {

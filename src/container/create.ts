@@ -214,7 +214,8 @@ class Creation {
       for (const each of planned) mounts.push(await makeVolume(this.context, this.id, each, draft.layers));
       return await registry.put({ ...draft, mounts }, [journal]);
     } catch (error) {
-      await undoCreate(this.context, this.id, volumes);
+      const undo = (): Promise<void> => undoCreate(this.context, this.id, volumes);
+      await this.context.retries.do(`creation of ${this.id.slice(0, 12)}`, undo);
       throw error;
     }
   }

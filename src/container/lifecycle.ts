@@ -11,7 +11,7 @@ import { wasKilledForMemory } from './memory.js';
 import { finishRemove, removeContainer } from './remove.js';
 import { renameContainer } from './rename.js';
 import { changesAsked, checkHostOptions, checkUpdate } from './host-options.js';
-import { RuncError, hasEnded, runc, updateLimits } from './runc.js';
+import { runc, updateLimits, whileItRuns } from './runc.js';
 import { parseSignal } from './signals.js';
 import { announce, mountedRoots, startContainer, takeDown } from './start.js';
 import type { SupervisorState, TaskExit } from './supervisor-protocol.js';
@@ -63,7 +63,7 @@ export class Lifecycle {
     const record = this.context.registry.find(reference);
     const number = parseSignal(signal || 'SIGKILL');
     this.#mustRun(record, `cannot kill container: ${reference}: `);
-    if (number === SIGKILL) await this.context.registry.update(record.id, { stopped: true });
+    if (number === SIGKILL) await this.#noteStop(record.id);
     await this.#signal(record, number);
     this.context.publish('kill', record, { signal: String(number) });
     // A paused container takes no signal; one that is to die must be thawed.
@@ -77,10 +77,10 @@ export class Lifecycle {
     const { id } = record;
     this.#cancelRestart(id);
     if (!isUp(record)) {
-      await this.context.registry.update(id, { stopped: true });
+      await this.#noteStop(id);
       throw new EngineError(304, 'container already stopped');
     }
-    await this.context.registry.update(id, { stopped: true });
+    await this.#noteStop(id);
     const seconds = timeout ?? record.config.StopTimeout ?? STOP_TIMEOUT_S;
     const first = parseSignal(signal || record.config.StopSignal || 'SIGTERM');
     await this.#signal(record, first);
@@ -107,7 +107,7 @@ export class Lifecycle {
       const record = this.context.registry.find(id);
       if (record.state.status === 'paused') throw conflict(`container ${id} is already paused`);
       this.#mustRun(record, '');
-      await this.#whileItRuns(record, runc(this.context.bundle(id), ['pause', id]));
+      await whileItRuns(record, runc(this.context.bundle(id), ['pause', id]));
       await this.context.registry.setState(id, { status: 'paused' });
       this.context.publish('pause', record);
     });
@@ -118,7 +118,7 @@ export class Lifecycle {
     await this.context.registry.exclusive(id, async () => {
       const record = this.context.registry.find(id);
       if (record.state.status !== 'paused') throw conflict(`Container ${id} is not paused`);
-      await this.#whileItRuns(record, runc(this.context.bundle(id), ['resume', id]));
+      await whileItRuns(record, runc(this.context.bundle(id), ['resume', id]));
       await this.context.registry.setState(id, { status: 'running' });
       this.context.publish('unpause', record);
     });
@@ -145,7 +145,7 @@ export class Lifecycle {
       const hostConfig = { ...record.hostConfig, ...asked };
       checkUpdate(record, asked);
       checkHostOptions(record.config, hostConfig);
-      if (isUp(record)) await this.#whileItRuns(record, updateLimits(this.context.bundle(id), id, asked));
+      if (isUp(record)) await whileItRuns(record, updateLimits(this.context.bundle(id), id, asked));
       await this.context.registry.update(id, { hostConfig });
       this.context.publish('update', record);
     });
@@ -351,12 +351,10 @@ export class Lifecycle {
     if (!isUp(record)) throw conflict(`${before}container ${record.id} is not running`);
   }
 
-  /** Errors: 409 when the container has ended, which is not on record yet. */
-  async #whileItRuns(record: ContainerRecord, work: Promise<unknown>): Promise<void> {
-    await work.catch((error: unknown) => {
-      if (error instanceof RuncError && hasEnded(record.state.pid)) throw conflict(`container ${record.id} is not running`);
-      throw error;
-    });
+  /** A full disk must keep nobody from stopping what fills it. */
+  async #noteStop(id: string): Promise<void> {
+    const log = (error: unknown): void => this.context.log(`container ${id.slice(0, 12)}: ${messageOf(error)}`);
+    await this.context.registry.update(id, { stopped: true }).catch(log);
   }
 
   async #signal(record: ContainerRecord, signal: number): Promise<void> {

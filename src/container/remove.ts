@@ -28,7 +28,7 @@ export async function removeContainer(context: Context, record: ContainerRecord,
   const { id } = record;
   const going = volumes ? anonymousOf(record) : [];
   await context.registry.delete(id, [{ table: 'journal', key: id, value: { id, op: 'remove', volumes: going } }]);
-  await finishRemove(context, id, going, false);
+  await context.retries.do(`removal of ${id.slice(0, 12)}`, () => finishRemove(context, id, going, false));
   context.publish('destroy', record);
   context.registry.wake(record, 'removed');
 }

@@ -4,7 +4,8 @@
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { HostConfig } from '../store/index.js';
+import type { ContainerRecord, HostConfig } from '../store/index.js';
+import { conflict } from './errors.js';
 
 /** Milliseconds for a call that should take a few dozen. */
 const LIMIT = 30_000;
@@ -20,13 +21,21 @@ export class RuncError extends Error {
 }
 
 /** Whether a process is no more, or waits only to be asked how it ended. */
-export function hasEnded(pid: number): boolean {
+function hasEnded(pid: number): boolean {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
     return /^[ZX]/.test(stat.slice(stat.lastIndexOf(')') + 2));
   } catch {
     return true;
   }
+}
+
+/** Errors: 409 when the container has ended, which is not on record yet, and RuncError. */
+export async function whileItRuns(record: ContainerRecord, work: Promise<unknown>): Promise<void> {
+  await work.catch((error: unknown) => {
+    if (error instanceof RuncError && hasEnded(record.state.pid)) throw conflict(`container ${record.id} is not running`);
+    throw error;
+  });
 }
 
 /** Runs `runc ARGS` for the container of a bundle. Errors: RuncError. */

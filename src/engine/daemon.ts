@@ -151,6 +151,7 @@ export class Daemon {
   async stop(): Promise<void> {
     this.#engine.health.close();
     this.#engine.lifecycle.close();
+    this.#engine.context.retries.close();
     this.#server?.close();
     this.#server?.closeAllConnections();
     // Before it listens, the socket is somebody else's.
@@ -204,13 +205,11 @@ export class Daemon {
 
   async #exited(task: string, exit: TaskExit): Promise<void> {
     const { lifecycle, execs, context } = this.#engine;
-    try {
-      if (!context.registry.get(task)) return await execs.exited(task, exit);
+    await context.retries.do(`end of ${task.slice(0, 12)}`, async () => {
+      if (!context.registry.get(task)) return execs.exited(task, exit);
       await lifecycle.exited(task, exit);
       execs.forget(task);
-    } catch (error) {
-      this.options.log(`end of ${task.slice(0, 12)}: ${messageOf(error)}`);
-    }
+    });
   }
 
   async #lost(): Promise<void> {

@@ -173,8 +173,13 @@ export class Networks {
 
   #save(networks: Network[]): void {
     const draft = `${this.#file}.tmp`;
-    writeFileSync(draft, JSON.stringify(networks), { mode: 0o600, flush: true });
-    renameSync(draft, this.#file);
+    try {
+      writeFileSync(draft, JSON.stringify(networks), { mode: 0o600, flush: true });
+      renameSync(draft, this.#file);
+    } catch (error) {
+      rmSync(draft, { force: true });
+      throw error;
+    }
     this.#networks = networks;
   }
 }

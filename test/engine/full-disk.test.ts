@@ -1,10 +1,16 @@
 // A disk that is full: each command that needs room fails with a clear error, leaves nothing half there, and works again
 // once there is room.
 
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { randomBytes } from 'node:crypto';
 import t from 'tap';
 import { makeArchive, packLayerOf } from '../../src/demo/busybox.js';
+import { FakeRegistry } from '../image/fake-registry.js';
+import { tar } from '../image/tar-bytes.js';
+import { waitFor } from '../support/command.js';
+import { type Answer, call, mustCall } from '../support/engine-api.js';
+import { EngineAudit } from '../support/engine-audit.js';
 import { EngineRig } from '../support/engine-rig.js';
 
 function listing(directory: string): string[] {
@@ -15,6 +21,7 @@ void t.test('a full disk', { timeout: 180_000 }, async (t) => {
   const rig = new EngineRig();
   t.teardown(() => rig.end());
   await rig.limitData('64M');
+  const audit = new EngineAudit(rig);
   await rig.start();
   await rig.loadImages();
   const must = (...args: string[]): Promise<string> => rig.must('lamina', ...args);
@@ -32,6 +39,8 @@ void t.test('a full disk', { timeout: 180_000 }, async (t) => {
       ]),
     ),
   });
+  const registry = await FakeRegistry.start(t);
+  registry.put('latest', { layers: [tar([{ name: 'large', data: randomBytes(30 << 20) }])] });
   const full = /no space left on device|disk quota exceeded|ENOSPC/i;
 
   // An image with 20 MB in /data, which is a volume of its own.
@@ -55,7 +64,19 @@ void t.test('a full disk', { timeout: 180_000 }, async (t) => {
   );
   await must('start', '-a', 'writer');
   const fill = (megabytes: number): void => writeFileSync(join(data, 'filler'), Buffer.alloc(megabytes << 20, 7));
-  fill(18);
+  await must('run', '-d', '--name', 'stays', '--network', 'none', 'busybox', 'sleep', '1000');
+  await must('volume', 'create', 'some');
+  await must('volume', 'create', 'half');
+  writeFileSync(join(data, 'volumes', 'half', '_data', 'file'), Buffer.alloc(8 << 20, 9));
+  writeFileSync(rig.path('file'), Buffer.alloc(16 << 20, 9));
+  mkdirSync(rig.path('tree'));
+  writeFileSync(rig.path('tree', 'file'), Buffer.alloc(16 << 20, 9));
+  packLayerOf(rig.path('tree'), rig.path('volume.tar'));
+  mkdirSync(rig.path('context'));
+  writeFileSync(rig.path('context', 'file'), Buffer.alloc(4 << 20, 9));
+  writeFileSync(rig.path('context', 'Dockerfile.copy'), 'FROM busybox\nCOPY file /a\nCOPY file /b\nCOPY file /c\n');
+  writeFileSync(rig.path('context', 'Dockerfile.run'), 'FROM busybox\nRUN dd if=/dev/zero of=/file bs=1M count=16\n');
+  fill(10);
   const before = await state();
 
   const attempts: readonly (readonly [what: string, args: string[]])[] = [
@@ -63,6 +84,13 @@ void t.test('a full disk', { timeout: 180_000 }, async (t) => {
     ['fill an anonymous one', ['run', '--rm', '-v', '/data', 'big', 'x']],
     ['commit', ['commit', 'writer', 'committed']],
     ['import an image', ['import', rig.path('import.tar'), 'imported']],
+    ['import a new volume', ['volume', 'import', 'new', rig.path('volume.tar')]],
+    ['import over a volume', ['volume', 'import', 'some', rig.path('volume.tar')]],
+    ['clone a volume', ['volume', 'clone', 'half', 'twin']],
+    ['cp into a container that does not run', ['cp', rig.path('file'), 'writer:/file']],
+    ['cp into one that runs', ['cp', rig.path('file'), 'stays:/file']],
+    ['build: COPY', ['build', '-q', '-f', rig.path('context', 'Dockerfile.copy'), rig.path('context')]],
+    ['build: RUN', ['build', '-q', '-f', rig.path('context', 'Dockerfile.run'), rig.path('context')]],
   ];
   packLayerOf(join(data, 'layers'), rig.path('import.tar'));
   for (const [what, args] of attempts) {
@@ -70,15 +98,27 @@ void t.test('a full disk', { timeout: 180_000 }, async (t) => {
     t.not(done.code, 0, what);
     t.match(done.stderr, full, what);
     t.same(await state(), before, `${what}: nothing is left`);
+    t.same(await audit.run(), [], what);
   }
+  t.equal((await run('exec', 'stays', 'true')).code, 0, 'what runs goes on');
   rmSync(join(data, 'filler'));
-  await must('rmi', 'big');
+  for (const args of [
+    ['rm', '-f', 'stays'],
+    ['volume', 'rm', 'some', 'half'],
+    ['rmi', 'big'],
+  ])
+    await must(...args);
   fill(36);
   const empty = await state();
   const loaded = await run('load', '-i', rig.path('big.tar'));
   t.not(loaded.code, 0);
   t.match(loaded.stderr, full, 'load');
   t.same(await state(), empty, 'load: nothing is left');
+  const pulled = await run('pull', '-q', `${registry.host}/big`);
+  t.not(pulled.code, 0);
+  t.match(pulled.stderr, full, 'pull');
+  t.same(await state(), empty, 'pull: nothing is left');
+  t.same(listing(join(data, 'download', 'kept')), [], 'pull: what has arrived takes no room either');
 
   rmSync(join(data, 'filler'));
   await must('load', '-i', rig.path('big.tar'));
@@ -86,3 +126,79 @@ void t.test('a full disk', { timeout: 180_000 }, async (t) => {
   await must('commit', 'writer', 'committed');
   t.equal(await must('run', '--rm', '--network', 'none', 'committed', 'stat', '-c', '%s', '/big'), String(12 << 20));
 });
+
+/** Takes every inode, or every byte, of the filesystem of `directory`. */
+function exhaust(directory: string, what: 'inodes' | 'bytes'): void {
+  mkdirSync(directory);
+  try {
+    for (let size = what === 'bytes' ? 1 << 20 : 0, i = 0; ; i++) {
+      try {
+        writeFileSync(join(directory, String(i)), Buffer.alloc(size));
+      } catch (error) {
+        if (size < 2 || (error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+        size = Math.floor(size / 2);
+      }
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return !/^State:\t[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'latin1'));
+  } catch {
+    return false;
+  }
+}
+
+for (const what of ['inodes', 'bytes'] as const) {
+  void t.test(`no ${what} left at all`, { timeout: 180_000 }, async (t) => {
+    const rig = new EngineRig();
+    t.teardown(() => rig.end());
+    await rig.limitData('32M', what === 'inodes' ? 400 : undefined);
+    const audit = new EngineAudit(rig);
+    await rig.start();
+    await rig.loadImages();
+    const ask = (method: string, path: string, body?: unknown): Promise<Answer> => call(rig.socket, method, path, body);
+    const made = { Image: 'busybox', Cmd: ['sleep', '1000'], HostConfig: { NetworkMode: 'none' } };
+    for (const name of ['ends', 'stays']) {
+      await mustCall(rig.socket, 'POST', `/containers/create?name=${name}`, made);
+      await mustCall(rig.socket, 'POST', `/containers/${name}/start`);
+    }
+    const { body: shown } = await mustCall(rig.socket, 'GET', '/containers/ends/json');
+    const pid = (JSON.parse(shown) as { State: { Pid: number } }).State.Pid;
+    const archive = readFileSync(rig.path('busybox.tar'));
+    const filler = join(rig.env.LAMINA_ROOT, 'filler');
+    exhaust(filler, what);
+    const refused: Record<string, Answer> = {
+      create: await ask('POST', '/containers/create?name=new', { ...made, Volumes: { '/v': {} } }),
+      'volume create': await ask('POST', '/volumes/create', { Name: 'new' }),
+      'network create': await ask('POST', '/networks/create', { Name: 'new' }),
+      commit: await ask('POST', '/commit?container=stays&repo=new'),
+      load: await ask('POST', '/images/load', archive),
+      tag: await ask('POST', '/images/busybox/tag?repo=new'),
+      rename: await ask('POST', '/containers/stays/rename?name=new'),
+    };
+    // It ends now, and its end is recorded when there is room again.
+    const killed = ask('POST', '/containers/ends/kill');
+    await waitFor('its process to end', () => !isAlive(pid));
+    const told = Object.entries(refused).filter(([, { status }]) => status >= 400);
+    t.comment(`refused: ${told.map(([name]) => name).join(', ')}`);
+    t.ok(told.length >= 3);
+    for (const [name, { body }] of told) t.match(body, /no space left on device|ENOSPC/i, name);
+    rmSync(filler, { recursive: true });
+    t.equal((await killed).status, 204);
+    const status = async (): Promise<string> =>
+      (JSON.parse((await mustCall(rig.socket, 'GET', '/containers/ends/json')).body) as { State: { Status: string } }).State
+        .Status;
+    await waitFor('the end to be recorded', async () => (await status()) === 'exited');
+    t.same(await audit.run(), [], 'nothing is half there');
+    await mustCall(rig.socket, 'POST', '/containers/create?name=again', made);
+    await mustCall(rig.socket, 'POST', '/containers/again/start');
+    t.equal(
+      (await ask('POST', '/containers/stays/kill')).status === 204 || (await ask('POST', '/containers/new/kill')).status === 204,
+      true,
+    );
+  });
+}

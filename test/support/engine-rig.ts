@@ -33,11 +33,12 @@ export class EngineRig {
   }
 
   /** Puts the data root on a small filesystem of its own. Before `start`. */
-  async limitData(size: string): Promise<void> {
+  async limitData(size: string, inodes?: number): Promise<void> {
     const disk = this.path('disk');
     mkdirSync(this.env.LAMINA_ROOT);
     await mustCommand(['truncate', '-s', size, disk]);
-    await mustCommand(['mkfs.ext4', '-q', '-m', '0', '-I', '256', disk]);
+    const count = inodes === undefined ? [] : ['-N', String(inodes)];
+    await mustCommand(['mkfs.ext4', '-q', '-m', '0', '-I', '256', ...count, disk]);
     await mustCommand(['mount', '-o', 'loop', disk, this.env.LAMINA_ROOT]);
     this.#isLimited = true;
   }

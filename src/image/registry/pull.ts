@@ -126,6 +126,10 @@ class Pull {
       await loadPlan(this.store, plan, this.shown, { signal: this.signal, progress: (event) => unpacking.take(event) });
       unpacking.flush();
       done = true;
+    } catch (error) {
+      // What is kept for the next try must not be what keeps it from having room.
+      done = ['ENOSPC', 'EDQUOT'].includes(codeOf(error));
+      throw error;
     } finally {
       await downloads.close();
       area.close(done);
@@ -144,6 +148,16 @@ class Pull {
       else void downloads.get(blob).catch(() => undefined);
     }
   }
+}
+
+/** The system's code for an error or what it came from. */
+function codeOf(error: unknown): string {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    const { code } = at as NodeJS.ErrnoException;
+    if (code !== undefined) return code;
+    if (/no space left on device/.test(at.message)) return 'ENOSPC';
+  }
+  return '';
 }
 
 /** Tells of layers that are unpacked. One is complete when the next begins. */
