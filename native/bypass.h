@@ -48,6 +48,9 @@ int opSetxattr(Request& request);
 int opListxattr(Request& request);
 int opRemovexattr(Request& request);
 
+/** 0, or -EPERM where an immutable or append-only object (chattr i, a) refuses the op. */
+int checkFlags(Request& request, Node* node);
+
 /** Whether a write op may go on: 0, -EROFS, or kNeedsUpper with the node noted in the request. */
 int checkWritable(Request& request, Node* node);
 

@@ -11,9 +11,34 @@
 
 namespace lamina {
 
+namespace {
+
+/** What an append-only object still lets happen to it: to be written at its end, and touched (Linux: may_open,
+ * may_setattr). */
+bool onlyAppends(const Request& request) {
+  if (request.in.opcode == kOpen) {
+    uint32_t flags = request.as<OpenIn>()->flags;
+    return (flags & O_APPEND) && !(flags & O_TRUNC);
+  }
+  constexpr uint32_t kTouch = kFattrAtime | kFattrMtime | kFattrAtimeNow | kFattrMtimeNow;
+  if (request.in.opcode != kSetattr) return false;
+  uint32_t valid = request.as<SetattrIn>()->valid;
+  return (valid & (kFattrMode | kFattrUid | kFattrGid | kFattrSize)) == 0 && (valid & kTouch) == kTouch;
+}
+
+}  // namespace
+
+int checkFlags(Request& request, Node* node) {
+  struct statx st;
+  if (request.in.opcode == kIoctl || request.mount.statNode(node, &st)) return 0;  // chattr itself
+  if (st.stx_attributes & STATX_ATTR_IMMUTABLE) return -EPERM;
+  return (st.stx_attributes & STATX_ATTR_APPEND) && !onlyAppends(request) ? -EPERM : 0;
+}
+
 int checkWritable(Request& request, Node* node) {
   if (node->has(kNodeReadOnly)) return -EROFS;
   if (node->has(kNodeWritable)) return 0;
+  if (int error = checkFlags(request, node)) return error;
   request.needsUpper = node;
   return kNeedsUpper;
 }

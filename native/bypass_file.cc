@@ -85,6 +85,8 @@ int opOpen(Request& request) {
   bool kill = in->openFlags & kOpenKillSuidgid;
   if (wantsWrite(in->flags) || kill) {
     int error = checkWritable(request, node);
+    // The kernel opens the file behind without asking it (Linux: backing_file_open).
+    if (!error && wantsWrite(in->flags)) error = checkFlags(request, node);
     if (error) return error;
   }
   if (in->flags & O_TRUNC) {

@@ -108,7 +108,10 @@ int opLink(Request& request) {
   if (routes && node->place->root != parent->place->root) return -EXDEV;
   if (node->has(kNodeMountRoot)) return -EXDEV;
   if (!parent->has(kNodeReadOnly)) {
-    int error = checkWritable(request, node);
+    // Before the file is copied up, and its directories with it, which then are as upper has them.
+    struct statx st;
+    bool immutable = mount.statNode(parent, &st) == 0 && (st.stx_attributes & STATX_ATTR_IMMUTABLE);
+    int error = immutable ? -EPERM : checkWritable(request, node);
     if (error) return error;
   }
   Directory dir;

@@ -49,12 +49,12 @@ int copyExtent(int src, int dst, int64_t from, int64_t to) {
 
 }  // namespace
 
-void copyFlags(int src, int dst) {
-  constexpr int kCopied = FS_NOATIME_FL | FS_NODUMP_FL | FS_DIRSYNC_FL | FS_SYNC_FL;
+void copyFlags(int src, int dst, bool append) {
+  const int copied = FS_NOATIME_FL | FS_NODUMP_FL | FS_DIRSYNC_FL | FS_SYNC_FL | (append ? FS_APPEND_FL : 0);
   int from = 0, to = 0;
-  if (ioctl(src, FS_IOC_GETFLAGS, &from) < 0 || !(from & kCopied)) return;
+  if (ioctl(src, FS_IOC_GETFLAGS, &from) < 0 || !(from & copied)) return;
   if (ioctl(dst, FS_IOC_GETFLAGS, &to) < 0) return;
-  to |= from & kCopied;
+  to |= from & copied;
   ioctl(dst, FS_IOC_SETFLAGS, &to);
 }
 

@@ -14,7 +14,8 @@ namespace lamina {
  */
 int copyData(int src, int dst, int64_t length, const std::atomic<bool>* stop = nullptr);
 
-/** Gives `dst` the inode flags of `src` that stand in no one's way (chattr A, d, D, S), where they can be had. */
-void copyFlags(int src, int dst);
+/** Gives `dst` the inode flags of `src` that stand in no one's way (chattr A, d, D, S), where they can be had; with
+ * `append` also a, which keeps it from getting further names. */
+void copyFlags(int src, int dst, bool append);
 
 }  // namespace lamina

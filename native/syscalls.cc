@@ -216,7 +216,7 @@ Napi::Value NameToHandle(Args info) {
 }
 
 Napi::Value CopyFlags(Args info) {
-  copyFlags(intArg(info, 0), intArg(info, 1));
+  copyFlags(intArg(info, 0), intArg(info, 1), info[2].ToBoolean().Value());
   return number(info, 0);
 }
 

@@ -77,8 +77,8 @@ export interface Syscalls {
    * Leaves dst at the source's size. Returns 0 or -errno.
    */
   copyData(src: number, dst: number, length: bigint): number;
-  /** Inode flags (chattr A, d, D, S) of one open object to another, where they can be had. Always 0. */
-  copyFlags(src: number, dst: number): number;
+  /** Inode flags (chattr A, d, D, S, with `append` also a) of one open object to another, where they can be had. Always 0. */
+  copyFlags(src: number, dst: number, append: boolean): number;
   pwrite(fd: number, data: Uint8Array, offset: bigint): number;
   pread(fd: number, data: Uint8Array, offset: bigint): number;
   ftruncate(fd: number, size: bigint): number;

@@ -55,9 +55,9 @@ export function openContent(source: Source): number {
 }
 
 /** Gives the open object `target` the inode flags (chattr) of a lower file or directory, where they can be had. */
-export function copyFlags(source: Source, target: number): void {
+export function copyFlags(source: Source, target: number, append = false): void {
   const fd = openContent(source);
   if (fd < 0) return;
-  sys.copyFlags(fd, target);
+  sys.copyFlags(fd, target, append);
   sys.close(fd);
 }

@@ -9,6 +9,7 @@ import { copyFlags, copyMetadata, openSource, type Source, typeOf } from './copy
 import { UPPER, type UnionDirectory, entryPlace } from './directory.js';
 import { type Marks, UNMARKED, setMarks } from './file-copies.js';
 import { markImpure } from './origin.js';
+import { APPEND } from './protection.js';
 import type { Union } from './union.js';
 
 /** A directory in work/ that has the inode flags of its source. */
@@ -127,6 +128,14 @@ function copyUpUnnamed(union: Union, id: NodeId, source: Source, length: bigint)
   return error;
 }
 
+/** After its name: an append-only file can be given none. */
+function keepAppendOnly(source: Source, upperFd: number, name: string): void {
+  const fd = sys.openat2(upperFd, name, Open.RDONLY | Open.NOFOLLOW, 0, 0);
+  if (fd < 0) return;
+  copyFlags(source, fd, true);
+  sys.close(fd);
+}
+
 /**
  * Makes the object behind a node exist on upper, with its first `length` bytes (all when negative).
  * `as` is the name that its copy gets, its node's own when absent. nodeid and ino stay, unless a reader holds the lower file open: the native side then gives a new node.
@@ -155,6 +164,7 @@ export function copyUpNode(union: Union, id: NodeId, length: bigint, as?: { pare
   const error = copyObject(union, source, target, length, native.shownIno(place, ''));
   native.placeDrop(place);
   if (error) return error;
+  if ((source.stat[Stat.attributes] ?? 0n) & APPEND) keepAppendOnly(source, parent.fd, name);
   parent.index.set(name, UPPER, typeOf(source) >> 12);
   const settled = native.settleOnUpper(id, parent.upper, name, NodeFlag.writable, 0);
   if (settled > 0 && as) native.moveNode(settled as NodeId, as.parent, parent.upper, name);

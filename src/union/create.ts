@@ -9,6 +9,7 @@ import { sys } from '../native/load.js';
 import type { NodeId } from '../native/mount.js';
 import { Mode, Open, Rename, STAT_WORDS, Stat } from '../native/syscalls.js';
 import { noteCopy } from './origin.js';
+import { refuseNew } from './protection.js';
 import { UPPER, isWhiteout } from './directory.js';
 import type { Answer, Owner } from './stack.js';
 import type { Union } from './union.js';
@@ -66,6 +67,8 @@ function replaceWhiteout(
 }
 
 function makeAndEnter(union: Union, parent: NodeId, what: Creation, owner: Owner): { id: number; fd: number } | number {
+  const refused = refuseNew(union, parent);
+  if (refused) return refused;
   const at = union.writableDirectory(parent);
   if (typeof at === 'number') return at;
   const type = what.mode & Mode.FMT;
@@ -113,6 +116,8 @@ function openExisting(union: Union, parent: NodeId, what: Creation): Answer {
 }
 
 export function tmpfile(union: Union, parent: NodeId, what: Creation, owner: Owner): Answer {
+  const refused = refuseNew(union, parent);
+  if (refused) return refused;
   const at = union.writableDirectory(parent);
   if (typeof at === 'number') return at;
   const { native } = union;
@@ -127,6 +132,8 @@ export function tmpfile(union: Union, parent: NodeId, what: Creation, owner: Own
 
 /** A further name for a node that is on upper (the native side has seen to that). */
 export function link(union: Union, node: NodeId, parent: NodeId, name: string): Answer {
+  const refused = refuseNew(union, parent);
+  if (refused) return refused;
   const at = union.writableDirectory(parent);
   if (typeof at === 'number') return at;
   const fd = union.native.nodeFd(node);

@@ -10,6 +10,7 @@ import { copyMetadata, openSource, type Source } from './copy-source.js';
 import { copyUpEntry } from './copy-up.js';
 import { type Entry, UPPER, type UnionDirectory, entryPlace, isDirectory, isWhiteout } from './directory.js';
 import { buildIndex, dropFound, findDirectory, shownByLower, toDirectory } from './lookup.js';
+import { refuseGoing } from './protection.js';
 import type { Answer } from './stack.js';
 import type { Union } from './union.js';
 
@@ -31,6 +32,8 @@ export function noteRemoved(at: Writable, name: string, hidden: boolean): void {
 }
 
 export function unlink(union: Union, parent: NodeId, name: string): Answer {
+  const refused = refuseGoing(union, parent, name);
+  if (refused) return refused;
   const at = union.writableDirectory(parent);
   if (typeof at === 'number') return at;
   const entry = at.index.get(name);
@@ -126,8 +129,8 @@ export function refuseFull(union: Union, parent: NodeId, name: string): number {
 }
 
 export function rmdir(union: Union, parent: NodeId, name: string): Answer {
-  const full = refuseFull(union, parent, name);
-  if (full) return full;
+  const refused = refuseGoing(union, parent, name) || refuseFull(union, parent, name);
+  if (refused) return refused;
   const at = union.writableDirectory(parent);
   if (typeof at === 'number') return at;
   const entry = at.index.get(name);

@@ -11,6 +11,7 @@ import { copyUpDirectory, copyUpEntry } from './copy-up.js';
 import { type Entry, UPPER, type UnionDirectory, entryPlace, entryType, isDirectory } from './directory.js';
 import { dropFound, findDirectory, shownByLower } from './lookup.js';
 import { carryImpurity } from './origin.js';
+import { refuseGoing, refuseNew } from './protection.js';
 import { clearDirectory, countLinks, forgetLower, isEmpty, noteRemoved, refuseFull, viewOf } from './remove.js';
 import { moveOver } from './move.js';
 import type { Answer } from './stack.js';
@@ -115,7 +116,18 @@ export interface Plan {
   flags: number;
 }
 
+/** EPERM when what is at the new name may not go; a directory that only grows may still get a new name. */
+function refuseReplaced(union: Union, parent: NodeId, { newName }: Renaming): number {
+  const dir = union.directory(parent);
+  const index = typeof dir === 'number' ? dir : union.index(dir);
+  return typeof index !== 'number' && index.get(newName) !== undefined ? refuseGoing(union, parent, newName) : 0;
+}
+
 function plan(union: Union, oldParent: NodeId, args: Renaming): Plan | number {
+  const newParent = args.newParent as NodeId;
+  const refused =
+    refuseGoing(union, oldParent, args.oldName) || refuseNew(union, newParent) || refuseReplaced(union, newParent, args);
+  if (refused) return refused;
   // Before anything is copied up for a rename that cannot be (Linux: ovl_rename).
   const full = args.flags & Rename.EXCHANGE ? 0 : refuseFull(union, args.newParent as NodeId, args.newName);
   if (full) return full;

@@ -1,8 +1,10 @@
 // What the oracle found beyond names and listings, made small: programs that run, long paths, flags of inodes.
 
-import { append, chmod, fails, gives, lstat, mkdir, open, put, readdir, rename, rmdir, stat, truncate } from '../../support/ops.js';
+import {
+  append, cat, chmod, chown, fails, gives, link, lstat, mkdir, open, put, readdir, rename, rmdir, setxattr, stat, truncate, unlink, utimens,
+} from '../../support/ops.js';
 import type { Op } from '../../support/ops.js';
-import { at, getflags, start, stop } from '../../support/ops-objects.js';
+import { at, getflags, setflags, start, stop } from '../../support/ops-objects.js';
 import { dir, file, whiteout } from '../../support/tree.js';
 import type { Layer } from '../../support/tree.js';
 import { PROGRAM } from '../oracle/program.js';
@@ -78,3 +80,37 @@ export const objectCases: readonly Case[] = [
     ],
   },
 ];
+
+const refusals: readonly Op[] = [
+  fails('EPERM', put('d/f', 'x')),
+  fails('EPERM', open('w', 'd/f', 'RDWR')),
+  fails('EPERM', truncate('d/f', 0)),
+  fails('EPERM', chmod('d/f', 0o600)),
+  fails('EPERM', chown('d/f', 1, 1)),
+  fails('EPERM', utimens('d/f', '1234567890000000000', '1234567890000000000')),
+  fails('EPERM', setxattr('d/f', 'user.x', 'v')),
+  fails('EPERM', link('d/f', 'd/l')),
+  fails('EPERM', unlink('d/f')),
+  fails('EPERM', rename('d/f', 'd/g')),
+  fails('EPERM', rename('d/o', 'd/f')),
+  fails('EPERM', rename('d/o', 'd/f', 'EXCHANGE')),
+];
+const freed: readonly Op[] = [setflags('d/f', ''), append('d/f', '!'), rename('d/f', 'd/g'), cat('d/g'), unlink('d/g')];
+
+/** chattr i and a; lower, and on upper after the union set them itself. */
+export const protectionCases: readonly Case[] = (['i', 'a'] as const).flatMap((flags): Case[] => {
+  const given = { 'd/f': file('lower', { flags }), 'd/o': file('o') };
+  const appended: readonly Op[] =
+    flags === 'i'
+      ? [fails('EPERM', append('d/f', '+'))]
+      : [append('d/f', '+'), append('d/f', '+'), gives('lower++', cat('d/f')), gives('a', getflags('d/f')), ...refusals];
+  return [
+    { name: `a lower file with chattr ${flags}`, stack: { lower: [given] }, ops: [gives(flags, getflags('d/f')), ...refusals, ...appended, ...freed] },
+    { name: `an upper file with chattr ${flags}`, stack: { lower: [{}], upper: { 'd/f': file('lower'), 'd/o': file('o') } }, ops: [setflags('d/f', flags), gives(flags, getflags('d/f')), ...refusals, ...appended, ...freed] },
+    { name: `a lower directory with chattr ${flags}`, stack: { lower: [{ 'd/s': dir({ flags }), 'd/s/f': file('f'), 'd/s/t': dir() }] }, ops: [
+      ...[unlink('d/s/f'), rmdir('d/s/t'), rename('d/s/f', 'd/f'), rmdir('d/s'), rename('d/s', 'd/t'), chmod('d/s', 0o700)].map((op) => fails('EPERM', op)),
+      ...(flags === 'i' ? [put('d/s/n', 'n'), mkdir('d/s/m'), link('d/s/f', 'd/s/l')].map((op) => fails('EPERM', op)) : []),
+      setflags('d/s', ''), unlink('d/s/f'), put('d/s/n', 'n'),
+    ] },
+  ];
+});

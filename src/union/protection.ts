@@ -1,0 +1,40 @@
+// What an immutable or append-only object of a lower layer refuses (chattr i and a). On upper the filesystem itself does;
+// a lower object must be asked before a whiteout or a copy takes its place (Linux: may_delete, may_create). Called by the
+// namespace ops.
+
+import { errno } from '../abi/errno.js';
+import { sys } from '../native/load.js';
+import type { NodeId } from '../native/mount.js';
+import { STAT_WORDS, Stat } from '../native/syscalls.js';
+import { UPPER, entryPlace } from './directory.js';
+import type { Union } from './union.js';
+
+/** STATX_ATTR_IMMUTABLE and STATX_ATTR_APPEND. */
+const IMMUTABLE = 0x10n;
+export const APPEND = 0x20n;
+const stat = new BigInt64Array(STAT_WORDS);
+
+function flagsAt(dirfd: number, name: string): bigint {
+  return sys.statx(dirfd, name, stat) === 0 ? (stat[Stat.attributes] ?? 0n) & (IMMUTABLE | APPEND) : 0n;
+}
+
+/** EPERM when nothing may be made in a directory, 0 otherwise. */
+export function refuseNew(union: Union, parent: NodeId): number {
+  return flagsOf(union, parent) & IMMUTABLE ? -errno.EPERM : 0;
+}
+
+/** EPERM when a name may not go from a directory, for the directory's sake or its own; 0 otherwise. */
+export function refuseGoing(union: Union, parent: NodeId, name: string): number {
+  if (flagsOf(union, parent) !== 0n) return -errno.EPERM;
+  const dir = union.directory(parent);
+  const index = typeof dir === 'number' ? dir : union.index(dir);
+  const entry = typeof index === 'number' ? undefined : index.get(name);
+  if (typeof dir === 'number' || entry === undefined || entryPlace(entry) === UPPER) return 0;
+  return flagsAt(union.native.placeFd(dir.place(entryPlace(entry))), name) === 0n ? 0 : -errno.EPERM;
+}
+
+function flagsOf(union: Union, id: NodeId): bigint {
+  const dir = union.directory(id);
+  const top = typeof dir === 'number' || dir.upper !== undefined ? undefined : dir.lowers[0];
+  return top === undefined ? 0n : flagsAt(union.native.placeFd(top), '');
+}
