@@ -13,7 +13,7 @@ import { readRecords } from '../transport/registry.js';
 import { isMountedVolume } from '../volume/driver-options.js';
 import { makeData, openVolume } from '../volume/named.js';
 import { checkVolumeName } from '../volume/spec.js';
-import { type Fill, copyContent, exportVolume, fillDirectory, replaceContent } from '../volume/transfer.js';
+import { type Fill, copyVolume, exportVolume, fillDirectory, replaceContent } from '../volume/transfer.js';
 import type { Engine } from './engine.js';
 import type { Call, Router } from './http.js';
 import { shaped } from './shape.js';
@@ -61,13 +61,13 @@ async function exportContent(engine: Engine, call: Call): Promise<void> {
   });
 }
 
-/** Makes the volume with its content, at once. */
-async function makeWith(engine: Engine, name: string, fill: Fill): Promise<VolumeRecord> {
+/** Makes the volume, at once, with the content that `fill` puts into an empty directory. */
+async function makeWith(engine: Engine, name: string, fill: (directory: string) => Promise<void>): Promise<VolumeRecord> {
   const { root, store, events } = engine.context;
   const staging = store.makeStaging();
   try {
     const content = makeData(staging);
-    await fillDirectory(content, fill);
+    await fill(content);
     const volume = await openVolume(root, volumeRecords(store), name, { content });
     events.publish('volume', 'create', name, { driver: 'local' });
     return volume;
@@ -79,7 +79,7 @@ async function makeWith(engine: Engine, name: string, fill: Fill): Promise<Volum
 /** Puts content into the volume of that name; into a new one when there is none. Errors: 400, 409. */
 async function put(engine: Engine, name: string, fill: Fill): Promise<VolumeRecord> {
   const volume = await volumeRecords(engine.context.store).get(name);
-  if (!volume) return makeWith(engine, name, fill);
+  if (!volume) return makeWith(engine, name, (directory) => fillDirectory(directory, fill));
   if (isMountedVolume(volume.options))
     throw badParameter(
       `import ${volume.name}: its driver mounts ${volume.options['device'] ?? ''}: import into that, or into a volume without options`,
@@ -127,7 +127,9 @@ async function clone(engine: Engine, call: Call): Promise<void> {
       throw conflict(`clone ${name}: a volume of that name exists: remove it first`);
     return using(engine, 'clone', source, async (user) => {
       const from = await findVolume(engine, source);
-      return engine.context.drivers.during(user, source, () => makeWith(engine, name, copyContent(from.path)));
+      return engine.context.drivers.during(user, source, () =>
+        makeWith(engine, name, (to) => copyVolume(from.path, to, call.signal)),
+      );
     });
   });
   call.answer(201, volumeView(made));

@@ -2,6 +2,7 @@
 // engine/.
 
 import { chmodSync, closeSync, constants, mkdirSync, openSync } from 'node:fs';
+import { spawn } from 'node:child_process';
 import { basename, dirname, join } from 'node:path';
 import { errnoText } from '../abi/errno.js';
 import { sys } from '../native/load.js';
@@ -89,4 +90,23 @@ export function copyContent(from: string): Fill {
       closeSync(source);
     }
   };
+}
+
+/**
+ * Copies the content of the volume at `from` into the empty directory `to`, in a process of its own that ends with this one.
+ * Errors: VolumeError, the signal's reason.
+ */
+export function copyVolume(from: string, to: string, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const command = ['--pdeathsig', 'KILL', process.execPath, join(__dirname, 'copy-child.js'), from, to];
+    const child = spawn('setpriv', command, { stdio: ['ignore', 'ignore', 'pipe'], signal, killSignal: 'SIGKILL' });
+    let complaint = '';
+    child.stderr.on('data', (chunk: Buffer) => (complaint += chunk.toString()));
+    // The end of an aborted one is waited for: what it writes is about to be removed.
+    child.once('error', (error) => (child.pid === undefined ? reject(error) : undefined));
+    child.once('close', (code) => {
+      if (code === 0) resolve();
+      else reject(signal.aborted ? (signal.reason as Error) : new VolumeError(complaint || `the copy of ${from} has failed`));
+    });
+  });
 }
