@@ -1,7 +1,7 @@
 // `lamina cp`, `diff`, `export` and `commit`.
 
 import { spawn } from 'node:child_process';
-import { createWriteStream, existsSync, lstatSync, statSync } from 'node:fs';
+import { type Stats, chmodSync, chownSync, createWriteStream, existsSync, lstatSync, readlinkSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -35,6 +35,32 @@ async function statIn(client: Client, container: string, at: string): Promise<Pa
     if (error instanceof ApiError && error.status === 404) return undefined;
     throw error;
   }
+}
+
+/** Where a path of this machine leads: of a link, also one to nothing yet, what it names. Errors: a loop. */
+function linkedPlace(path: string): string {
+  let place = resolve(path);
+  for (let hops = 0; lstatSync(place, { throwIfNoEntry: false })?.isSymbolicLink(); hops++) {
+    if (hops === 40) throw new Error(`${path}: too many levels of symbolic links`);
+    place = resolve(dirname(place), readlinkSync(place));
+  }
+  return path.endsWith('/') ? `${place}/` : place;
+}
+
+function statDestination(place: string): Stats | undefined {
+  try {
+    return statSync(place, { throwIfNoEntry: false });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOTDIR') throw error;
+    throw new Error(`stat ${place}: not a directory`);
+  }
+}
+
+/** Errors: the directory is missing. */
+function parentOf(place: string): string {
+  const parent = dirname(resolve(place));
+  if (!existsSync(parent)) throw new Error(`invalid output path: directory "${parent}" does not exist`);
+  return parent;
 }
 
 /** GNU tar, fed or read; it knows how to be careful with names. */
@@ -76,21 +102,24 @@ async function copyOut(
   if (to === '-') return pipeline(response, process.stdout, { end: false });
   const stat = JSON.parse(Buffer.from(String(response.headers['x-docker-container-path-stat']), 'base64').toString()) as PathStat;
   const isDirectory = stat.mode >= GO_DIRECTORY;
-  const target = statSync(to, { throwIfNoEntry: false });
+  const place = linkedPlace(to);
+  const target = statDestination(place);
   const owner = archive && process.geteuid?.() === 0 ? ['--same-owner', '--numeric-owner'] : ['--no-same-owner'];
   const extract = (cwd: string, more: readonly string[] = []): Promise<void> =>
     tar(['-x', '-p', ...owner, ...more, '-f', '-'], cwd, { input: response });
   if (/(^|\/)\.$/.test(source)) {
-    if (target && !target.isDirectory()) throw new Error(`cannot copy directory: ${to} is a file`);
-    if (!target) return extract(resolve(dirname(to)), [rename('.', basename(to))]);
-    return extract(to);
+    if (target && !target.isDirectory()) throw new Error('cannot copy directory');
+    if (!target) return extract(parentOf(place), [rename('.', basename(place))]);
+    await extract(place);
+    // The contents were asked for: the directory stays as it was.
+    if (process.geteuid?.() === 0) chownSync(place, target.uid, target.gid);
+    return chmodSync(place, target.mode & 0o7777);
   }
-  if (target?.isDirectory()) return extract(to);
-  if (target && isDirectory) throw new Error('cannot copy a directory onto a file');
-  if (!target && to.endsWith('/') && !isDirectory) throw new Error(`destination "${to}" must be a directory`);
-  if (!existsSync(dirname(resolve(to))))
-    throw new Error(`invalid output path: directory "${dirname(resolve(to))}" does not exist`);
-  return extract(dirname(resolve(to)), [rename(stat.name === '/' ? '.' : stat.name, basename(resolve(to)))]);
+  // What a link led to has the link's name.
+  if (target?.isDirectory()) return extract(place, source === from ? [] : [rename(stat.name, basename(from))]);
+  if (target && isDirectory) throw new Error('cannot copy directory');
+  if (!target && to.endsWith('/') && !isDirectory) throw new Error('no such directory');
+  return extract(parentOf(place), [rename(stat.name === '/' ? '.' : stat.name, basename(place))]);
 }
 
 async function copyIn(
@@ -118,14 +147,17 @@ async function copyIn(
     await put(target, process.stdin);
     return;
   }
-  const own = (follow ? statSync : lstatSync)(from, { throwIfNoEntry: false });
-  if (!own) throw new Error(`lstat ${resolve(from)}: no such file or directory`);
+  const found = (follow || from.endsWith('/') ? statSync : lstatSync)(from, { throwIfNoEntry: false });
+  if (!found) throw new Error(`lstat ${resolve(from)}: no such file or directory`);
   const contents = /(^|\/)\.$/.test(from);
-  if (own.isDirectory() && stat && !isDirectory) throw new Error('cannot copy directory');
-  if (!stat && to.endsWith('/') && !own.isDirectory()) throw new Error(`destination "${container}:${to}" must be a directory`);
-  const top = contents ? '.' : basename(resolve(from));
+  if (found.isDirectory() && stat && !isDirectory) throw new Error('cannot copy directory');
+  if (!stat && to.endsWith('/') && !found.isDirectory()) throw new Error('no such directory');
+  // With a slash at its end a link is the directory that it leads to, under its own name.
+  const inside = contents || from.endsWith('/');
+  const top = inside ? '.' : basename(resolve(from));
   const into = isDirectory ? target : dirname(target.replace(/\/+$/, '')) || '/';
-  const name = isDirectory ? top : basename(target.replace(/\/+$/, ''));
+  const own = contents ? '.' : basename(resolve(from));
+  const name = isDirectory ? own : basename(target.replace(/\/+$/, ''));
   const child = spawn(
     'tar',
     [
@@ -139,7 +171,7 @@ async function copyIn(
       '--',
       top,
     ],
-    { cwd: contents ? resolve(from) : dirname(resolve(from)), stdio: ['ignore', 'pipe', 'inherit'] },
+    { cwd: inside ? resolve(from) : dirname(resolve(from)), stdio: ['ignore', 'pipe', 'inherit'] },
   );
   await put(into, child.stdout);
 }

@@ -22,12 +22,12 @@ export function main(argv: readonly string[]): void {
   const args = splitArguments(argv);
   if (args.help) {
     process.stdout.write(USAGE);
-    return;
+    return reportReady(0);
   }
   if (args.version) {
     const { version } = require('../../../package.json') as { version: string };
     process.stdout.write(`mount.lamina: version ${version}\n`);
-    return;
+    return reportReady(0);
   }
   const target = args.positional[args.positional.length - 1];
   if (target === undefined) fail('no mountpoint specified', 1);

@@ -53,30 +53,37 @@ function missing(path: string, result: number): Failure {
 }
 
 interface Found {
-  /** The directory it is in. */
+  /** The directory it is in; itself when `base` is empty. */
   readonly parent: number;
   readonly base: string;
+  readonly name: string;
   readonly mode: number;
 }
 
-/** Symlinks are followed up to the last component. */
+/** Symlinks are followed up to the last component, and that too when the path says that it is a directory: `d/`, `d/.`. */
 function find(root: number, path: string): Found {
   const clean = cleanPath(`/${path}`);
   const base = basename(clean);
-  if (base === '') return { parent: root, base: '', mode: Mode.DIR };
+  if (base === '') return { parent: root, base: '', name: '/', mode: Mode.DIR };
+  if (/\/\.?$/.test(path)) {
+    const itself = open(root, clean, Open.PATH | Open.DIRECTORY);
+    if (itself < 0) throw missing(path, itself);
+    sys.statx(itself, '', stat);
+    return { parent: itself, base: '', name: base, mode: Number(stat[Stat.mode]) };
+  }
   const parent = open(root, clean.slice(0, -base.length), Open.PATH | Open.DIRECTORY);
   if (parent < 0) throw missing(path, parent);
   const result = sys.statx(parent, bytes(base), stat);
   if (result < 0) throw missing(path, result);
-  return { parent, base, mode: Number(stat[Stat.mode]) };
+  return { parent, base, name: base, mode: Number(stat[Stat.mode]) };
 }
 
-function pathStat({ parent, base, mode }: Found): PathStat {
+function pathStat({ parent, base, name, mode }: Found): PathStat {
   sys.statx(parent, bytes(base), stat);
   const special = (mode & 0o4000 ? 2 ** 23 : 0) + (mode & 0o2000 ? 2 ** 22 : 0) + (mode & 0o1000 ? 2 ** 20 : 0);
   const target = (mode & Mode.FMT) === Mode.LNK ? sys.readlinkat(parent, bytes(base)) : '';
   return {
-    name: base === '' ? '/' : base,
+    name,
     size: Number(stat[Stat.size]),
     mode: (mode & 0o777) + (GO_TYPE[mode & Mode.FMT] ?? 0) + special,
     mtime: new Date(Number((stat[Stat.mtime] ?? 0n) / 1_000_000n)).toISOString(),
@@ -102,7 +109,7 @@ async function get(root: number, path: string): Promise<void> {
     0,
   );
   if (fd < 0) throw missing(path, fd);
-  const top = contents || found.base === '' ? '.' : bytes(found.base);
+  const top = contents || found.name === '/' ? '.' : bytes(found.name);
   await send(packTree(fd, { top, crossMounts: true }));
 }
 
@@ -121,6 +128,7 @@ async function put(root: number, request: ArchiveRequest): Promise<void> {
   if ((Number(stat[Stat.mode]) & Mode.FMT) !== Mode.DIR) throw new Failure(400, 'extraction point is not a directory');
   const extractor = new Extractor(fd, {
     keepTypes: request.keepTypes ?? false,
+    keepTop: true,
     ...(request.owner ? { owner: request.owner } : {}),
   });
   const reader = new TarReader(extractor);

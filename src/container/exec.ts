@@ -67,7 +67,7 @@ export class Execs {
     const id = randomBytes(32).toString('hex');
     const exec: Exec = { id, container: record.id, config, state: 'created', pid: 0, exitCode: undefined };
     this.#execs.set(id, exec);
-    this.context.publish('exec_create', record, { execID: id });
+    this.context.publish(`exec_create: ${config.Cmd.join(' ')}`, record, { execID: id });
     return exec;
   }
 
@@ -78,6 +78,7 @@ export class Execs {
     exec.state = 'running';
     try {
       const supervisor = await this.context.supervisor();
+      this.context.publish(`exec_start: ${(exec.config.Cmd ?? []).join(' ')}`, record, { execID: exec.id });
       const { pid } = await supervisor.call('start', {
         task: exec.id,
         container: record.id,
@@ -89,7 +90,6 @@ export class Execs {
         ...(size ? { size } : {}),
       });
       exec.pid = pid;
-      this.context.publish('exec_start', record, { execID: exec.id });
     } catch (error) {
       exec.state = 'ended';
       throw this.#explain(exec, error);

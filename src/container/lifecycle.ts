@@ -10,6 +10,7 @@ import { sweepInitLayers } from './init-layer.js';
 import { wasKilledForMemory } from './memory.js';
 import { finishRemove, removeContainer } from './remove.js';
 import { renameContainer } from './rename.js';
+import { startsAgain } from './restart-policy.js';
 import { changesAsked, checkHostOptions, checkUpdate } from './host-options.js';
 import { runc, updateLimits, whileItRuns } from './runc.js';
 import { parseSignal } from './signals.js';
@@ -32,7 +33,8 @@ const STEADY_MS = 10_000;
 export class Lifecycle {
   /** Ids of containers that are being removed. */
   readonly #removing = new Set<string>();
-  readonly #restarts = new Map<string, { timer: NodeJS.Timeout | undefined; pause: number }>();
+  /** `due`: it has ended, and its policy has not yet started it again. */
+  readonly #restarts = new Map<string, { timer?: NodeJS.Timeout; pause: number; due: boolean }>();
 
   constructor(readonly context: Context) {}
 
@@ -204,6 +206,8 @@ export class Lifecycle {
     const { registry } = this.context;
     await registry.exclusive(id, async () => {
       const record = registry.get(id);
+      const pause = this.#restarts.get(id)?.pause ?? 0;
+      if (record && isUp(record) && startsAgain(record, exit)) this.#restarts.set(id, { pause, due: true });
       if (record && isUp(record)) await this.#settle(record, exit);
       await (await this.context.supervisor()).call('forget', { task: id });
     });
@@ -245,7 +249,10 @@ export class Lifecycle {
     for (const record of registry.list()) {
       const policy = record.hostConfig.RestartPolicy?.Name;
       if (isUp(record) || record.state.startedAt === 0 || this.#restarts.has(record.id)) continue;
-      if (policy === 'always' || (policy === 'unless-stopped' && !record.stopped)) this.#startLater(record.id, 0);
+      if (policy !== 'always' && (policy !== 'unless-stopped' || record.stopped)) continue;
+      // What the user has stopped is up again with the daemon.
+      if (record.stopped) await registry.update(record.id, { stopped: false });
+      this.#startLater(record.id, 0);
     }
   }
 
@@ -271,7 +278,8 @@ export class Lifecycle {
 
   /** Whether a container has ended and its restart policy will start it again. */
   isRestarting(id: string): boolean {
-    return this.#restarts.get(id)?.timer !== undefined;
+    const record = this.context.registry.get(id);
+    return this.#restarts.get(id)?.due === true && record !== undefined && !isUp(record);
   }
 
   /** Ends the waiting for restarts. */
@@ -304,6 +312,9 @@ export class Lifecycle {
     registry.wake(ended, 'exit');
     await takeDown(this.context, id);
     await touchVolumes(this.context, ended);
+    for (const { Name: name } of ended.mounts) {
+      if (name !== undefined) this.context.events.publish('volume', 'unmount', name, { container: id, driver: 'local' });
+    }
   }
 
   async #abandon(id: string): Promise<void> {
@@ -313,12 +324,7 @@ export class Lifecycle {
   }
 
   #restartByPolicy(record: ContainerRecord, exit: TaskExit): void {
-    const { Name: policy = '', MaximumRetryCount: most = 0 } = record.hostConfig.RestartPolicy ?? {};
-    const again =
-      policy === 'always' ||
-      policy === 'unless-stopped' ||
-      (policy === 'on-failure' && exit.code !== 0 && (most === 0 || record.restartCount < most));
-    if (!again || record.stopped) return;
+    if (!startsAgain(record, exit)) return;
     const ran = exit.at - record.state.startedAt;
     const last = ran > STEADY_MS ? 0 : (this.#restarts.get(record.id)?.pause ?? 0);
     this.#startLater(record.id, Math.min(last === 0 ? FIRST_PAUSE_MS : last * 2, LONGEST_PAUSE_MS));
@@ -327,8 +333,9 @@ export class Lifecycle {
   #startLater(id: string, pause: number): void {
     const timer = setTimeout(() => {
       const record = this.context.registry.get(id);
-      this.#restarts.set(id, { timer: undefined, pause });
-      if (!record || isUp(record) || record.stopped) return;
+      const isDue = record !== undefined && !isUp(record) && !record.stopped;
+      this.#restarts.set(id, { pause, due: isDue });
+      if (!isDue) return;
       void this.context.registry
         .exclusive(id, async () => {
           const last = this.context.registry.get(id);
@@ -337,9 +344,12 @@ export class Lifecycle {
           await this.context.registry.update(id, { restartCount: last.restartCount + 1 });
           await this.#startNow(this.context.registry.find(id));
         })
-        .catch((error: unknown) => this.context.log(`container ${id.slice(0, 12)}: restart: ${messageOf(error)}`));
+        .catch((error: unknown) => {
+          this.context.log(`container ${id.slice(0, 12)}: restart: ${messageOf(error)}`);
+          if (this.#restarts.has(id)) this.#restarts.set(id, { pause, due: false });
+        });
     }, pause);
-    this.#restarts.set(id, { timer, pause });
+    this.#restarts.set(id, { timer, pause, due: true });
   }
 
   #cancelRestart(id: string): void {

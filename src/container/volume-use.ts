@@ -54,6 +54,11 @@ export async function useVolumes(context: Context, record: ContainerRecord): Pro
     sources.set(mount.Destination, mount.subpath === undefined ? source : await pinSubpath(mount, place));
   }
   await touchVolumes(context, record);
+  for (const { Name: name, Destination: destination, RW: rw } of record.mounts) {
+    if (name === undefined) continue;
+    const where = { destination, 'read/write': String(rw), propagation: '' };
+    context.events.publish('volume', 'mount', name, { container: record.id, driver: 'local', ...where });
+  }
   return sources;
 }
 

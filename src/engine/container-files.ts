@@ -55,9 +55,9 @@ async function write(engine: Engine, call: Call): Promise<void> {
   const path = pathOf(call);
   const refused = readOnlyAt(record, path);
   if (refused !== undefined) throw new EngineError(403, refused);
-  const user = call.flag('copyUIDGID')
-    ? userDatabase(record.layers, engine.context.scheme).find(record.config.User ?? '')
-    : undefined;
+  // For a container of root's the archive's own owners stay, as in Docker.
+  const name = record.config.User ?? '';
+  const user = call.flag('copyUIDGID') && name !== '' ? userDatabase(record.layers, engine.context.scheme).find(name) : undefined;
   try {
     await archiveContainer(
       engine.context,

@@ -87,6 +87,11 @@ async function imagesOf(engine: Engine, names: readonly string[]): Promise<Reado
   return ids;
 }
 
+/** A container that waits to be started again is neither running nor exited. */
+function statusOf(engine: Engine, record: ContainerRecord): string {
+  return engine.lifecycle.isRestarting(record.id) ? 'restarting' : record.state.status;
+}
+
 async function filtered(engine: Engine, call: Call): Promise<ContainerRecord[]> {
   const filters = call.filters();
   filters.check(FILTERS);
@@ -109,11 +114,11 @@ async function filtered(engine: Engine, call: Call): Promise<ContainerRecord[]> 
     .list()
     .filter(
       (record) =>
-        (all || limit > 0 || isUp(record)) &&
+        (all || limit > 0 || isUp(record) || engine.lifecycle.isRestarting(record.id)) &&
         (before === undefined || record.created < before) &&
         (since === undefined || record.created > since) &&
         (ancestors === undefined || ancestors.has(record.image)) &&
-        any('status', (status) => record.state.status === status) &&
+        any('status', (status) => statusOf(engine, record) === status) &&
         any('exited', (code) => record.state.status === 'exited' && record.state.exitCode === Number(code)) &&
         any('id', (id) => record.id.startsWith(id)) &&
         any('name', (name) => fitsName(name, record.name)) &&
@@ -197,7 +202,13 @@ async function prune(engine: Engine, call: Call): Promise<void> {
   let reclaimed = 0;
   for (const record of engine.context.registry.list()) {
     const labels = record.config.Labels ?? {};
-    if (isUp(record) || record.created > limit || !filters.matchLabels('label', labels)) continue;
+    if (
+      isUp(record) ||
+      engine.lifecycle.isRestarting(record.id) ||
+      record.created > limit ||
+      !filters.matchLabels('label', labels)
+    )
+      continue;
     if (filters.has('label!') && filters.matchLabels('label!', labels)) continue;
     const { rw } = await containerSize(engine, record);
     try {

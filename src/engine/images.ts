@@ -96,11 +96,11 @@ async function inspect(engine: Engine, call: Call): Promise<void> {
   call.answer(200, inspection(await resolveImage(engine.context.store, call.param())));
 }
 
-/** Work that needs these layers, or a root mounted by hand that shows them. */
-function userOf(engine: Engine, layers: readonly string[]): string | undefined {
+/** Work that needs these layers, or a root mounted by hand that shows `own`, those that would go with the image. */
+function userOf(engine: Engine, layers: readonly string[], own: readonly string[]): string | undefined {
   const holder = engine.context.registry.holderOf(layers);
   if (holder !== undefined) return `image is being used by ${holder}`;
-  const mounted = readRecords().find(({ lowers }) => lowers.some((lower) => layers.includes(lower)));
+  const mounted = readRecords().find(({ lowers }) => lowers.some((lower) => own.includes(lower)));
   return mounted && `it is mounted at ${mounted.target}: unmount it first`;
 }
 
@@ -108,7 +108,7 @@ type Removal = { readonly Untagged: string } | { readonly Deleted: string };
 
 async function removeOne(engine: Engine, reference: string, options: RemoveOptions): Promise<Removal[]> {
   const { store, events } = engine.context;
-  const removed = await removeImage(store, reference, { ...options, inUse: (layers) => userOf(engine, layers) });
+  const removed = await removeImage(store, reference, { ...options, inUse: (layers, own) => userOf(engine, layers, own) });
   for (const name of removed.untagged) events.publish('image', 'untag', familiarName(name), { name: familiarName(name) });
   const [id] = removed.deleted;
   if (id !== undefined) events.publish('image', 'delete', id, { name: id });

@@ -14,6 +14,8 @@ import { EntryRefused, components, must } from './unpack-path.js';
 export interface ExtractOptions {
   /** Refuses a directory in place of something else and the other way round. */
   readonly keepTypes?: boolean;
+  /** An entry for the directory itself changes nothing of it. */
+  readonly keepTop?: boolean;
   /** Owner of everything; that of the archive when absent. */
   readonly owner?: { readonly uid: number; readonly gid: number };
 }
@@ -98,7 +100,7 @@ export class Extractor implements TarSink {
     const parts = components(header.name.replace(/^(\.?\/)+/, ''));
     const base = parts.pop();
     if (base === undefined) {
-      if (header.type === '5') this.#directories.push({ path: '', header });
+      if (header.type === '5' && !this.options.keepTop) this.#directories.push({ path: '', header });
       return;
     }
     const parent = this.#directory(parts);

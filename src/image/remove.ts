@@ -21,7 +21,7 @@ export interface RemoveOptions {
    * Who uses these layer directories: a phrase ("it is mounted at /mnt/root: unmount it first"), or undefined.
    * Called inside a store transaction: must not start another.
    */
-  readonly inUse?: (layers: readonly string[]) => Promise<string | undefined> | string | undefined;
+  readonly inUse?: (layers: readonly string[], own: readonly string[]) => Promise<string | undefined> | string | undefined;
 }
 
 export interface Removed {
@@ -45,12 +45,25 @@ function conflict(what: string, record: ImageRecord, how: string, why: string): 
   return new ImageInUse(`conflict: unable to ${what} ${record.id.slice(0, 12)} (${how}) - ${why}`);
 }
 
+/** Asked with all layers of an image, and with those of them that no other image has. */
+async function userOf(
+  store: Store,
+  records: Transaction,
+  record: ImageRecord,
+  { inUse }: RemoveOptions,
+): Promise<string | undefined> {
+  const others = (await records.list('image')).filter(({ id }) => id !== record.id);
+  const shared = new Set(others.flatMap(({ layers }) => layers.map(({ key }) => key)));
+  const own = { ...record, layers: record.layers.filter(({ key }) => !shared.has(key)) };
+  return inUse?.(layerDirectories(store, record), layerDirectories(store, own));
+}
+
 async function refuseIfUsed(store: Store, records: Transaction, record: ImageRecord, options: RemoveOptions): Promise<void> {
   const container = await containerOf(records, record);
   const running = container && ['running', 'paused'].includes(container.state.status);
   const user = container
     ? `image is being used by ${running ? 'running' : 'stopped'} container ${container.id.slice(0, 12)}`
-    : await options.inUse?.(layerDirectories(store, record));
+    : await userOf(store, records, record, options);
   if (user) throw conflict('delete', record, 'cannot be forced', user);
 }
 
@@ -120,7 +133,7 @@ async function decide(store: Store, records: Transaction, text: string, options:
     const parent = images.find(({ id }) => id === child.parent);
     const siblings = parent ? childrenOf(parent.id) : [];
     if (!parent || siblings.length > 1 || namesOf(parent.id).length > 0) break;
-    if ((await containerOf(records, parent)) ?? (await options.inUse?.(layerDirectories(store, parent)))) break;
+    if ((await containerOf(records, parent)) ?? (await userOf(store, records, parent, options))) break;
     await removal.remove(parent);
     child = parent;
   }
