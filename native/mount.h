@@ -70,7 +70,10 @@ class Mount {
 
   /** Identity of a backing object; the salt sets the roots of routes apart from ordinary nodes. */
   NodeKey keyOf(const struct statx& st, uint32_t salt) const;
-  /** What stat shows for a backing inode: its own number, marked per filesystem past the first. */
+  /**
+   * What stat shows for a backing inode: its own number, marked per filesystem past the first. Roots come first, so that
+   * the marks are the same at every mount of the same layers, whoever is looked at first.
+   */
   uint64_t shownIno(const struct statx& st);
 
   void fillAttr(const Node* node, const struct statx& st, Attr* out) const;
@@ -192,7 +195,7 @@ class Mount {
   void closeIdleFds(Node* node);
   /** The kernel asks for the node's attributes again. */
   void dropCachedAttr(const Node* node);
-  std::vector<uint64_t> devices_;  // st_dev of each backing filesystem, in order of appearance
+  std::vector<uint64_t> devices_;  // st_dev of each backing filesystem: of the roots in their order, then those below
   uint64_t nextHandle_ = 1;
   size_t mostNodes_ = 0;  // since memory was last given back
 };

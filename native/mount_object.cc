@@ -97,6 +97,8 @@ Napi::Value MountObject::addRoot(Info info) {
   auto index = static_cast<uint16_t>(mount_->roots.size());
   Place* root = mount_->places.addRoot(fd, index);
   mount_->roots.push_back({root, uintArg(info, 1)});
+  struct statx st;
+  if (statAt(fd, "", &st) == 0) mount_->shownIno(st);  // numbers its filesystem
   mount_->places.ref(root);
   return keepPlace(info, root);
 }

@@ -73,8 +73,13 @@ export class Root {
     this.#worker = undefined;
     const done = await this.lamina('umount', this.target);
     if (done.code !== 0) throw new Error(`umount: exit ${done.code}: ${done.stderr}`);
-    await waitFor('the server to end', () => this.servers().length === 0);
+    await this.settle();
     if (this.mounts().length > 0) throw new Error(`left mounted: ${this.mounts().join(', ')}`);
+  }
+
+  /** Waits for the server to end: what it served is unmounted. */
+  settle(): Promise<void> {
+    return waitFor('the server to end', () => this.servers().length === 0);
   }
 
   /** Takes everything away, whatever state it is in. */
