@@ -2,7 +2,6 @@
 // directories and for the first write to anything on a lower layer; it answers all else itself. Knows nothing of FUSE
 // sessions: a test drives it with a native Mount and no device.
 
-import { LRUCache } from 'lru-cache';
 import { errno } from '../abi/errno.js';
 import { ENTRY_OUT } from '../abi/protocol.js';
 import { NodeFlag, type NativeMount, type NodeId, type PlaceId, ROOT_ID } from '../native/mount.js';
@@ -10,15 +9,12 @@ import { copyUpDirectory, copyUpNode } from './copy-up.js';
 import { type DirectoryIndex, type Entry, UPPER, UnionDirectory, entryPlace, isDirectory } from './directory.js';
 import { FileCopies } from './file-copies.js';
 import { buildIndex, dropFound, findDirectory, isPlain, toDirectory } from './lookup.js';
+import { IndexBudget } from './index-budget.js';
 import { LinkIndex } from './links.js';
 import { inoOf } from './origin.js';
 import type { Answer, LayerStack, Log } from './stack.js';
 import { WorkDirectory } from './work.js';
 
-/** Names kept in the indexes of one mount; past it the least used directories are read again when needed. */
-const INDEX_NAMES = 300_000;
-/** Evicted indexes kept for listings under way. */
-const READERS = 64;
 /** Bytes of a name, as on every filesystem that can be an upper. */
 const NAME_MAX = 255;
 
@@ -32,9 +28,7 @@ export class Union {
   /** The same. */
   readonly links: LinkIndex | undefined;
   readonly #directories = new Map<NodeId, UnionDirectory>();
-  readonly #indexes: LRUCache<NodeId, UnionDirectory>;
-  /** Directories whose index was evicted in the middle of a listing. */
-  readonly #readerHeld = new Set<UnionDirectory>();
+  readonly #indexes = new IndexBudget();
 
   constructor(
     readonly native: NativeMount,
@@ -44,15 +38,6 @@ export class Union {
     this.work = stack.work === undefined ? undefined : new WorkDirectory(native, stack.work);
     this.copies = this.work && new FileCopies(this, this.work);
     this.links = stack.links === undefined ? undefined : new LinkIndex(native, stack.links, stack.scheme);
-    this.#indexes = new LRUCache<NodeId, UnionDirectory>({
-      maxSize: INDEX_NAMES,
-      sizeCalculation: (dir) => (dir.index?.entries.size ?? 0) + 1,
-      dispose: (dir) => {
-        // A readdir under way counts on the positions of this index: it goes when that ends.
-        if (dir.reading) this.#holdForReader(dir);
-        else dir.index = undefined;
-      },
-    });
   }
 
   /** Makes nodeid 1. A root with one plain layer is left to the native side. */
@@ -120,13 +105,13 @@ export class Union {
   index(dir: UnionDirectory): DirectoryIndex | number {
     if (dir.index) {
       if (!dir.reading) dir.index.compact();
-      this.#indexes.get(dir.id);
+      this.#indexes.use(dir);
       return dir.index;
     }
     const index = buildIndex(this.native, dir);
     if (typeof index === 'number') return index;
     dir.index = index;
-    this.#indexes.set(dir.id, dir);
+    this.#indexes.use(dir);
     return index;
   }
 
@@ -148,20 +133,9 @@ export class Union {
     return fd < 0 ? fd : { dir, upper, fd, index };
   }
 
-  /** A listing came to its end, or stopped for a while: `complete` lets an evicted index go. */
+  /** A listing came to its end, or stopped for a while: its index stays if it can. */
   noteReading(dir: UnionDirectory, complete: boolean): void {
     dir.reading = !complete;
-    if (complete && this.#readerHeld.delete(dir)) dir.index = undefined;
-  }
-
-  /** Readers that never come back must not hold indexes for ever. */
-  #holdForReader(dir: UnionDirectory): void {
-    this.#readerHeld.add(dir);
-    const [oldest] = this.#readerHeld;
-    if (this.#readerHeld.size <= READERS || !oldest) return;
-    this.#readerHeld.delete(oldest);
-    oldest.index = undefined;
-    oldest.reading = false;
   }
 
   lookup(parent: NodeId, name: string): Answer {
@@ -234,10 +208,11 @@ export class Union {
       if (!dir || id === ROOT_ID) continue;
       this.#directories.delete(id);
       dir.reading = false;
-      this.#indexes.delete(id);
+      this.#indexes.drop(dir);
       if (dir.upper !== undefined) this.native.placeDrop(dir.upper);
       for (const place of dir.lowers) this.native.placeDrop(place);
     }
+    this.#indexes.tidy();
   }
 
   /** Directories held, for tests of leaks. */
