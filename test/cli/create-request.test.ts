@@ -1,6 +1,6 @@
 // What `create` and `run` ask of the engine is what Docker's command line asks for the same words.
 
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { scratchDir } from '../support/paths.js';
@@ -17,7 +17,10 @@ t.before(async () => {
   mkdirSync(join(dir, 'site'));
   engine.answers = { 'POST /containers/create': { status: 201, json: { Id: ID, Warnings: [] } } };
 });
-t.teardown(() => engine.close());
+t.teardown(async () => {
+  await engine.close();
+  rmSync(dir, { recursive: true });
+});
 
 /** The arguments of `create`, without the image. */
 const CASES: readonly string[] = [

@@ -1,12 +1,14 @@
 // What commands ask of the engine, what they print and how they exit, beside Docker's command line with the same answers.
 
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { scratchDir } from '../support/paths.js';
 import { type Answers, type Asked, FakeEngine, frame, withoutEmpty } from './fake-engine.js';
 
 const ID = 'c'.repeat(64);
-const engine = new FakeEngine(join(scratchDir(), 'engine.sock'));
+const dir = scratchDir();
+const engine = new FakeEngine(join(dir, 'engine.sock'));
 const created = Math.floor(Date.now() / 1000) - 7200;
 
 const ROW = {
@@ -260,7 +262,10 @@ t.before(async () => {
   engine.answers = ANSWERS;
   engine.onUpgrade = (_, connection) => void connection.end(Buffer.concat([frame(1, 'to stdout\n'), frame(2, 'to stderr\n')]));
 });
-t.teardown(() => engine.close());
+t.teardown(async () => {
+  await engine.close();
+  rmSync(dir, { recursive: true });
+});
 
 for (const text of CASES) {
   void t.test(text, async (t) => {

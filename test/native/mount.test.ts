@@ -1,7 +1,7 @@
 // The native Mount without a device: places and their fds, nodes and their counts, objects that lose their names.
 
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, unlinkSync, writeFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { errno } from '../../src/abi/errno.js';
@@ -21,9 +21,12 @@ interface Rig {
 /** A mount over one writable directory that `fill` has filled. */
 function rig(t: Test, fill: (path: string) => void = () => undefined, fdLimit = 64): Rig {
   const path = scratchDir();
-  t.teardown(() => rmSync(path, { recursive: true, force: true }));
-  fill(path);
   const native = new Mount(fdLimit);
+  t.teardown(() => {
+    native.detach();
+    rmSync(path, { recursive: true, force: true });
+  });
+  fill(path);
   const reply = Buffer.alloc(4096);
   native.bindReply(reply);
   const root = native.addRoot(sys.openat2(AT_FDCWD, path, Open.PATH | Open.DIRECTORY, 0, 0), NodeFlag.writable);
@@ -107,7 +110,7 @@ void t.test('a place never leads through a symlink', async (t) => {
   });
   const sub = native.placeChild(native.placeChild(root, 'd'), 'sub');
   renameSync(join(path, 'd'), join(path, 'was'));
-  sys.symlinkat('elsewhere', sys.openat2(AT_FDCWD, path, Open.PATH, 0, 0), 'd');
+  symlinkSync('elsewhere', join(path, 'd'));
   t.equal(native.placeFd(sub), -errno.ELOOP);
 });
 

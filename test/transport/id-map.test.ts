@@ -19,8 +19,9 @@ async function mounted(options: string): Promise<Root> {
   chmodSync(root.upper, 0o777);
   const dirs = `lowerdir=${root.path('lower')},upperdir=${root.upper},workdir=${root.path('work')}`;
   const done = await command([join(checkout, 'bin', 'mount.lamina'), '-o', `${dirs},${options}`, root.target], { env: root.env });
-  if (done.code !== 0) throw new Error(done.stderr);
-  return root;
+  if (done.code === 0) return root;
+  await root.dispose();
+  throw new Error(done.stderr);
 }
 
 /** Owners of names in the mounted root. */

@@ -233,7 +233,9 @@ void t.test('a crash in the middle: work is emptied by the next mount', async (t
   const rig = new Rig(t, [{ 'd/f': 'x' }]);
   rig.open().close();
   mkdirSync(join(rig.work, 'work/#7/deep'), { recursive: true });
-  whiteout()(must(sys.openat2(AT_FDCWD, join(rig.work, 'work'), Open.RDONLY | Open.DIRECTORY, 0, 0), 'work'), '#8');
+  const work = must(sys.openat2(AT_FDCWD, join(rig.work, 'work'), Open.RDONLY | Open.DIRECTORY, 0, 0), 'work');
+  whiteout()(work, '#8');
+  sys.close(work);
   rig.open();
   t.same(rig.leftInWork(), []);
 });
