@@ -71,8 +71,8 @@ class Mount {
   /** Identity of a backing object; the salt sets the roots of routes apart from ordinary nodes. */
   NodeKey keyOf(const struct statx& st, uint32_t salt) const;
   /**
-   * What stat shows for a backing inode: its own number, marked per filesystem past the first. Roots come first, so that
-   * the marks are the same at every mount of the same layers, whoever is looked at first.
+   * What stat shows for a backing inode: its own number, marked per filesystem past the first. Roots come first, so
+   * that the marks are the same at every mount of the same layers, whoever is looked at first.
    */
   uint64_t shownIno(const struct statx& st);
 

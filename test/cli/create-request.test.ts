@@ -17,8 +17,8 @@ t.before(async () => {
   mkdirSync(join(dir, 'site'));
   engine.answers = { 'POST /containers/create': { status: 201, json: { Id: ID, Warnings: [] } } };
 });
-t.teardown(async () => {
-  await engine.close();
+t.teardown(() => {
+  engine.close();
   rmSync(dir, { recursive: true });
 });
 

@@ -262,8 +262,8 @@ t.before(async () => {
   engine.answers = ANSWERS;
   engine.onUpgrade = (_, connection) => void connection.end(Buffer.concat([frame(1, 'to stdout\n'), frame(2, 'to stderr\n')]));
 });
-t.teardown(async () => {
-  await engine.close();
+t.teardown(() => {
+  engine.close();
   rmSync(dir, { recursive: true });
 });
 
