@@ -1,7 +1,7 @@
 // The log of a container in Docker's json-file format: a JSON line for each line of output (long ones in pieces), rotated
 // by size. Written by the supervisor; read by the daemon (log-reader.ts).
 
-import { createWriteStream, renameSync, statSync, type WriteStream } from 'node:fs';
+import { closeSync, createWriteStream, openSync, readSync, renameSync, statSync, type WriteStream } from 'node:fs';
 import type { LogRequest } from './supervisor-protocol.js';
 
 /** A line longer than this is split, as Docker does; the pieces lack the newline. */
@@ -37,63 +37,89 @@ class LineSplitter {
 }
 
 export class TaskLog {
-  #file: WriteStream;
+  /** Undefined after an error: the next line opens it again. */
+  #file: WriteStream | undefined;
   #size = 0;
   readonly #splitters = { stdout: new LineSplitter(), stderr: new LineSplitter() };
+  #waiting: (() => void)[] = [];
 
   constructor(private readonly request: LogRequest) {
-    this.#size = statSync(request.path, { throwIfNoEntry: false })?.size ?? 0;
-    this.#file = this.#open();
+    // Who follows it wants it to be there.
+    this.#open('a');
   }
 
   /** Appends output. Returns false when the disk does not keep up: wait for `drained`. */
   write(stream: 'stdout' | 'stderr', chunk: Buffer): boolean {
     this.#splitters[stream].push(chunk, (piece) => this.#line(stream, piece));
-    return !this.#file.writableNeedDrain;
+    return this.#file?.writableNeedDrain !== true;
   }
 
   drained(done: () => void): void {
-    this.#file.once('drain', done);
+    this.#waiting.push(done);
   }
 
-  /** Resolves when all is written. */
+  /** Resolves when all is written that could be. */
   end(): Promise<void> {
     for (const stream of ['stdout', 'stderr'] as const) {
       this.#splitters[stream].flush((piece) => this.#line(stream, piece));
     }
-    return new Promise((resolve) => this.#file.end(resolve));
+    const file = this.#file;
+    return file ? new Promise((resolve) => file.end(resolve)) : Promise.resolve();
   }
 
-  #open(): WriteStream {
-    const file = createWriteStream(this.request.path, { flags: 'a', mode: 0o640, highWaterMark: 1 << 20 });
-    // A full disk costs log lines, not the container.
-    file.on('error', () => undefined);
-    return file;
+  /** A full disk costs log lines, not the container; there may be room for a later one. */
+  #open(flags: 'a' | 'w'): WriteStream {
+    const { path } = this.request;
+    this.#size = flags === 'w' ? 0 : (statSync(path, { throwIfNoEntry: false })?.size ?? 0);
+    const file = createWriteStream(path, { flags, mode: 0o640, highWaterMark: 1 << 20 });
+    const wake = (): void => {
+      for (const done of this.#waiting.splice(0)) done();
+    };
+    file.on('error', () => {
+      if (this.#file === file) this.#file = undefined;
+    });
+    file.on('drain', wake).on('close', wake);
+    // What was cut off is a line of its own, which readers leave out.
+    if (this.#size > 0 && !endsLine(path, this.#size)) file.write('\n');
+    return (this.#file = file);
   }
 
   #line(stream: string, piece: Buffer): void {
     const text = Buffer.from(`${JSON.stringify({ log: piece.toString(), stream, time: logTime(Date.now()) })}\n`);
     const { maxSize } = this.request;
-    if (maxSize > 0 && this.#size > 0 && this.#size + text.length > maxSize) this.#rotate();
+    let file = this.#file ?? this.#open('a');
+    if (maxSize > 0 && this.#size > 0 && this.#size + text.length > maxSize) file = this.#rotate(file);
     this.#size += text.length;
-    this.#file.write(text);
+    file.write(text);
   }
 
   /** path -> path.1 -> ... ; the last one goes. */
-  #rotate(): void {
+  #rotate(old: WriteStream): WriteStream {
     const { path, maxFiles } = this.request;
-    this.#file.end();
-    for (let i = maxFiles - 1; i > 0; i--) {
-      const from = i === 1 ? path : `${path}.${i - 1}`;
-      if (statSync(from, { throwIfNoEntry: false })) renameSync(from, `${path}.${i}`);
+    old.end();
+    try {
+      for (let i = maxFiles - 1; i > 0; i--) {
+        const from = i === 1 ? path : `${path}.${i - 1}`;
+        if (statSync(from, { throwIfNoEntry: false })) renameSync(from, `${path}.${i}`);
+      }
+    } catch {
+      // Not even a name has room on the disk: it grows beyond its limit until there is.
+      return this.#open('a');
     }
-    this.#size = 0;
-    this.#file = maxFiles > 1 ? this.#open() : this.#reopen();
+    return this.#open(maxFiles > 1 ? 'a' : 'w');
   }
+}
 
-  #reopen(): WriteStream {
-    const file = createWriteStream(this.request.path, { flags: 'w', mode: 0o640, highWaterMark: 1 << 20 });
-    file.on('error', () => undefined);
-    return file;
+function endsLine(path: string, size: number): boolean {
+  let fd: number | undefined;
+  try {
+    fd = openSync(path, 'r');
+    const last = Buffer.alloc(1);
+    return readSync(fd, last, 0, 1, size - 1) === 0 || last[0] === 10;
+  } catch {
+    // No file, no line.
+    return true;
+  } finally {
+    if (fd !== undefined) closeSync(fd);
   }
 }

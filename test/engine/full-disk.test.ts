@@ -202,3 +202,43 @@ for (const what of ['inodes', 'bytes'] as const) {
     );
   });
 }
+
+void t.test('a container that logs', { timeout: 180_000 }, async (t) => {
+  const rig = new EngineRig();
+  t.teardown(() => rig.end());
+  await rig.limitData('32M');
+  await rig.start();
+  await rig.loadImages();
+  const must = (...args: string[]): Promise<string> => rig.must('lamina', ...args);
+  const filler = join(rig.env.LAMINA_ROOT, 'filler');
+  const program = `i=0; pad=$(printf %0200d 0)
+    while :; do
+      i=$((i+1)); echo line $i $pad; echo $i > /dev/shm/next; mv /dev/shm/next /dev/shm/count; sleep 0.01
+      if [ -e /dev/shm/burst ]; then rm /dev/shm/burst; yes "line 0 $pad" | head -n 30000; fi
+    done`;
+  await must('run', '-d', '--name', 'talks', '--network', 'none', 'busybox', 'sh', '-c', program);
+  const count = async (): Promise<number> => Number(await must('exec', 'talks', 'cat', '/dev/shm/count'));
+  const reaches = (what: string, n: number): Promise<void> => waitFor(what, async () => (await count()) >= n);
+  await reaches('its first lines', 5);
+  exhaust(filler, 'bytes');
+  // More than its last block has room for, and more than waits in memory.
+  await reaches('it to go on', (await count()) + 100);
+  await must('exec', 'talks', 'touch', '/dev/shm/burst');
+  await waitFor(
+    'the burst to begin',
+    async () => (await rig.run('lamina', 'exec', 'talks', 'test', '-e', '/dev/shm/burst')).code === 1,
+  );
+  await reaches('it to go on after a burst', (await count()) + 50);
+  t.equal(await must('ps', '--format', '{{.Names}} {{.State}}'), 'talks running', 'the daemon answers');
+  t.equal(await must('exec', 'talks', 'echo', 'yes'), 'yes');
+  rmSync(filler, { recursive: true });
+  const freed = await count();
+  const logged = async (): Promise<number[]> =>
+    (await must('logs', 'talks')).split('\n').map((line) => Number(/^line (\d+) 0{200}$/.exec(line)?.[1] ?? NaN));
+  await waitFor('its new lines to be logged', async () => (await logged()).some((n) => n > freed + 20));
+  await must('kill', 'talks');
+  const lines = await logged();
+  t.notOk(lines.some(Number.isNaN), 'no line is in pieces');
+  t.ok(lines.includes(1) && lines.includes(freed + 20));
+  t.ok(lines.filter((n) => n > 0).length < freed, 'some did not have room');
+});

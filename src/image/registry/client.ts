@@ -5,7 +5,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { Authorization } from './authorization.js';
 import type { Credentials } from './credentials.js';
 import { RegistryError } from './registry-error.js';
-import { discard, readBody, Transport } from './transport.js';
+import { discard, readBody, readRefusal, Transport } from './transport.js';
 import type { Outgoing, Reply } from './transport.js';
 
 export interface ClientOptions {
@@ -15,6 +15,8 @@ export interface ClientOptions {
   readonly signal?: AbortSignal;
   /** Before the first retry, in milliseconds; doubles with each. */
   readonly backoffMs?: number;
+  /** How long a registry may be silent, in milliseconds; a minute by default. */
+  readonly patienceMs?: number;
 }
 
 /** An answer with its body, which was small. */
@@ -26,7 +28,6 @@ export interface Answer {
 
 export const RETRIES = 5;
 const MAX_REDIRECTS = 5;
-const MAX_REFUSAL = 1 << 20;
 const TEMPORARY = new Set([408, 429, 500, 502, 503, 504]);
 
 const isLoopback = (domain: string): boolean => /^(localhost|127(\.\d+){3})(:\d+)?$/.test(domain);
@@ -53,7 +54,7 @@ export class RegistryClient {
     const domain = repository.slice(0, slash);
     const path = repository.slice(slash + 1);
     this.allowsPlain = isLoopback(domain) || (options.insecure ?? []).includes(domain);
-    this.transport = new Transport(!this.allowsPlain);
+    this.transport = new Transport(!this.allowsPlain, options.patienceMs);
     this.base = new URL(`https://${domain === 'docker.io' ? 'registry-1.docker.io' : domain}/v2/${path}/`);
     this.authorization = new Authorization(this.transport, options.credentials, `repository:${path}:${actions}`, options.signal);
   }
@@ -103,7 +104,7 @@ export class RegistryClient {
     return this.reach(to, outgoing, async (reply) => ({
       status: reply.status,
       url: reply.url,
-      data: await readBody(reply, reply.status === 200 ? limit : MAX_REFUSAL),
+      data: await (reply.status === 200 ? readBody(reply, limit) : readRefusal(reply)),
     }));
   }
 

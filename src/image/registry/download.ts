@@ -11,7 +11,7 @@ import type { RegistryClient } from './client.js';
 import { refusal } from './manifest.js';
 import type { Descriptor } from './manifest.js';
 import { RegistryError } from './registry-error.js';
-import { discard, readBody } from './transport.js';
+import { discard, readRefusal } from './transport.js';
 import type { Reply } from './transport.js';
 
 export interface Download {
@@ -24,6 +24,9 @@ export interface Download {
   /** Bytes of the blob that are there. */
   readonly progress: (current: number) => void;
 }
+
+/** Bytes that make a connection worth another. */
+const MIN_PROGRESS = 16 << 10;
 
 class BlobWriter {
   private hash: Hash = createHash('sha256');
@@ -88,7 +91,7 @@ async function transfer({ client, reference, blob }: Download, writer: BlobWrite
   }
   if (reply.status !== 200 && reply.status !== 206)
     throw refusal(
-      { status: reply.status, url: reply.url, data: await readBody(reply, 1 << 20) },
+      { status: reply.status, url: reply.url, data: await readRefusal(reply) },
       reference,
       `blob sha256:${blob.digest} not found: blob unknown to registry`,
     );
@@ -111,8 +114,8 @@ export async function downloadBlob(download: Download): Promise<void> {
     const writer = new BlobWriter(file, download);
     await writer.readExisting();
     let mismatches = 0;
+    let furthest = writer.at;
     for (let failures = 0; ;) {
-      const before = writer.at;
       let failure: unknown;
       if (!writer.isComplete) failure = await transfer(download, writer).catch((error: unknown) => error ?? new Error('failed'));
       signal?.throwIfAborted();
@@ -126,7 +129,10 @@ export async function downloadBlob(download: Download): Promise<void> {
           throw new RegistryError('broken', `the registry sends sha256:${found} for the blob sha256:${blob.digest}`);
         continue;
       }
-      failures = writer.at > before ? 1 : failures + 1;
+      // Neither drops nor the same part again are progress.
+      const isProgress = writer.at >= furthest + MIN_PROGRESS;
+      furthest = Math.max(furthest, writer.at);
+      failures = isProgress ? 1 : failures + 1;
       if (failures > RETRIES)
         throw new RegistryError(
           'unreachable',

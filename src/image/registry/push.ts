@@ -22,13 +22,13 @@ import { paced, shortId } from './layer-downloads.js';
 import type { Report, TransferEvent } from './layer-downloads.js';
 import { refusal } from './manifest.js';
 import type { Descriptor } from './manifest.js';
-import type { RegistryError } from './registry-error.js';
-import { discard } from './transport.js';
+import { RegistryError } from './registry-error.js';
+import { discard, readRefusal } from './transport.js';
+import type { Reply } from './transport.js';
 
 const MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json';
 const CONFIG = 'application/vnd.docker.container.image.v1+json';
 const LAYER = 'application/vnd.docker.image.rootfs.diff.tar.gzip';
-const MAX_ANSWER = 1 << 20;
 
 export interface PushOptions extends ClientOptions {
   /** Lines as Docker streams them. Called often; must be quick. */
@@ -135,14 +135,16 @@ class Push {
     if (known.status === 200) return false;
     const begun = await this.client.request('blobs/uploads/', { method: 'POST', headers: { 'Content-Length': '0' } });
     const location = begun.header('location');
-    if (begun.status !== 202 || location === undefined) throw await this.refused(begun.status, begun.url, begun.body);
+    if (begun.status !== 202 || location === undefined) throw await this.refused(begun);
     discard(begun);
+    if (!URL.canParse(location, begun.url.href) || !/^https?:$/.test(new URL(location, begun.url).protocol))
+      throw new RegistryError('broken', `${begun.url.href}: it wants the blob at ${JSON.stringify(location)}`);
     const to = new URL(location, begun.url);
     to.searchParams.set('digest', `sha256:${blob.digest}`);
     const headers = { 'Content-Type': 'application/octet-stream', 'Content-Length': `${blob.size}` };
     const body = (): Readable => blob.read().pipe(counting(progress));
     const reply = await this.client.request(to, { method: 'PUT', headers, body });
-    if (reply.status !== 201) throw await this.refused(reply.status, reply.url, reply.body);
+    if (reply.status !== 201) throw await this.refused(reply);
     discard(reply);
     return true;
   }
@@ -150,16 +152,14 @@ class Push {
   private async manifest(tag: string, data: Buffer): Promise<void> {
     const headers = { 'Content-Type': MANIFEST, 'Content-Length': `${data.length}` };
     const reply = await this.client.request(`manifests/${tag}`, { method: 'PUT', headers, body: data });
-    if (reply.status !== 201) throw await this.refused(reply.status, reply.url, reply.body);
+    if (reply.status !== 201) throw await this.refused(reply);
     discard(reply);
   }
 
-  private async refused(status: number, url: URL, body: AsyncIterable<Buffer>): Promise<RegistryError> {
-    const parts: Buffer[] = [];
-    let length = 0;
-    for await (const part of body) if ((length += part.length) <= MAX_ANSWER) parts.push(part);
+  private async refused(reply: Reply): Promise<RegistryError> {
+    const { status, url } = reply;
     const missing = `${url.href}: the registry takes no images here`;
-    return refusal({ status, url, data: Buffer.concat(parts) }, this.reference, missing, 'push');
+    return refusal({ status, url, data: await readRefusal(reply) }, this.reference, missing, 'push');
   }
 }
 
