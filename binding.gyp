@@ -18,6 +18,7 @@
         "native/copy_data.cc",
         "native/device.cc",
         "native/dir_stream.cc",
+        "native/direct_io.cc",
         "native/fd_budget.cc",
         "native/handle.cc",
         "native/identity.cc",

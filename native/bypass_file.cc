@@ -11,6 +11,7 @@
 
 #include "blocking.h"
 #include "bypass.h"
+#include "direct_io.h"
 #include "locks.h"
 #include "offload.h"
 #include "proc_path.h"
@@ -132,8 +133,8 @@ int opRead(Request& request) {
   if (!handle || handle->node->id != request.in.nodeid) return -EBADF;
   int fd = request.mount.handleFd(handle);
   if (fd < 0) return fd;
-  ssize_t n = pread(fd, request.out, std::min<size_t>(in->size, request.capacity), in->offset);
-  if (n < 0) return -errno;
+  ssize_t n = readFor(fd, request.out, std::min<size_t>(in->size, request.capacity), in->offset, in->flags);
+  if (n < 0) return static_cast<int>(n);
   request.mount.counters.bytesRead += n;
   return static_cast<int>(n);
 }
@@ -148,8 +149,10 @@ int opWrite(Request& request) {
   int fd = request.mount.handleFd(handle);
   if (fd < 0) return fd;
   if (in->writeFlags & kWriteKillSuidgid) killSuidgid(request, handle->node);
-  ssize_t n = pwrite(fd, request.body + sizeof *in, in->size, in->offset);
-  if (n < 0) return -errno;
+  // Pages of a map come when they come, whatever the flags of the file that they are sent through.
+  uint32_t flags = in->writeFlags & kWriteCache ? 0 : in->flags;
+  ssize_t n = writeFor(fd, request.body + sizeof *in, in->size, in->offset, flags);
+  if (n < 0) return static_cast<int>(n);
   request.mount.counters.bytesWritten += n;
   auto* out = request.reply<WriteOut>();
   out->size = static_cast<uint32_t>(n);

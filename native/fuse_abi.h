@@ -245,8 +245,8 @@ constexpr uint32_t kFopenDirectIo = 1, kFopenKeepCache = 2, kFopenCacheDir = 8, 
                    kFopenParallelDirectWrites = 64, kFopenPassthrough = 128;
 // Among the flags of OPEN and RELEASE: for execve (Linux: __FMODE_EXEC).
 constexpr uint32_t kOpenExec = 0x20;
-constexpr uint32_t kOpenKillSuidgid = 1, kWriteKillSuidgid = 4, kSetxattrAclKillSgid = 1, kReleaseFlush = 1,
-                   kLkFlock = 1;
+constexpr uint32_t kOpenKillSuidgid = 1, kWriteCache = 1, kWriteKillSuidgid = 4, kSetxattrAclKillSgid = 1,
+                   kReleaseFlush = 1, kLkFlock = 1;
 constexpr uint32_t kExtGroups = 32;
 
 struct BackingMap {

@@ -7,6 +7,7 @@
 
 #include <string>
 
+#include "direct_io.h"
 #include "mount.h"
 #include "proc_path.h"
 
@@ -54,6 +55,8 @@ int openForHandle(Mount& mount, Node* node, uint32_t flags) {
   int fd = openObject(mount, node, kept);
   if (fd == -EPERM && (kept & O_NOATIME)) fd = openObject(mount, node, kept & ~O_NOATIME);
   if (fd == -EACCES) fd = openAgainstMode(mount, node, kept & ~O_NOATIME);
+  // Opened so for the filesystem to refuse it where it knows none.
+  if (fd >= 0 && (kept & O_DIRECT)) setDirect(fd, false);
   return fd;
 }
 

@@ -13,6 +13,9 @@ export const dwrite = (fd: string, off: number, data: string, len: number, skew 
   skew,
 });
 
+/** F_SETFL: the flags named, such as DIRECT, and no other. */
+export const setfl = (fd: string, flags: string): Op => ({ op: 'setfl', fd, flags });
+
 /** Runs a program until it is stopped, or the case is over. */
 export const start = (as: string, path: string): Op => ({ op: 'start', as, path });
 export const stop = (as: string): Op => ({ op: 'stop', as });

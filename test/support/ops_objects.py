@@ -11,6 +11,7 @@ import subprocess
 import time
 
 from ops_attributes import TYPES
+from ops_data import open_flags
 from ops_names import getdents
 from ops_state import b, check, fds, libc, null, proc, programs, s, target
 
@@ -35,6 +36,10 @@ def op_dwrite(o):
     data = (b(o["data"]) * o["len"])[:o["len"]]
     memory[o["skew"]:o["skew"] + len(data)] = data
     return check(libc.pwrite(fds[o["fd"]], address + o["skew"], len(data), o["off"]))
+
+
+def op_setfl(o):
+    fcntl.fcntl(fds[o["fd"]], fcntl.F_SETFL, open_flags(o["flags"]) if o["flags"] else 0)
 
 
 def op_start(o):
