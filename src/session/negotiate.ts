@@ -30,7 +30,6 @@ const WANTED =
   InitFlag.ABORT_ERROR |
   InitFlag.MAX_PAGES |
   InitFlag.CACHE_SYMLINKS |
-  InitFlag.EXPLICIT_INVAL_DATA |
   InitFlag.HANDLE_KILLPRIV_V2 |
   InitFlag.SETXATTR_EXT |
   InitFlag.INIT_EXT |
@@ -48,6 +47,8 @@ export function negotiate(offer: InitIn, wishes: Wishes): InitOut | string {
   if (wishes.passthrough) wanted |= InitFlag.PASSTHROUGH;
   if (wishes.cacheDirs) wanted |= InitFlag.NO_OPENDIR_SUPPORT;
   if (wishes.locks) wanted |= InitFlag.POSIX_LOCKS | InitFlag.FLOCK_LOCKS;
+  // Pages that a map or a splice has left are dropped once a stat shows that somebody else has written.
+  wanted |= wishes.locks ? InitFlag.AUTO_INVAL_DATA : InitFlag.EXPLICIT_INVAL_DATA;
   if (wishes.posixAcl) wanted |= InitFlag.POSIX_ACL;
   const flags = wanted & offer.flags;
   return {
