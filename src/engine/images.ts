@@ -173,7 +173,7 @@ async function load(engine: Engine, call: Call): Promise<void> {
   const { store, events } = engine.context;
   const archive = await spool(engine, call);
   try {
-    const { images } = await loadImage(store, archive.path, { signal: call.signal });
+    const { images } = await loadImage(store, archive.path, { signal: call.signal, label: 'the archive' });
     const out = call.stream('application/json');
     for (const { id, names } of images) {
       events.publish('image', 'load', `sha256:${id}`, { name: `sha256:${id}` });

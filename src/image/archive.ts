@@ -161,13 +161,14 @@ function openTar(label: string, fd: number): Archive {
   }
 }
 
-/** Whole archives are spooled below `staging` when they are compressed or come as a stream. */
+/** Whole archives are spooled below `staging` when they are compressed or come as a stream. `label` names it to the user. */
 export async function openArchive(
   source: string | NodeJS.ReadableStream,
+  label: string,
   staging: string,
   signal?: AbortSignal,
 ): Promise<Archive> {
-  if (typeof source !== 'string') return openTar('standard input', await spool('standard input', source, staging, signal));
+  if (typeof source !== 'string') return openTar(label, await spool(label, source, staging, signal));
   const { fd, directory } = openPath(source);
   if (directory) {
     closeSync(fd);
@@ -179,9 +180,9 @@ export async function openArchive(
     const got = readAt(fd, start, SNIFF_BYTES, 0);
     if (got === 0) {
       closeSync(fd);
-      throw new ImageError(source, 'the file is empty', MAKE_AGAIN);
+      throw new ImageError(label, 'the file is empty', MAKE_AGAIN);
     }
-    if (sniff(start) === 'plain') return openTar(source, fd);
+    if (sniff(start) === 'plain') return openTar(label, fd);
   }
-  return openTar(source, await spool(source, fd, staging, signal));
+  return openTar(label, await spool(label, fd, staging, signal));
 }

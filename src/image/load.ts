@@ -34,6 +34,8 @@ export interface LoadOptions {
   readonly platform?: Platform;
   /** Names a single image, in place of the names in the archive. */
   readonly name?: string;
+  /** What errors call the archive, when its path is not the user's. */
+  readonly label?: string;
 }
 
 export interface LoadedImage {
@@ -362,15 +364,16 @@ export async function loadImage(
   options: LoadOptions = {},
 ): Promise<Loaded> {
   const staging = store.makeStaging();
+  const label = options.label ?? (typeof source === 'string' ? source : 'standard input');
   let archive: Archive | undefined;
   try {
-    archive = await openArchive(source, staging, options.signal);
+    archive = await openArchive(source, label, staging, options.signal);
     const plans = merged(archive, planArchive(archive, options.platform ?? hostPlatform()), options.name);
     const load = new Load(store, staging, options);
     await load.run(plans);
     return { images: plans.map(({ id, names }) => ({ id, names })), omitted: load.omitted };
   } catch (error) {
-    throw explainSystem(typeof source === 'string' ? source : 'standard input', error);
+    throw explainSystem(label, error);
   } finally {
     archive?.close();
     removeTree(staging);
