@@ -30,6 +30,16 @@ void FdBudget::unlist(FdSlot* slot) {
   list.length--;
 }
 
+/** Finding out opens directories; to make room for them would ask the same of the next slot, and so on without an end.
+ */
+bool FdBudget::reopens(FdSlot* slot) {
+  if (!mayReopen) return true;
+  asking_ = true;
+  bool may = mayReopen(slot);
+  asking_ = false;
+  return may;
+}
+
 /** Of those that the request at hand has not used. */
 bool FdBudget::closeOldest(FdKind kind) {
   constexpr int kTries = 8;  // of files that cannot be opened again
@@ -37,7 +47,7 @@ bool FdBudget::closeOldest(FdKind kind) {
   for (int tries = 0; slot && tries < kTries; tries++) {
     FdSlot* next = slot->newer;
     bool used = request_ && slot->request == request_;
-    if (!used && (kind != FdKind::kShared || !mayReopen || mayReopen(slot))) {
+    if (!used && (kind != FdKind::kShared || reopens(slot))) {
       close(slot);
       return true;
     }
@@ -63,6 +73,7 @@ bool FdBudget::closeOne() {
 }
 
 void FdBudget::makeRoom() {
+  if (asking_) return;
   while (open_ >= limit_ && closeOne()) continue;
   if (lists_[static_cast<size_t>(FdKind::kPlace)].length >= kMost) closeOldest(FdKind::kPlace);
 }

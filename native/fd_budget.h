@@ -73,6 +73,7 @@ class FdBudget {
 
   void list(FdSlot* slot);
   void unlist(FdSlot* slot);
+  bool reopens(FdSlot* slot);
   bool closeOldest(FdKind kind);
   bool closeOne();
   void makeRoom();
@@ -81,6 +82,7 @@ class FdBudget {
   size_t open_ = 0;
   size_t pinned_ = 0;
   uint32_t request_ = 0;
+  bool asking_ = false;
   uint32_t last_ = 0;
   List lists_[kKinds];
 };

@@ -41,5 +41,11 @@ void t.test('the wire', async (t) => {
     const preload = before === undefined ? library : `${before} ${library}`;
     await fuzz(t, dir, { LD_PRELOAD: preload, LAMINA_FUZZ_BACKING: join(dir, 'ids') });
   });
+
+  await t.test('room for fds is made without an end to the stack, when each to be closed asks for more', async (t) => {
+    const argv = [process.execPath, join(__dirname, 'driver.js'), '773562567', '6000', 'rootless'];
+    const done = await command(argv, { limitMs, env: { LAMINA_FUZZ_AT: join(dir, 'fds') } });
+    t.equal(done.code, 0, `${done.stdout}${done.stderr}`);
+  });
   return undefined;
 });
