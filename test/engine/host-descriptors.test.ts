@@ -1,8 +1,10 @@
 // CVE-2024-21626: a working directory of /proc/self/fd/N led to whatever of the host runc had open at that moment. Debian's
 // runc refuses that as of 1.1.5+ds1-1+deb12u1; an older one makes this fail.
 
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import t from 'tap';
 import { call } from '../support/engine-api.js';
+import { mustCommand } from '../support/command.js';
 import { EngineRig } from '../support/engine-rig.js';
 import { tar } from '../image/tar-bytes.js';
 
@@ -30,4 +32,31 @@ void t.test('no working directory leads to a descriptor of the host', { timeout:
   const context = tar([{ name: 'Dockerfile', data: 'FROM busybox\nWORKDIR /proc/self/fd/7\nRUN ls /\n' }]);
   const built = await call(rig.socket, 'POST', '/build', context);
   t.match(built.body, /"errorDetail"/, 'nor does that of an image');
+});
+
+void t.test('runc inherits its stdio alone', { timeout: 60_000 }, async (t) => {
+  const rig = new EngineRig();
+  t.teardown(() => rig.end());
+  const runc = (await mustCommand(['sh', '-c', 'command -v runc'])).trim();
+  const [bin, seen] = [rig.path('bin'), rig.path('seen')];
+  mkdirSync(bin);
+  // 3 and 10 are the shell's own: what it reads a substitution and its script from.
+  writeFileSync(
+    `${bin}/runc`,
+    `#!/bin/sh
+case "$*" in *--pid-file*) for fd in /proc/$$/fd/*; do echo "\${fd##*/} $(readlink $fd)" >>${seen}; done;; esac
+exec ${runc} "$@"
+`,
+  );
+  chmodSync(`${bin}/runc`, 0o755);
+  await rig.start({ PATH: `${bin}:${rig.env.PATH}` });
+  await rig.loadImages();
+  await rig.must('lamina', 'run', '-d', '--name', 'box', '--network', 'none', 'busybox', 'sleep', '1000');
+  for (const flags of [['-t'], ['-i'], []]) await rig.must('lamina', 'exec', ...flags, 'box', 'true');
+  const given = readFileSync(seen, 'utf8').trim().split('\n');
+  t.ok(given.length >= 12);
+  t.same(
+    given.filter((line) => !/^([012]|10) |^3 pipe:/.test(line)),
+    [],
+  );
 });
