@@ -12,7 +12,8 @@ import { finishRemove, removeContainer } from './remove.js';
 import { renameContainer } from './rename.js';
 import { startsAgain } from './restart-policy.js';
 import { changesAsked, checkHostOptions, checkUpdate } from './host-options.js';
-import { runc, updateLimits, whileItRuns } from './runc.js';
+import { pauseContainer, unpauseContainer } from './pausing.js';
+import { updateLimits, whileItRuns } from './runc.js';
 import { parseSignal } from './signals.js';
 import { announce, mountedRoots, startContainer, takeDown } from './start.js';
 import type { SupervisorState, TaskExit } from './supervisor-protocol.js';
@@ -103,27 +104,12 @@ export class Lifecycle {
     this.context.publish('restart', record);
   }
 
-  async pause(reference: string): Promise<void> {
-    const { id } = this.context.registry.find(reference);
-    await this.context.registry.exclusive(id, async () => {
-      const record = this.context.registry.find(id);
-      if (record.state.status === 'paused') throw conflict(`container ${id} is already paused`);
-      this.#mustRun(record, '');
-      await whileItRuns(record, runc(this.context.bundle(id), ['pause', id]));
-      await this.context.registry.setState(id, { status: 'paused' });
-      this.context.publish('pause', record);
-    });
+  pause(reference: string): Promise<void> {
+    return pauseContainer(this.context, reference);
   }
 
-  async unpause(reference: string): Promise<void> {
-    const { id } = this.context.registry.find(reference);
-    await this.context.registry.exclusive(id, async () => {
-      const record = this.context.registry.find(id);
-      if (record.state.status !== 'paused') throw conflict(`Container ${id} is not paused`);
-      await whileItRuns(record, runc(this.context.bundle(id), ['resume', id]));
-      await this.context.registry.setState(id, { status: 'running' });
-      this.context.publish('unpause', record);
-    });
+  unpause(reference: string): Promise<void> {
+    return unpauseContainer(this.context, reference);
   }
 
   /** Lets a paused container take the signal that was sent to it; somebody else may thaw it at the same time. */

@@ -4,7 +4,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import t, { type Test } from 'tap';
@@ -49,7 +49,8 @@ class Bench {
     try {
       await mustCommand(['mount', '-t', 'ext4', loop, this.path('disk')]);
       await use();
-      await mustCommand(['umount', this.path('disk')]);
+      // A server that is gone from /proc may still be closing its files.
+      await waitFor('the disk to be free', async () => (await command(['umount', this.path('disk')])).code === 0);
     } finally {
       await command(['losetup', '--detach', loop]);
     }
@@ -83,13 +84,16 @@ class Bench {
 
   /** What is wrong on the disk that a loss before entry `end` leaves. */
   async lose(recording: Recording, end: number, seed: number): Promise<string> {
-    recording.loseAt(end, seed, this.path('lost.img'));
+    // A file for each: a mount namespace that others made meanwhile may keep the last one mounted, and written to.
+    const lost = this.path(`lost-${end}-${seed}.img`);
+    recording.loseAt(end, seed, lost);
     let faults = '';
     const look = async (root: string): Promise<void> => {
       const checked = await command(['python3', script('work.py'), 'check', root, ...recording.marks(end)]);
       faults = checked.code === 0 ? checked.stdout : checked.stderr;
     };
-    await this.withDisk(this.path('lost.img'), () => this.withUnion(look));
+    await this.withDisk(lost, () => this.withUnion(look));
+    rmSync(lost);
     return faults;
   }
 
