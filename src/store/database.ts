@@ -11,6 +11,8 @@ import { StoreError } from './store-error.js';
 const SCHEMA = 1;
 const SCHEMA_KEY = 'schema';
 const RETRY_MS = 15;
+/** Opening writes a few kilobytes; the space of what has just been removed may take a moment to be free. */
+const FULL_MS = 2000;
 /** How long a holder keeps the database open after a use. */
 const LINGER_MS = 150;
 
@@ -42,6 +44,11 @@ export class Transaction {
 function isLocked(error: unknown): boolean {
   const cause = error instanceof Error ? error.cause : undefined;
   return cause instanceof Error && (cause as NodeJS.ErrnoException).code === 'LEVEL_LOCKED';
+}
+
+function isFull(error: unknown): boolean {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return cause instanceof Error && /no space left on device/i.test(cause.message);
 }
 
 function openFailure(location: string, error: unknown): StoreError {
@@ -141,7 +148,8 @@ export function databaseAt(root: string): Database {
 
 /** Opens the database, waiting up to `waitMs` for another process to close it. The caller closes it. */
 async function openDatabase(location: string, waitMs: number): Promise<Level<string, unknown>> {
-  const end = Date.now() + waitMs;
+  const start = Date.now();
+  const end = start + waitMs;
   for (;;) {
     const level = new Level<string, unknown>(location, { valueEncoding: 'json' });
     try {
@@ -150,7 +158,8 @@ async function openDatabase(location: string, waitMs: number): Promise<Level<str
       return level;
     } catch (error) {
       if (error instanceof StoreError) throw error;
-      if (!isLocked(error)) throw openFailure(location, error);
+      const room = isFull(error) && Date.now() - start < FULL_MS;
+      if (!isLocked(error) && !room) throw openFailure(location, error);
       if (Date.now() >= end) {
         throw new StoreError(
           `${location}: another process has kept the database open for ${waitMs / 1000} s; try again when it is done`,
