@@ -2,6 +2,7 @@
 // what came after it any part, page by page.
 
 import { copyFileSync, closeSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { Random } from '../conformance/oracle/random.js';
 
 const WRITE = 1;
 const FLUSH = 2;
@@ -13,17 +14,6 @@ interface Entry {
   kind: number;
   offset: number;
   body: Buffer;
-}
-
-/** mulberry32: the same seed gives the same disks. */
-function random(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 export class Recording {
@@ -58,8 +48,8 @@ export class Recording {
 
   /** Writes to `path` a disk that lost its power before entry `end`; `seed` decides what of the last writes arrived. */
   loseAt(end: number, seed: number, path: string): void {
-    const next = random(seed);
-    const share = [0, 0.5, 0.5, 1][Math.floor(next() * 4)] ?? 0;
+    const random = new Random(seed);
+    const share = random.pick([0, 0.5, 0.5, 1]);
     const flushed = this.#entries.slice(0, end).findLastIndex(({ kind }) => kind === FLUSH);
     copyFileSync(this.base, path);
     const fd = openSync(path, 'r+');
@@ -68,7 +58,7 @@ export class Recording {
       if (index < flushed) writeSync(fd, body, 0, body.length, offset);
       else {
         for (let at = 0; at < body.length; at += PAGE) {
-          if (next() < share) writeSync(fd, body, at, Math.min(PAGE, body.length - at), offset + at);
+          if (random.chance(share)) writeSync(fd, body, at, Math.min(PAGE, body.length - at), offset + at);
         }
       }
     });
