@@ -10,6 +10,7 @@ import {
   msync,
   munmap,
   mwrite,
+  type Op,
   open,
   pread,
   put,
@@ -48,34 +49,16 @@ const directMakers: readonly Maker[] = [
   [2, (r) => dread(direct(r), r.pick([0, PAGE, 512, 100]), r.pick([PAGE, 2 * PAGE, 512, 100]), r.pick([0, 0, 0, 512, 7]))],
 ];
 
+/** A map of one of the fds, `shared` times of one shared. */
+const mapping = (r: Random, fd: (r: Random) => string, access: readonly ('r' | 'rw')[], shared: number): Op =>
+  mmap(map(r), fd(r), r.pick([1, PAGE, 3 * PAGE]), r.pick(access), r.chance(shared), r.pick([0, 0, PAGE]));
+
 export const mapMakers: readonly Maker[] = [
   [5, (r) => open(reader(r), path(r), 'RDONLY|NONBLOCK')],
   [3, (r) => open(writer(r), path(r), 'RDWR|NONBLOCK')],
   [2, (r) => put(path(r), `p${r.below(10)}`, r.pick([1, 1000, 2500, 5000]))],
-  [
-    5,
-    (r) =>
-      mmap(
-        map(r),
-        reader(r),
-        r.pick([1, PAGE, 3 * PAGE]),
-        r.pick(['r', 'r', 'rw'] as const),
-        r.chance(0.5),
-        r.pick([0, 0, PAGE]),
-      ),
-  ],
-  [
-    6,
-    (r) =>
-      mmap(
-        map(r),
-        writer(r),
-        r.pick([1, PAGE, 3 * PAGE]),
-        r.pick(['r', 'rw', 'rw'] as const),
-        r.chance(0.7),
-        r.pick([0, 0, PAGE]),
-      ),
-  ],
+  [5, (r) => mapping(r, reader, ['r', 'r', 'rw'], 0.5)],
+  [6, (r) => mapping(r, writer, ['r', 'rw', 'rw'], 0.7)],
   [10, (r) => mread(map(r), place(r), r.pick([1, 20, PAGE]))],
   [8, (r) => mwrite(map(r), place(r), `m${r.below(100)}`)],
   [2, (r) => msync(map(r))],
