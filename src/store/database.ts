@@ -41,18 +41,16 @@ export class Transaction {
   }
 }
 
-function isLocked(error: unknown): boolean {
-  const cause = error instanceof Error ? error.cause : undefined;
-  return cause instanceof Error && (cause as NodeJS.ErrnoException).code === 'LEVEL_LOCKED';
+/** What kept the database from opening; level wraps it. */
+function causeOf(error: unknown): NodeJS.ErrnoException | undefined {
+  return error instanceof Error && error.cause instanceof Error ? error.cause : undefined;
 }
 
-function isFull(error: unknown): boolean {
-  const cause = error instanceof Error ? error.cause : undefined;
-  return cause instanceof Error && /no space left on device/i.test(cause.message);
-}
+const isLocked = (error: unknown): boolean => causeOf(error)?.code === 'LEVEL_LOCKED';
+const isFull = (error: unknown): boolean => /no space left on device/i.test(causeOf(error)?.message ?? '');
 
 function openFailure(location: string, error: unknown): StoreError {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : (error as Error);
+  const cause = causeOf(error) ?? (error as Error);
   if (/corrupt/i.test(cause.message)) {
     return new StoreError(
       `${location}: the database is damaged (${cause.message}); move it away and load the images again`,
