@@ -2,8 +2,8 @@
 // beside the bundles of one data root, so that several engines live side by side.
 
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { procStat } from '../native/proc-stat.js';
 import type { ContainerRecord, HostConfig } from '../store/index.js';
 import { conflict } from './errors.js';
 
@@ -22,12 +22,7 @@ export class RuncError extends Error {
 
 /** Whether a process is no more, or waits only to be asked how it ended. */
 function hasEnded(pid: number): boolean {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    return /^[ZX]/.test(stat.slice(stat.lastIndexOf(')') + 2));
-  } catch {
-    return true;
-  }
+  return /^[ZX]/.test(procStat(pid)?.state ?? 'X');
 }
 
 /** Errors: 409 when the container has ended, which is not on record yet, and RuncError. */

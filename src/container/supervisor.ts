@@ -4,6 +4,7 @@
 
 import { readFileSync, readdirSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
+import { procStat } from '../native/proc-stat.js';
 import { sys } from '../native/load.js';
 import { ownChildren } from '../transport/children.js';
 import { planMount } from '../transport/check.js';
@@ -140,7 +141,8 @@ export class Supervisor {
     if (this.#starting > 0) return;
     const tasks = new Set([...this.#tasks.values()].map((task) => task.pid));
     // What else came to us (what runc or a container left behind) must not stay a zombie.
-    for (const pid of childrenOf()) if (!tasks.has(pid) && !ownChildren.has(pid) && isZombie(pid)) sys.reapChild(pid);
+    for (const pid of childrenOf())
+      if (!tasks.has(pid) && !ownChildren.has(pid) && procStat(pid)?.state === 'Z') sys.reapChild(pid);
   }
 
   #greet(connection: Socket): void {
@@ -214,13 +216,4 @@ function childrenOf(): number[] {
       return [];
     }
   });
-}
-
-function isZombie(pid: number): boolean {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    return stat[stat.lastIndexOf(')') + 2] === 'Z';
-  } catch {
-    return false;
-  }
 }

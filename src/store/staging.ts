@@ -4,6 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { procStat } from '../native/proc-stat.js';
 import { removeTree } from './remove-tree.js';
 
 interface Owner {
@@ -16,16 +17,6 @@ interface Owner {
   readonly started: string;
 }
 
-function startOf(pid: string): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // The command, in parentheses, may itself hold spaces and parentheses.
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
-  } catch {
-    return undefined;
-  }
-}
-
 function bootId(): string {
   return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').slice(0, 8);
 }
@@ -36,14 +27,14 @@ function pidNamespace(): string {
 
 function self(): Owner {
   const pid = String(process.pid);
-  return { boot: bootId(), namespace: pidNamespace(), pid, started: startOf(pid) ?? '0' };
+  return { boot: bootId(), namespace: pidNamespace(), pid, started: procStat(pid)?.started ?? '0' };
 }
 
 function isGone(name: string, here: Owner): boolean {
   const [boot, namespace, pid, started] = name.split('.');
   if (!boot || !namespace || !pid || !started) return true;
   if (boot !== here.boot) return true;
-  return namespace === here.namespace && startOf(pid) !== started;
+  return namespace === here.namespace && procStat(pid)?.started !== started;
 }
 
 /** Makes a private directory under `tmp` in this process's name. Owns: the caller removes it with `removeTree`. */

@@ -3,6 +3,7 @@
 
 import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { procStat } from '../native/proc-stat.js';
 import type { RoutePlan } from './plan.js';
 import type { ServedMount } from './server.js';
 
@@ -31,15 +32,10 @@ export function runDirectory(): string {
     : `/tmp/lamina-${process.geteuid?.() ?? 0}`;
 }
 
-/** Field 22 of /proc/PID/stat; undefined when there is no such process. */
+/** Undefined when there is no such process, or it only waits to be asked how it ended. */
 function startTime(pid: number): string | undefined {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    return fields[0] === 'Z' ? undefined : fields[19];
-  } catch {
-    return undefined;
-  }
+  const stat = procStat(pid);
+  return stat?.state === 'Z' ? undefined : stat?.started;
 }
 
 /** Publishes a live mount; returns the record and its path. */
