@@ -21,8 +21,12 @@ function packageRoot(): string {
   return dir;
 }
 
+function addonFile(): string {
+  return process.env['LAMINA_ADDON'] ?? join(packageRoot(), 'build', 'Release', 'lamina.node');
+}
+
 function loadAddon(): unknown {
-  const file = process.env['LAMINA_ADDON'] ?? join(packageRoot(), 'build', 'Release', 'lamina.node');
+  const file = addonFile();
   if (!existsSync(file)) {
     throw new AddonMissing(`the native addon is not built (no ${file}): run \`npm run build:native\``);
   }
@@ -35,14 +39,14 @@ function loadAddon(): unknown {
   }
 }
 
-/** The program that `--init` puts before a container's command; built beside the addon. */
+/** The program that `--init` puts before a container's command: the static one, which any root can run. */
 export function initProgram(): string {
   return join(packageRoot(), 'build', 'Release', 'lamina-init');
 }
 
-/** Does something at a place inside a root that others may be changing; see native/within.cc. */
+/** Does something at a place inside a root that others may be changing; see native/within.cc. Built beside the addon. */
 export function withinProgram(): string {
-  return join(packageRoot(), 'build', 'Release', 'lamina-within');
+  return join(dirname(addonFile()), 'lamina-within');
 }
 
 interface Addon {

@@ -12,6 +12,8 @@ import { Root } from '../support/roots.js';
 const NAMES = Number(process.env['LAMINA_HUGE_NAMES'] ?? 3_000);
 const LIMIT_MS = 120_000 + NAMES * 2;
 const MIB = 1024;
+// AddressSanitizer keeps what is freed for a while, and what surrounds it for ever.
+const ROOM = (process.env['LAMINA_SANITIZED'] === '1' ? 400 : 100) * MIB;
 
 type Steps = Record<string, number>;
 
@@ -64,8 +66,8 @@ void t.test('a huge directory', async (t) => {
   });
   const { now, most } = memory(pid);
   t.comment(`server: ${before} KiB at first, ${most} at most, ${now} after the kernel forgot`);
-  t.ok(most - before < 100 * MIB + NAMES * 1.2, `${most - before} KiB more at most`);
-  t.ok(now - before < 100 * MIB + NAMES * 0.1, `${now - before} KiB are kept`);
+  t.ok(most - before < ROOM + NAMES * 1.2, `${most - before} KiB more at most`);
+  t.ok(now - before < ROOM + NAMES * 0.1, `${now - before} KiB are kept`);
   await root.umount();
   return undefined;
 });
