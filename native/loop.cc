@@ -106,22 +106,24 @@ int Loop::answer(Decisions& decisions, const Served& served, Request& request) {
     for (const Served& each : served_) again = each.mount->fds.shrink() || again;
   }
   if (!again) return result;
-  undo(*served.mount, request.in, result);
+  undo(request, result);
   request.needsUpper = nullptr;
   return answerOnce(decisions, served, request);
 }
 
 /** Takes back what a reply that nobody got, or an error, would have given away. */
-void Loop::undo(Mount& mount, const InHeader& in, int result) {
+void Loop::undo(const Request& request, int result) {
+  Mount& mount = request.mount;
+  const InHeader& in = request.in;
   mount.forgetEntered();
   uint32_t offset = in.opcode == kOpen ? 0 : sizeof(EntryOut);
   bool opens = in.opcode == kOpen || in.opcode == kCreate || in.opcode == kTmpfile;
   if (!opens || result < static_cast<int>(offset + sizeof(OpenOut))) return;
-  auto* open = reinterpret_cast<const OpenOut*>(reply_ + sizeof(OutHeader) + offset);
-  auto* entry = reinterpret_cast<const EntryOut*>(reply_ + sizeof(OutHeader));
+  auto* open = reinterpret_cast<const OpenOut*>(request.out + offset);
+  auto* entry = reinterpret_cast<const EntryOut*>(request.out);
   Node* node = mount.nodes.find(in.opcode == kOpen ? in.nodeid : entry->nodeid);
-  bool exec = in.opcode == kOpen && (reinterpret_cast<const OpenIn*>(&in + 1)->flags & kOpenExec);
-  if (exec && node && node->running) node->running--;
+  auto* asked = in.opcode == kOpen ? request.as<OpenIn>() : nullptr;
+  if (asked && (asked->flags & kOpenExec) && node && node->running) node->running--;
   if (open->fh && !(open->fh & kPassthroughHandle)) {
     mount.closeHandle(open->fh);
   } else if (node && node->passthroughOpens) {
@@ -131,15 +133,16 @@ void Loop::undo(Mount& mount, const InHeader& in, int result) {
   }
 }
 
-void Loop::send(Mount& mount, const InHeader& in, int result) {
+void Loop::send(const Request& request, int result) {
+  Mount& mount = request.mount;
   auto* out = reinterpret_cast<OutHeader*>(reply_);
   out->len = sizeof *out + (result > 0 ? result : 0);
   out->error = result < 0 ? result : 0;
-  out->unique = in.unique;
+  out->unique = request.in.unique;
   if (result < 0) mount.counters.errors++;
   // ENOENT: the caller was killed meanwhile. Nobody will ever forget or release what this reply gave.
   bool lost = write(mount.device.get(), reply_, out->len) < 0;
-  if (lost || result < 0) undo(mount, in, result);
+  if (lost || result < 0) undo(request, result);
 }
 
 Loop::Step Loop::serveOne(Decisions& decisions, const Served& served) {
@@ -162,23 +165,27 @@ Loop::Step Loop::serveOne(Decisions& decisions, const Served& served) {
   return Step::kServed;
 }
 
+/** The request whose `size` bytes are `bytes`, answered in the reply buffer. `in`: its header, which must stay. */
+Request Loop::requestOf(Mount& mount, const InHeader& in, const uint8_t* bytes, size_t size) const {
+  return {mount, in, bytes + sizeof in, size - sizeof in, reply_ + sizeof(OutHeader), replySize_ - sizeof(OutHeader)};
+}
+
 /** Answers the `size` bytes of the request buffer, or parks them. */
 void Loop::serveRequest(Decisions& decisions, const Served& served, size_t size) {
   Mount& mount = *served.mount;
   InHeader in;
   memcpy(&in, request_, sizeof in);
   mount.entered.clear();
-  Request request{
-      mount, in, request_ + sizeof in, size - sizeof in, reply_ + sizeof(OutHeader), replySize_ - sizeof(OutHeader)};
+  Request request = requestOf(mount, in, request_, size);
   mount.fds.beginRequest();
   int result = answer(decisions, served, request);
   mount.fds.endRequest();
   if (result == kParked) {
-    undo(mount, in, -EINTR);
+    undo(request, -EINTR);
     parked_.push_back({served.index, mount.offloads.awaited, {request_, request_ + size}});
     return;
   }
-  if (result != kNoReply) send(mount, in, result);
+  if (result != kNoReply) send(request, result);
 }
 
 /** Answers what waited for work that has ended. Outside of any request. */
@@ -214,7 +221,7 @@ void Loop::interruptParked(const Served& served, uint64_t unique) {
   Parked ended = std::move(*found);
   parked_.erase(found);
   served.mount->entered.clear();
-  send(*served.mount, ended.in(), -EINTR);
+  send(requestOf(*served.mount, ended.in(), ended.bytes.data(), ended.bytes.size()), -EINTR);
   bool wanted = std::any_of(parked_.begin(), parked_.end(), [&](const Parked& each) {
     return each.index == served.index && each.offload == ended.offload;
   });

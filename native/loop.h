@@ -61,8 +61,9 @@ class Loop {
   void interruptParked(const Served& served, uint64_t unique);
   int answerOnce(Decisions& decisions, const Served& served, Request& request);
   int answer(Decisions& decisions, const Served& served, Request& request);
-  void send(Mount& mount, const InHeader& in, int result);
-  void undo(Mount& mount, const InHeader& in, int result);
+  Request requestOf(Mount& mount, const InHeader& in, const uint8_t* bytes, size_t size) const;
+  void send(const Request& request, int result);
+  void undo(const Request& request, int result);
   bool poll(Decisions& decisions);
   bool sleep(Decisions& decisions);
   bool serveReady(Decisions& decisions, int timeout, bool* any = nullptr);
