@@ -187,8 +187,8 @@ export class RegistryClient {
     const next =
       code === 'ECONNREFUSED' || code === 'ENOTFOUND' || code === 'EAI_AGAIN'
         ? 'check the name of the registry and the network'
-        : /CERT|EPROTO|TLS/.test(code ?? '')
-          ? 'check its certificate, or allow it as an insecure registry'
+        : /CERT|SIGNATURE|EPROTO|TLS/.test(code ?? '')
+          ? `check its certificate, put its authority into /etc/docker/certs.d/${url.host}/ca.crt, or allow it as an insecure registry`
           : 'try again later';
     return new RegistryError('unreachable', `${method} ${url.href}: ${message || (code ?? 'no answer')}; ${next}`, error);
   }

@@ -7,6 +7,7 @@ import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { RegistryError } from './registry-error.js';
+import { type TrustSources, trustFor } from './trust.js';
 
 export interface Reply {
   readonly status: number;
@@ -39,8 +40,9 @@ export class Transport {
 
   /** `verify`: whether a server must have a certificate that we trust. */
   constructor(
-    verify: boolean,
+    private readonly verify: boolean,
     private readonly patienceMs = PATIENCE_MS,
+    private readonly trust?: TrustSources,
   ) {
     this.tls = new HttpsAgent({ keepAlive: true, rejectUnauthorized: verify });
   }
@@ -50,7 +52,9 @@ export class Transport {
     const { patienceMs } = this;
     return new Promise((resolve, reject) => {
       const secure = url.protocol === 'https:';
-      const options = { method, headers, agent: secure ? this.tls : this.plain, ...(signal ? { signal } : {}) };
+      const agent = secure ? this.tls : this.plain;
+      const trust = secure ? { secureContext: trustFor(url.host, this.verify, this.trust) } : {};
+      const options = { method, headers, agent, ...trust, ...(signal ? { signal } : {}) };
       const fail = (error: Error): void => reject(signal?.aborted ? (signal.reason as Error) : error);
       const request = (secure ? httpsRequest : httpRequest)(url, options, (answer) => {
         const header = (name: string): string | undefined => {
