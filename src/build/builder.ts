@@ -1,6 +1,7 @@
 // A build from its request to its names: the context, the Dockerfile's stages one after the other, the result. What it tells is
 // what Docker's classic builder tells.
 
+import { posix } from 'node:path';
 import { BuildArgs } from './build-args.js';
 import { BuildError } from './build-error.js';
 import { Cache, hostArchitecture } from './cache.js';
@@ -15,6 +16,7 @@ import type { ConfigInstruction, CopyInstruction, StepInstruction } from './inst
 import { BadPattern } from './match.js';
 import type { BuildRequest, Emit } from './request.js';
 import { expandWord } from './shell-words.js';
+import { follow } from './source-tree.js';
 import { type BuildContext, shortId, StageBuilder } from './stage-builder.js';
 import { baseStage, copiedStage, neededStages, type Plan, planStages, type Stage } from './stages.js';
 
@@ -44,16 +46,33 @@ function ignoreRules(text: string): IgnoreRules {
   }
 }
 
+const latin = (text: string): string => Buffer.from(text).toString('latin1');
+
+/** `dockerfile` stands in for a `Dockerfile` that is not there. */
+async function placeOfDockerfile(context: ContextTree, path: string): Promise<string> {
+  if (path !== 'Dockerfile' || (await context.lookup('Dockerfile'))) return path;
+  return (await context.lookup('dockerfile')) ? 'dockerfile' : path;
+}
+
+/** What the Dockerfile holds, a symlink followed inside the context. Errors: BuildError. */
+async function contentOf(context: ContextTree, file: string): Promise<Buffer> {
+  const found = await follow(context, latin(file));
+  if (!found) throw new BuildError(`Cannot locate specified Dockerfile: ${file}`, 400);
+  const content = await context.content(found.path, LARGEST_DOCKERFILE);
+  if (content?.length === 0) throw new BuildError(`the Dockerfile (${file}) cannot be empty`, 400);
+  if (content) return content;
+  const why = found.node.type === 'directory' ? 'is a directory' : 'it is no file, or larger than 8 MiB';
+  throw new BuildError(`unexpected error reading Dockerfile: read ${file}: ${why}`, 400);
+}
+
 /** Reads the Dockerfile, and takes what .dockerignore leaves out, itself and the Dockerfile included, out of the context. */
 async function dockerfileOf(context: ContextTree, path: string): Promise<Dockerfile> {
-  const file = path.replace(/^(?:\.?\/)+/, '');
-  const bytes = Buffer.from(file).toString('latin1');
-  const content = await context.content(bytes, LARGEST_DOCKERFILE);
-  if (!content) throw new BuildError(`Cannot locate specified Dockerfile: ${file}`, 400);
-  if (content.length === 0) throw new BuildError(`the Dockerfile (${file}) cannot be empty`, 400);
+  if (posix.normalize(path).startsWith('../')) throw new BuildError(`forbidden path outside the build context: ${path} ()`, 400);
+  const file = await placeOfDockerfile(context, path.replace(/^(?:\.?\/)+/, ''));
+  const content = await contentOf(context, file);
   const ignored = await context.content('.dockerignore', LARGEST_DOCKERFILE);
   const rules = ignoreRules(ignored?.toString('latin1') ?? '');
-  for (const each of ['.dockerignore', bytes]) if (rules.excludes(each)) context.remove(each);
+  for (const each of ['.dockerignore', latin(file)]) if (rules.excludes(each)) context.remove(each);
   return readDockerfile(content.toString());
 }
 

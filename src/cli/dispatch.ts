@@ -18,8 +18,9 @@ const FILES: readonly (readonly [load: Loader, words: readonly string[]])[] = [
   ],
   [
     async () => (await import('./image-commands.js')).commands,
-    ['pull', 'push', 'save', 'tag', 'history', 'import', 'build', 'image prune', 'image inspect'],
+    ['pull', 'push', 'save', 'tag', 'history', 'import', 'image prune', 'image inspect'],
   ],
+  [async () => (await import('./build-command.js')).commands, ['build']],
   [async () => (await import('./image-lists.js')).commands, ['image ls', 'image rm']],
   [
     async () => (await import('./volume-commands.js')).commands,

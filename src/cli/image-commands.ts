@@ -1,6 +1,6 @@
 // Commands on images that ask the engine.
 
-import { FORCE, FORMAT, PRUNE_FILTER, pairs } from './common-flags.js';
+import { FORCE, FORMAT, PRUNE_FILTER } from './common-flags.js';
 import { confirm } from './confirm.js';
 import { type Command, type Commands, engine, filterQuery, path } from './engine.js';
 import { writeArchive } from './files.js';
@@ -115,52 +115,6 @@ const importCommand: Command = {
   },
 };
 
-const build: Command = {
-  spec: {
-    command: 'lamina build',
-    usage: '[OPTIONS] PATH|-',
-    summary: 'Build an image from a Dockerfile',
-    flags: {
-      'build-arg': { takes: 'NAME=VALUE', many: true, help: 'Set build-time variables' },
-      file: { short: 'f', takes: 'FILE', help: 'Name of the Dockerfile (default PATH/Dockerfile)' },
-      label: { takes: 'KEY=VALUE', many: true, help: 'Set metadata for an image' },
-      'no-cache': { help: 'Do not use cache when building the image' },
-      pull: { help: 'Always attempt to pull a newer version of the image' },
-      quiet: { short: 'q', help: 'Suppress the build output and print image ID on success' },
-      tag: { short: 't', takes: 'NAME[:TAG]', many: true, help: 'Name and optionally a tag' },
-      target: { takes: 'STAGE', help: 'Set the target build stage to build' },
-    },
-  },
-  takes: [1, 1],
-  async run(args) {
-    const { buildContext } = await import('./build-context.js');
-    const { upload, dockerfile } = buildContext(args.rest[0] ?? '', args.value('file'));
-    const query = {
-      t: args.all('tag'),
-      dockerfile,
-      buildargs: JSON.stringify(
-        Object.fromEntries(
-          args
-            .all('build-arg')
-            .map((text) =>
-              text.includes('=')
-                ? [text.slice(0, text.indexOf('=')), text.slice(text.indexOf('=') + 1)]
-                : [text, process.env[text] ?? ''],
-            ),
-        ),
-      ),
-      labels: JSON.stringify(pairs(args.all('label'))),
-      nocache: args.has('no-cache'),
-      pull: args.has('pull'),
-      target: args.value('target'),
-      q: args.has('quiet'),
-    };
-    const lines = (await engine()).lines('POST', '/build', { query, upload });
-    await showProgress(lines, process.stdout);
-    return 0;
-  },
-};
-
 const push: Command = {
   spec: {
     command: 'lamina push',
@@ -215,7 +169,6 @@ export const commands: Commands = {
   tag,
   history,
   import: importCommand,
-  build,
   push,
   'image prune': prune,
   'image inspect': inspectKind('image'),

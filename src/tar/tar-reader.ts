@@ -69,8 +69,12 @@ export class TarReader {
     }
   }
 
-  /** The input is over. Throws when it ends inside an entry. */
+  /**
+   * The input is over. Throws when it ends inside an entry. Neither the zeros that fill the last block of data nor those that
+   * end an archive need to be there: Docker's command line leaves out both when it adds a Dockerfile to a context.
+   */
   finish(): void {
+    if (this.state === 'body' && this.remaining === 0) this.endEntry();
     if (this.state !== 'done' && (this.state !== 'header' || this.filled > 0 || this.pax.length > 0)) {
       throw new TarFormatError('unexpected end');
     }
