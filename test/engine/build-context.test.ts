@@ -56,11 +56,6 @@ const ROWS: readonly (readonly [
   ['an archive with a lower-case dockerfile', 'tar -C lower -c . | CLIENT build -', { built: '<lower: ./dockerfile >' }],
   ['-f of an archive', 'tar -C c -c . | CLIENT build -f /sub/Real -', { built: `<real: ${CONTEXT} >` }],
   [
-    'an archive without end marks',
-    'tar -C c -c . | head -c $(tar -C c -c . | tar -tvR | sed -n "s/^block \\([0-9]*\\):.*NUL.*/\\1/p" | awk "{print \\$1*512}" | head -1) | CLIENT build -',
-    { built: `<real: ${CONTEXT} >` },
-  ],
-  [
     'a symlink that leads out',
     'CLIENT build leads-out',
     { error: 'unable to open Dockerfile: open : no such file or directory' },
