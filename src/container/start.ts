@@ -21,6 +21,7 @@ import { INIT_PATH, SHM_SIZE, ociMounts } from './oci-mounts.js';
 import { notePeers } from './hosts-peers.js';
 import { ociSpec } from './oci-spec.js';
 import { deleteContainer } from './runc.js';
+import { type SupervisorClient, SupervisorError } from './supervisor-client.js';
 import { userDatabase } from './users.js';
 import { releaseVolumes, useVolumes } from './volume-use.js';
 
@@ -79,6 +80,12 @@ function explainStart(error: unknown): { error: EngineError; exitCode: number } 
   return { error: known ? failure(text) : failure(said, error), exitCode: 128 };
 }
 
+interface Started {
+  readonly pid: number;
+  readonly supervisor: SupervisorClient;
+  readonly connected: Pick<ContainerRecord, 'endpoints' | 'ports'>;
+}
+
 class Start {
   readonly #directory: string;
   readonly #bundle: string;
@@ -91,7 +98,7 @@ class Start {
     this.#bundle = context.bundle(record.id);
   }
 
-  async run(size: readonly [number, number] | undefined): Promise<Partial<ContainerRecord> & { pid: number }> {
+  async run(size: readonly [number, number] | undefined): Promise<Started> {
     const { context, record } = this;
     const routed = bypassOf(record) !== undefined;
     const [network, root, sources] = await this.#setUp(routed);
@@ -123,7 +130,7 @@ class Start {
       ...(terminal ? { size: terminal } : {}),
       ...(log ? { log } : {}),
     });
-    return { pid, endpoints: network.endpoints, ports: network.ports };
+    return { pid, supervisor, connected: { endpoints: network.endpoints, ports: network.ports } };
   }
 
   /** Side by side; all are waited for, so that a failure of one finds the others done. */
@@ -241,16 +248,19 @@ export async function startContainer(
 ): Promise<ContainerRecord> {
   const { registry } = context;
   try {
-    const { pid, ...connected } = await new Start(context, record).run(size);
+    const { pid, supervisor, connected } = await new Start(context, record).run(size);
     const state = { status: 'running', pid, exitCode: 0, error: '', oomKilled: false, startedAt: Date.now() } as const;
     const running = await registry.setState(record.id, state, { ...connected, stopped: false });
+    // One that dies before it is known here who runs (Lifecycle.lost) is noticed by nobody else.
+    if (!supervisor.isConnected) throw new SupervisorError('the mount server has died');
     if (running) announce(context, running);
     context.publish('start', record);
     return running ?? record;
   } catch (cause) {
     const { error, exitCode } = explainStart(cause);
     await takeDown(context, record.id);
-    await registry.setState(record.id, { exitCode, error: error.message });
+    const { state, endpoints, ports } = record;
+    await registry.setState(record.id, { ...state, exitCode, error: error.message }, { endpoints, ports });
     throw error;
   }
 }

@@ -109,6 +109,11 @@ export class SupervisorClient {
     });
   }
 
+  /** False once it has died, also while its last answers are still being taken in. */
+  get isConnected(): boolean {
+    return this.#connection !== undefined;
+  }
+
   /** Lets go of it; it runs on. */
   close(): void {
     this.#closed = true;
