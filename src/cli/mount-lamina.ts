@@ -11,8 +11,8 @@ import { serve } from './serve.js';
 
 const USAGE = `usage: mount.lamina [SOURCE] TARGET -o lowerdir=DIR[:DIR...][,upperdir=DIR,workdir=DIR][,OPTION...]
 
-    -o OPTIONS      lowerdir, upperdir, workdir; timeout=SECONDS, volatile, fsync=0, noacl, ro, remount;
-                    nosuid, nodev, noexec, noatime, nodiratime, strictatime, sync, dirsync
+    -o OPTIONS      lowerdir, upperdir, workdir; timeout=SECONDS, volatile, fsync=0, noacl, nopassthrough, ro,
+                    remount; nosuid, nodev, noexec, noatime, nodiratime, strictatime, sync, dirsync
     -f              stay in the foreground
     -h, --help      print this help
     -V, --version   print the version

@@ -190,6 +190,9 @@ function applyOption(request: Request, lowers: string[], key: string, value: str
     case 'noacl':
       request.posixAcl = false;
       return undefined;
+    case 'nopassthrough':
+      request.passthrough = false;
+      return undefined;
     case 'ro':
     case 'rw':
       request.readOnly = key === 'ro';
