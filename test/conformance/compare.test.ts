@@ -1,7 +1,7 @@
 // The comparison itself: it must find what differs, or every conformance test passes for nothing.
 
 import t from 'tap';
-import { fails, gives, any, lstat, put } from '../support/ops.js';
+import { fails, gives, any, lstat, put, type Op, type Outcome } from '../support/ops.js';
 import type { Kind } from '../support/mounts.js';
 import { compare } from './compare.js';
 import type { Case, Result } from './run.js';
@@ -57,5 +57,33 @@ void t.test('where either reference is right, lamina must be as one of them', (s
   sub.same(compare(either, results(other, other)), []);
   sub.match(compare(either, results({ ...other, tree: { a: 'fifo' } }, other)), [/final tree: 'a'/]);
   sub.match(compare(item, results({}, other)).length, 4);
+  sub.end();
+});
+
+void t.test('what a case allows is no difference, and nothing beside it is allowed', (sub) => {
+  const allows = [
+    {
+      why: 'x',
+      op: (op: Op, reference: Outcome, tested: Outcome) => op.op === 'lstat' && 'e' in reference && 'v' in tested,
+      object: (reference: string, tested: string) => reference === 'file' && tested === 'later',
+    },
+  ];
+  const allowing = { ...item, either: true, allows };
+  const outcomes = [{ v: 1 }, { e: 'ENOENT' }, { v: true }, { v: 3 }];
+  sub.same(compare(allowing, results({ outcomes, tree: { a: 'later' }, remounted: { a: 'later' } })), []);
+  sub.match(compare(allowing, results({ outcomes: [{ v: 2 }, ...outcomes.slice(1)] })), [/^op 0 put/]);
+  sub.match(compare(allowing, results({ tree: { a: 'other' } })), [/final tree: 'a' is file on plain, other on lamina/]);
+  sub.end();
+});
+
+void t.test('a volume is compared with a plain directory and a bind', (sub) => {
+  const volume = (tree: Result['tree']): Map<Kind, Result> =>
+    new Map<Kind, Result>([
+      ['plain', good],
+      ['bind', good],
+      ['relay-volume', { ...good, tree }],
+    ]);
+  sub.same(compare({ ...item, either: true }, volume(good.tree)), []);
+  sub.match(compare({ ...item, either: true }, volume({ a: 'dir' })), [/file on plain, dir on relay-volume/]);
   sub.end();
 });

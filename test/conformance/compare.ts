@@ -6,6 +6,8 @@ import type { Kind } from '../support/mounts.js';
 import type { Op, Outcome } from '../support/ops.js';
 import type { Case, Result, Tree } from './run.js';
 
+const REFERENCES: readonly Kind[] = ['plain', 'bind', 'overlay'];
+
 function tell(outcome: Outcome | undefined): string {
   if (outcome === undefined) return 'nothing';
   if ('e' in outcome) return outcome.e;
@@ -38,10 +40,11 @@ interface Difference {
 }
 
 /** Paths at which two trees differ. */
-function treeDifferences(a: Tree, b: Tree, nameA: string, nameB: string): Difference[] {
+function treeDifferences(item: Case, a: Tree, b: Tree, nameA: string, nameB: string): Difference[] {
   const paths = [...new Set([...Object.keys(a), ...Object.keys(b)])].sort();
   return paths
     .filter((path) => a[path] !== b[path])
+    .filter((path) => !item.allows?.some(({ object: may }) => may?.(a[path] ?? '', b[path] ?? '', item.ops)))
     .map((path) => ({
       subject: path,
       text: `'${path}' is ${a[path] ?? 'absent'} on ${nameA}, ${b[path] ?? 'absent'} on ${nameB}`,
@@ -54,16 +57,17 @@ function comparePair(item: Case, a: Kind, first: Result, b: Kind, second: Result
     const left = first.outcomes[i];
     const right = second.outcomes[i];
     if (isDeepStrictEqual(left, right)) return;
+    if (left && right && item.allows?.some(({ op: may }) => may?.(op, left, right, item.ops))) return;
     found.push({ subject: `op ${i}`, text: `op ${i} ${tellOp(op)}: ${a} ${tell(left)}, ${b} ${tell(right)}` });
   });
   if (!first.tree || !second.tree) return found;
-  const trees = treeDifferences(first.tree, second.tree, a, b);
+  const trees = treeDifferences(item, first.tree, second.tree, a, b);
   return [...found, ...trees.map(({ subject, text }) => ({ subject: `tree ${subject}`, text: `final tree: ${text}` }))];
 }
 
 function compareAfter(item: Case, kind: Kind, result: Result): string[] {
   const check = (after: Tree | undefined, how: string): string[] =>
-    !after || !result.tree ? [] : treeDifferences(result.tree, after, kind, how).map(({ text }) => `tree after: ${text}`);
+    !after || !result.tree ? [] : treeDifferences(item, result.tree, after, kind, how).map(({ text }) => `tree after: ${text}`);
   const again = check(result.remounted, `${kind} mounted again`);
   if (item.kernelTree !== undefined) return again;
   return [
@@ -73,17 +77,21 @@ function compareAfter(item: Case, kind: Kind, result: Result): string[] {
   ];
 }
 
-/** lamina against two references that may themselves differ: each outcome and path must be as on one of them. */
-function compareEither(item: Case, lamina: Result, plain: Result, overlay: Result): Difference[] {
-  const first = new Map(comparePair(item, 'plain', plain, 'lamina', lamina).map(({ subject, text }) => [subject, text]));
-  return comparePair(item, 'overlay', overlay, 'lamina', lamina)
+type Shown = readonly [Kind, Result];
+
+/** One kind against two references that may themselves differ: each outcome and path must be as on one of them. */
+function compareEither(item: Case, tested: Shown, one: Shown, other: Shown): Difference[] {
+  const first = new Map(comparePair(item, ...one, ...tested).map(({ subject, text }) => [subject, text]));
+  return comparePair(item, ...other, ...tested)
     .filter(({ subject }) => first.has(subject))
     .map(({ subject, text }) => ({ subject, text: `${first.get(subject)}; ${text}` }));
 }
 
 function comparePairs(item: Case, results: ReadonlyMap<Kind, Result>): Difference[] {
-  const [plain, overlay, lamina] = (['plain', 'overlay', 'lamina'] as const).map((kind) => results.get(kind));
-  if (item.either === true && plain && overlay) return lamina ? compareEither(item, lamina, plain, overlay) : [];
+  const references = [...results].filter(([kind]) => REFERENCES.includes(kind));
+  const tested = [...results].find(([kind]) => !REFERENCES.includes(kind));
+  const [one, other] = references;
+  if (item.either === true && one && other) return tested ? compareEither(item, tested, one, other) : [];
   const [reference, ...others] = [...results];
   if (reference === undefined) return [];
   return others.flatMap(([kind, result]) => comparePair(item, reference[0], reference[1], kind, result));

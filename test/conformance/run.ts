@@ -21,8 +21,17 @@ export interface Case {
   readonly kernelTree?: string;
   /** Where plain and overlay differ, either is right: for sequences too long to say why. */
   readonly either?: boolean;
+  /** What the tested kind may do otherwise, exactly. */
+  readonly allows?: readonly Allowance[];
   /** Mounted on its own, with these further mount options (of fuse-overlayfs and the kernel alike). */
   readonly alone?: readonly string[];
+}
+
+/** Whether `tested` is right for an operation, or for an object of a tree, where a reference has `reference`. */
+export interface Allowance {
+  readonly why: string;
+  readonly op?: (op: Op, reference: Outcome, tested: Outcome, ops: readonly Op[]) => boolean;
+  readonly object?: (reference: string, tested: string, ops: readonly Op[]) => boolean;
 }
 
 export type Tree = Readonly<Record<string, string>>;
@@ -58,7 +67,7 @@ function groupsOf(cases: readonly Case[]): Case[][] {
 }
 
 function runsOn(item: Case, kind: Kind): boolean {
-  return kind === 'lamina' || item.differs?.[kind] === undefined;
+  return (kind !== 'plain' && kind !== 'overlay') || item.differs?.[kind] === undefined;
 }
 
 /** Runs the cases that can still run on one rig; those after a hang are left for the next rig. */
@@ -100,7 +109,7 @@ async function lookAgain(rig: Rig, cases: readonly Case[], results: Map<Case, Re
   note(await treesOf(rig, cases), 'remounted');
   await rig.down();
   const { lower, upper } = rig.dirs;
-  if (rig.kind !== 'lamina' || upper === undefined) return;
+  if (!rig.union || upper === undefined) return;
   if ((await unavailable('overlay')) !== undefined) return;
   await mountOverlay({ lower: [upper, ...lower] }, rig.point);
   note(await treesOf(rig, cases), 'asKernelLower');
@@ -137,9 +146,9 @@ async function runGroup(kind: Kind, cases: readonly Case[]): Promise<Map<Case, R
 }
 
 /** The kinds of mount that can be tested here; says why, or fails where all are required, for the others. */
-export async function usableKinds(t: Test): Promise<Kind[]> {
+export async function usableKinds(t: Test, wanted: readonly Kind[] = kinds): Promise<Kind[]> {
   const usable: Kind[] = [];
-  for (const kind of kinds) {
+  for (const kind of wanted) {
     const reason = await unavailable(kind);
     if (reason === undefined) usable.push(kind);
     else if (privilegedRequired) t.fail(`${kind} must run here: ${reason}`);
@@ -167,8 +176,8 @@ export async function differencesOf(usable: readonly Kind[], cases: readonly Cas
 }
 
 /** Runs `cases` and makes each a subtest of `t`. Cases can be chosen by LAMINA_CASE, a part of their name. */
-export async function conform(t: Test, cases: readonly Case[]): Promise<void> {
-  const usable = await usableKinds(t);
+export async function conform(t: Test, cases: readonly Case[], on: readonly Kind[] = kinds): Promise<void> {
+  const usable = await usableKinds(t, on);
   if (!usable.includes('plain')) {
     t.comment('skipped: no operations can be run here, see above');
     return;

@@ -1,17 +1,26 @@
-// Mounts for tests: a stack of layers on disk, shown as a plain directory, by kernel overlayfs or by mount.lamina,
-// with a child process to run operations in it. Whatever happens, nothing of it stays: see `Rig.dispose`, `leaks`.
+// Mounts for tests: a stack of layers on disk, shown as a plain directory, by kernel overlayfs or by mount.lamina, or as
+// the volume that a plain directory is, with a child process to run operations in it. Whatever happens, nothing of it stays: see `Rig.dispose`, `leaks`.
 
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, mkdirSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { abortFuse, command, mountTable, mustCommand, processesWith, waitFor } from './command.js';
 import { checkout, scratchDir, scratchRoot, testTag } from './paths.js';
 import { buildOps, merge, nest, withoutMarks } from './tree.js';
 import type { Stack } from './tree.js';
 import { Worker } from './worker.js';
 
-/** plain: the union made as an ordinary directory · overlay: the kernel's · lamina: bin/mount.lamina. */
-export type Kind = 'plain' | 'overlay' | 'lamina';
+/**
+ * plain: the union made as an ordinary directory · bind: that directory, bound elsewhere · overlay: the kernel's ·
+ * lamina: bin/mount.lamina · relay: the same, data through the server · volume, relay-volume: the plain directory as a
+ * volume of a root, by the tier's name.
+ */
+export type Kind = 'plain' | 'bind' | 'overlay' | 'lamina' | 'relay' | 'volume' | 'relay-volume';
+
+const VOLUME_TIERS: Partial<Readonly<Record<Kind, string>>> = { volume: 'passthrough', 'relay-volume': 'relay' };
+const isUnion = (kind: Kind): boolean => kind === 'lamina' || kind === 'relay';
+/** Those whose content is one directory, not layers. */
+const isWhole = (kind: Kind): boolean => kind === 'plain' || kind === 'bind' || kind in VOLUME_TIERS;
 
 /** The layers of a rig on disk; `lower` is topmost first. */
 export interface Dirs {
@@ -22,6 +31,8 @@ export interface Dirs {
 
 /** The program under test; LAMINA_MOUNT_PROGRAM names another with fuse-overlayfs's arguments, to compare a peer. */
 export const mountProgram = process.env['LAMINA_MOUNT_PROGRAM'] ?? join(checkout, 'bin', 'mount.lamina');
+
+const lamina = join(checkout, 'bin', 'lamina');
 
 /** Parts of a stack go below these directories of each layer, so that many cases can share one mount. */
 export type Parts = ReadonlyMap<string, Stack>;
@@ -38,7 +49,7 @@ export interface RigOptions {
 /** One stack on disk and its mount, if it is up. */
 export class Rig {
   readonly root = scratchDir();
-  readonly point = join(this.root, 'mnt');
+  readonly point: string;
   private layers: Dirs = { lower: [] };
   private tops = 0;
   private child: Worker | undefined;
@@ -48,7 +59,24 @@ export class Rig {
     readonly kind: Kind,
     readonly writable: boolean,
     private readonly options: RigOptions,
-  ) {}
+  ) {
+    this.point = kind in VOLUME_TIERS ? join(this.root, 'container', 'mnt') : join(this.root, 'mnt');
+  }
+
+  /** What is mounted and unmounted: a volume's root. */
+  private get target(): string {
+    return this.kind in VOLUME_TIERS ? dirname(this.point) : this.point;
+  }
+
+  /** Where the content of a kind without layers lies. */
+  private get content(): string {
+    return this.kind === 'plain' ? this.point : join(this.root, 'content');
+  }
+
+  /** lamina, whose upper the kernel must be able to read. */
+  get union(): boolean {
+    return isUnion(this.kind);
+  }
 
   get dirs(): Dirs {
     return this.layers;
@@ -56,10 +84,11 @@ export class Rig {
 
   private async makeDirectories(layers: number): Promise<void> {
     if ((this.options.medium ?? 'disk') !== 'disk') await mustCommand(['mount', '-t', 'tmpfs', 'rig', this.root]);
-    mkdirSync(this.point);
+    mkdirSync(this.target);
+    if (isWhole(this.kind) && this.kind !== 'plain') mkdirSync(this.content);
     const lower = Array.from({ length: layers }, (_, i) => join(this.root, `l${i}`));
     for (const dir of lower) await this.makeLayer(dir);
-    this.layers = { lower, ...(this.writable ? await this.makeTop() : {}) };
+    this.layers = { lower, ...(this.writable || isWhole(this.kind) ? await this.makeTop() : {}) };
   }
 
   private async makeLayer(dir: string): Promise<void> {
@@ -78,7 +107,7 @@ export class Rig {
   /** Makes upper the topmost lower of the next mount, which gets a new one: what a commit of an image does. */
   async rotate(): Promise<void> {
     const { lower, upper } = this.layers;
-    if (this.kind === 'plain' || upper === undefined) return;
+    if (isWhole(this.kind) || upper === undefined) return;
     this.layers = { lower: [upper, ...lower], ...(await this.makeTop()) };
   }
 
@@ -108,20 +137,23 @@ export class Rig {
   }
 
   async up(): Promise<void> {
-    if (this.kind === 'plain') await this.upPlain();
-    else if (this.kind === 'overlay') await mountOverlay(this.dirs, this.point, this.options.mount);
-    else await mountLamina(this.dirs, this.point, { LAMINA_TEST_RIG: this.root }, this.options.mount);
+    const { mount = [] } = this.options;
+    const env = { LAMINA_TEST_RIG: this.root };
+    if (this.kind in VOLUME_TIERS) await this.upVolume(env);
+    else if (isWhole(this.kind)) await this.upPlain();
+    else if (this.kind === 'overlay') await mountOverlay(this.dirs, this.point, mount);
+    else await mountLamina(this.dirs, this.point, env, this.kind === 'relay' ? ['nopassthrough', ...mount] : mount);
   }
 
   /** Unmounts, and waits for the server to end. Throws when either does not happen by itself. */
   async down(): Promise<void> {
     await this.endWorker();
-    if (this.mounted()) await mustCommand(['umount', this.point]);
+    if (this.mounted()) await mustCommand(['umount', '-R', this.target]);
     await waitFor(`the server of ${this.point} to end`, () => processesWith(`LAMINA_TEST_RIG=${this.root}`).length === 0, 30_000);
   }
 
   mounted(): boolean {
-    return mountTable().some((entry) => entry.point === this.point);
+    return mountTable().some((entry) => entry.point === this.target);
   }
 
   /** Ends the worker, by force when it hangs in the mount. */
@@ -134,6 +166,7 @@ export class Rig {
   abort(): void {
     this.aborted = true;
     abortFuse(this.point);
+    abortFuse(this.target);
   }
 
   /** Removes the mount, the server and the directories, by force where needed. Never throws for a broken mount. */
@@ -147,7 +180,7 @@ export class Rig {
       ));
     if (!clean) {
       this.abort();
-      for (let tries = 0; tries < 10 && this.mounted(); tries++) await command(['umount', '-l', this.point]);
+      for (let tries = 0; tries < 10 && this.mounted(); tries++) await command(['umount', '-l', this.target]);
       for (const pid of processesWith(`LAMINA_TEST_RIG=${this.root}`)) killQuietly(pid);
     }
     for (const { point } of mountTable().reverse()) if (isInside(point, this.root)) await command(['umount', '-l', point]);
@@ -157,14 +190,23 @@ export class Rig {
   }
 
   private async upPlain(): Promise<void> {
-    if (this.writable) return;
-    await mustCommand(['mount', '--bind', this.point, this.point]);
-    await mustCommand(['mount', '-o', 'remount,bind,ro', this.point]);
+    if (this.writable && this.kind === 'plain') return;
+    await mustCommand(['mount', '--bind', this.content, this.point]);
+    if (!this.writable) await mustCommand(['mount', '-o', 'remount,bind,ro', this.point]);
+  }
+
+  private async upVolume(env: Readonly<Record<string, string>>): Promise<void> {
+    const { lower, upper = '', work = '' } = this.layers;
+    const volume = `${this.content}:/${basename(this.point)}${this.writable ? '' : ':ro'}`;
+    const layers = ['--lower', lower.join(':'), '--upper', upper, '--work', work];
+    const places = { LAMINA_RUN: join(this.root, 'run'), LAMINA_ROOT: join(this.root, 'data') };
+    const tier = VOLUME_TIERS[this.kind] ?? '';
+    await mustCommand([lamina, 'mount', ...layers, '-v', volume, '--bypass', tier, this.target], { env: { ...env, ...places } });
   }
 
   private async fill(part: string, stack: Stack): Promise<void> {
-    if (this.kind === 'plain') {
-      await this.worker.must(this.point, buildOps(withoutMarks(merge(stack)), part), 60_000);
+    if (isWhole(this.kind)) {
+      await this.worker.must(this.content, buildOps(withoutMarks(merge(stack)), part), 60_000);
       return;
     }
     const offset = stack.upper ? 1 : 0;
@@ -232,7 +274,7 @@ const probes = new Map<Kind, Promise<string | undefined>>();
 async function probe(kind: Kind): Promise<string | undefined> {
   if (process.getuid?.() !== 0) return 'not root: device nodes, owners and trusted xattrs cannot be made';
   if ((await command(['python3', '-c', 'import ctypes'])).code !== 0) return 'no python3 to run the operations';
-  if (kind === 'lamina') {
+  if (isUnion(kind) || kind in VOLUME_TIERS) {
     if (!existsSync('/dev/fuse')) return 'no /dev/fuse';
     try {
       if (mountProgram.includes('/')) accessSync(mountProgram, constants.X_OK);

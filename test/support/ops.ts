@@ -126,7 +126,7 @@ export const mmap = (as: string, fd: string, len: number, prot: 'r' | 'rw', shar
   shared,
   off,
 });
-/** An access beyond the end of the file, which would be SIGBUS, ends with EFAULT. */
+/** Stretches that are not zero, by offset. An access beyond the end of the file, which would be SIGBUS, ends with EFAULT. */
 export const mread = (map: string, off: number, len: number): Op => ({ op: 'mread', map, off, len });
 export const mwrite = (map: string, off: number, data: string): Op => ({ op: 'mwrite', map, off, data });
 export const msync = (map: string): Op => ({ op: 'msync', map });

@@ -7,8 +7,9 @@ import ctypes
 import errno
 import mmap
 import os
+import re
 
-from ops_state import b, check, fds, libc, maps, s
+from ops_state import b, check, fds, libc, maps
 
 PROT_READ, PROT_WRITE, MAP_SHARED, MAP_PRIVATE, MS_SYNC, FAILED = 1, 2, 1, 2, 4, ctypes.c_void_p(-1).value
 PAGE = mmap.PAGESIZE
@@ -50,7 +51,12 @@ def op_mread(o):
     address = within(o, o["len"])
     os.ftruncate(desk, 0)
     check(libc.pwrite(desk, address, o["len"], 0))
-    return s(os.pread(desk, o["len"], 0))
+    return stretches(os.pread(desk, o["len"], 0))
+
+
+def stretches(data):
+    """What is not zero, by offset, in whole: behind the end of a file there may be something or nothing."""
+    return {str(found.start()): found.group().decode("latin1") for found in re.finditer(rb"[^\0]+", data)}
 
 
 def op_mwrite(o):

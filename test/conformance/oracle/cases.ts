@@ -7,6 +7,7 @@ import { differencesOf } from '../run.js';
 import type { Case } from '../run.js';
 import { MIXES, randomOps, type Mix } from './mixes.js';
 import { Random } from './random.js';
+import type { Target } from './targets.js';
 
 const mixNames = Object.keys(MIXES);
 
@@ -14,7 +15,7 @@ const mixNames = Object.keys(MIXES);
 const mixOf = (seed: number): string => mixNames[seed % mixNames.length] ?? '';
 
 /** The case of a seed. */
-export function randomCase(seed: number, count: number, wanted?: string): Case {
+export function randomCase(target: Target, seed: number, count: number, wanted?: string): Case {
   const name = wanted ?? mixOf(seed);
   const mix: Mix | undefined = MIXES[name];
   if (!mix) throw new RangeError(`no mix ${name}: ${mixNames.join(', ')}`);
@@ -25,8 +26,9 @@ export function randomCase(seed: number, count: number, wanted?: string): Case {
   return {
     name: `seed ${seed} ${name}`,
     stack,
-    ops: randomOps(random, mix, count),
+    ops: randomOps(random, mix, count).map(target.adapt ?? ((op) => op)),
     either: true,
+    allows: target.allows,
     ...(linked ? { kernelTree: 'the kernel does not read what keeps links of lower files together (DESIGN.md)' } : {}),
   };
 }
