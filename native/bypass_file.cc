@@ -151,6 +151,8 @@ int opWrite(Request& request) {
   if (in->writeFlags & kWriteKillSuidgid) killSuidgid(request, handle->node);
   // Pages of a map come when they come, whatever the flags of the file that they are sent through.
   uint32_t flags = in->writeFlags & kWriteCache ? 0 : in->flags;
+  // The kernel positions appending writes by its own size, which is right only where nobody else writes.
+  if (!handle->node->has(kNodeRoute)) flags &= ~O_APPEND;
   ssize_t n = writeFor(fd, request.body + sizeof *in, in->size, in->offset, flags);
   if (n < 0) return static_cast<int>(n);
   request.mount.counters.bytesWritten += n;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <memory>
@@ -41,6 +42,13 @@ class DirectCall {
 
 ssize_t result(ssize_t n) { return n < 0 ? -errno : n; }
 
+/** O_APPEND for this call alone: an fd that has it writes at the end wherever it is told to write (pwrite(2), BUGS). */
+ssize_t put(int fd, const uint8_t* from, size_t size, off_t offset, uint32_t flags) {
+  if (offset < 0) return -EINVAL;  // -1 would be the place where the fd is
+  iovec data{const_cast<uint8_t*>(from), size};
+  return result(pwritev2(fd, &data, 1, offset, flags & O_APPEND ? RWF_APPEND : 0));
+}
+
 }  // namespace
 
 int setDirect(int fd, bool direct) {
@@ -61,12 +69,12 @@ ssize_t readFor(int fd, uint8_t* to, size_t size, off_t offset, uint32_t flags) 
 }
 
 ssize_t writeFor(int fd, const uint8_t* from, size_t size, off_t offset, uint32_t flags) {
-  if (!(flags & O_DIRECT)) return result(pwrite(fd, from, size, offset));
+  if (!(flags & O_DIRECT)) return put(fd, from, size, offset, flags);
   Aligned memory = aligned(size);
   if (!memory) return -ENOMEM;
   memcpy(memory.get(), from, size);
   DirectCall direct(fd);
-  return direct.error() ? direct.error() : result(pwrite(fd, memory.get(), size, offset));
+  return direct.error() ? direct.error() : put(fd, memory.get(), size, offset, flags);
 }
 
 }  // namespace lamina

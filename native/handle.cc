@@ -49,9 +49,7 @@ FdKind kindOf(const Handle& handle) {
 }  // namespace
 
 int openForHandle(Mount& mount, Node* node, uint32_t flags) {
-  // The kernel positions appending writes by its own size, which is right only where nobody else writes.
-  uint32_t appends = node->has(kNodeRoute) ? O_APPEND : 0;
-  int kept = static_cast<int>(flags & (O_ACCMODE | O_DIRECT | O_NOATIME | O_SYNC | O_DSYNC | appends));
+  int kept = static_cast<int>(flags & (O_ACCMODE | O_DIRECT | O_NOATIME | O_SYNC | O_DSYNC));
   int fd = openObject(mount, node, kept);
   if (fd == -EPERM && (kept & O_NOATIME)) fd = openObject(mount, node, kept & ~O_NOATIME);
   if (fd == -EACCES) fd = openAgainstMode(mount, node, kept & ~O_NOATIME);
