@@ -30,7 +30,7 @@ export function parseChallenges(header: string): Challenge[] {
   return found;
 }
 
-const basic = ({ username, password }: { username: string; password: string }): string =>
+export const basic = ({ username, password }: { username: string; password: string }): string =>
   `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
 
 export class Authorization {
@@ -41,7 +41,7 @@ export class Authorization {
   constructor(
     private readonly transport: Transport,
     private readonly credentials: Credentials | undefined,
-    /** As in `repository:library/busybox:pull`. */
+    /** As in `repository:library/busybox:pull`; '' for none. */
     private readonly scope: string,
     private readonly signal: AbortSignal | undefined,
   ) {}
@@ -93,7 +93,7 @@ export class Authorization {
 
   private async ask(realm: URL, service: string | undefined): Promise<Reply> {
     const { credentials, scope, signal } = this;
-    const query = new URLSearchParams({ ...(service === undefined ? {} : { service }), scope });
+    const query = new URLSearchParams({ ...(service === undefined ? {} : { service }), ...(scope === '' ? {} : { scope }) });
     try {
       if (credentials && 'identityToken' in credentials) {
         query.set('grant_type', 'refresh_token');

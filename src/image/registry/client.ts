@@ -30,7 +30,7 @@ export const RETRIES = 5;
 const MAX_REDIRECTS = 5;
 const TEMPORARY = new Set([408, 429, 500, 502, 503, 504]);
 
-const isLoopback = (domain: string): boolean => /^(localhost|127(\.\d+){3})(:\d+)?$/.test(domain);
+export const isLoopback = (domain: string): boolean => /^(localhost|127(\.\d+){3})(:\d+)?$/.test(domain);
 
 /** An error of the connection, which may not come again; not a wrong certificate, not a name that does not exist. */
 function isTemporary(error: unknown): boolean {
@@ -44,7 +44,7 @@ export class RegistryClient {
   private readonly allowsPlain: boolean;
   private base: URL;
 
-  /** `repository` is canonical; `actions` as the token server wants them: `pull` or `pull,push`. */
+  /** `repository` is canonical; `actions` as the token server wants them: `pull` or `pull,push`, '' to be known and no more. */
   constructor(
     repository: string,
     actions: string,
@@ -56,7 +56,12 @@ export class RegistryClient {
     this.allowsPlain = isLoopback(domain) || (options.insecure ?? []).includes(domain);
     this.transport = new Transport(!this.allowsPlain, options.patienceMs);
     this.base = new URL(`https://${domain === 'docker.io' ? 'registry-1.docker.io' : domain}/v2/${path}/`);
-    this.authorization = new Authorization(this.transport, options.credentials, `repository:${path}:${actions}`, options.signal);
+    this.authorization = new Authorization(
+      this.transport,
+      options.credentials,
+      actions === '' ? '' : `repository:${path}:${actions}`,
+      options.signal,
+    );
   }
 
   /** Finds the registry: with TLS, else (where allowed) without. To be called first. Errors: RegistryError. */

@@ -1,4 +1,4 @@
-// Who we are to a registry: what `docker login`, `podman login` and credential helpers have kept. Called by cli/.
+// Who we are to a registry: what `docker login`, `podman login` and credential helpers have kept. Called by cli/ and engine/.
 
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -15,12 +15,17 @@ export type Credentials =
   /** A bearer token for the registry itself. */
   | { readonly registryToken: string };
 
-type Environment = Readonly<Record<string, string | undefined>>;
+export type Environment = Readonly<Record<string, string | undefined>>;
 
 const HUB_KEY = 'https://index.docker.io/v1/';
 
-/** In the order in which they are asked. */
-function files(env: Environment): string[] {
+/** What credentials for a registry are kept under. */
+export function serverKey(domain: string): string {
+  return domain === 'docker.io' ? HUB_KEY : domain;
+}
+
+/** In the order in which they are asked; what is new is kept in the first. */
+export function credentialFiles(env: Environment): string[] {
   const home = env['HOME'] ?? homedir();
   const named = env['REGISTRY_AUTH_FILE'];
   if (named) return [named];
@@ -59,34 +64,53 @@ function fromEntry(entry: JsonObject): Credentials | undefined {
   return { username: text.slice(0, colon), password: text.slice(colon + 1).replace(/\0+$/, '') };
 }
 
-/** What `docker-credential-NAME get` says; undefined when it has nothing for `server`. */
-async function askHelper(name: string, server: string, env: Environment): Promise<Credentials | undefined> {
+/** Runs `docker-credential-NAME VERB` with `input`. Errors: RegistryError when there is no such program. */
+export async function callHelper(
+  name: string,
+  verb: 'get' | 'store' | 'erase',
+  input: string,
+  env: Environment,
+): Promise<{ code: number | null; output: string }> {
   const program = `docker-credential-${name}`;
-  const child = spawn(program, ['get'], { stdio: ['pipe', 'pipe', 'ignore'], env });
+  const child = spawn(program, [verb], { stdio: ['pipe', 'pipe', 'ignore'], env });
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
   // A helper that does not read its input is no fault.
-  child.stdin.on('error', () => undefined).end(server);
+  child.stdin.on('error', () => undefined).end(input);
   const code = await new Promise<number | null>((resolve, reject) => {
     child.once('error', (error) =>
       reject(
         new RegistryError(
           'unauthorized',
-          `cannot run ${program}, which keeps the credentials for ${server}: ${error.message}; install it or log in again`,
+          `cannot run ${program}, which keeps the credentials: ${error.message}; install it or log in again`,
           error,
         ),
       ),
     );
     child.once('close', resolve);
   });
+  return { code, output: output.trim() };
+}
+
+/** What a helper has for `server`; undefined when that is nothing. */
+async function askHelper(name: string, server: string, env: Environment): Promise<Credentials | undefined> {
+  const program = `docker-credential-${name}`;
+  const { code, output } = await callHelper(name, 'get', server, env);
   if (code !== 0) {
     if (/not found/i.test(output)) return undefined;
-    throw new RegistryError('unauthorized', `${program} failed for ${server}: ${output.trim() || `status ${code ?? 'unknown'}`}`);
+    throw new RegistryError('unauthorized', `${program} failed for ${server}: ${output || `status ${code ?? 'unknown'}`}`);
   }
   const fields = object(parseJson(output), `the answer of ${program}`);
   const username = optionalString(fields['Username'], 'Username') ?? '';
   const secret = optionalString(fields['Secret'], 'Secret') ?? '';
   return username === '<token>' ? { identityToken: secret } : { username, password: secret };
+}
+
+/** Who keeps the secrets of a registry, when it is not the file itself. Errors: JsonError. */
+export function helperFor(config: JsonObject, domain: string): string | undefined {
+  const helpers = object(config['credHelpers'] ?? {}, 'credHelpers');
+  const own = optionalString(helpers[domain], 'a helper') ?? optionalString(helpers[serverKey(domain)], 'a helper');
+  return own ?? optionalString(config['credsStore'], 'credsStore');
 }
 
 async function fromFile(path: string, repository: string, env: Environment): Promise<Credentials | undefined> {
@@ -99,10 +123,9 @@ async function fromFile(path: string, repository: string, env: Environment): Pro
   try {
     const config = object(parseJson(text), 'it');
     const auths = object(config['auths'] ?? {}, 'auths');
-    const helpers = object(config['credHelpers'] ?? {}, 'credHelpers');
     const [domain = ''] = repository.split('/');
-    const helper = optionalString(helpers[domain], 'a helper') ?? optionalString(config['credsStore'], 'credsStore');
-    const found = helper ? await askHelper(helper, domain === 'docker.io' ? HUB_KEY : domain, env) : undefined;
+    const helper = helperFor(config, domain);
+    const found = helper ? await askHelper(helper, serverKey(domain), env) : undefined;
     if (found) return found;
     for (const key of keysFor(repository)) {
       const entry = auths[key] === undefined ? undefined : fromEntry(object(auths[key], key));
@@ -120,7 +143,7 @@ async function fromFile(path: string, repository: string, env: Environment): Pro
  * Files: $REGISTRY_AUTH_FILE alone, or docker's config.json, then containers' auth.json. Errors: RegistryError.
  */
 export async function findCredentials(repository: string, env: Environment = process.env): Promise<Credentials | undefined> {
-  for (const path of files(env)) {
+  for (const path of credentialFiles(env)) {
     const found = await fromFile(path, repository, env);
     if (found) return found;
   }

@@ -30,13 +30,13 @@ export interface Manifest {
   readonly layers: readonly Descriptor[];
 }
 
-const ACCEPT = [
+export const ACCEPT = [
   'application/vnd.oci.image.index.v1+json',
   'application/vnd.oci.image.manifest.v1+json',
   'application/vnd.docker.distribution.manifest.list.v2+json',
   'application/vnd.docker.distribution.manifest.v2+json',
 ].join(', ');
-const MAX_MANIFEST = 4 << 20;
+export const MAX_MANIFEST = 4 << 20;
 const CONFIGS = ['application/vnd.oci.image.config.v1+json', 'application/vnd.docker.container.image.v1+json', ''];
 const MAX_DEPTH = 8;
 
@@ -50,7 +50,7 @@ export function platformText({ os, architecture, variant }: Platform): string {
   return [os, architecture, ...(variant ? [variant] : [])].join('/');
 }
 
-function descriptor(value: unknown): Descriptor {
+export function descriptor(value: unknown): Descriptor {
   const fields = object(value, 'a descriptor');
   const size = fields['size'];
   if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0)
@@ -177,7 +177,7 @@ export function resolveManifest(client: RegistryClient, reference: Reference, wa
 }
 
 /** The error codes of an answer (`{"errors": [{"code": ...}]}`), with their messages. */
-function errorsOf(data: Buffer): { code: string; text: string }[] {
+export function errorsOf(data: Buffer): { code: string; text: string }[] {
   try {
     return array(object(parseJson(data.toString('utf8')), 'it')['errors'], 'errors').map((item) => {
       const fields = object(item, 'an error');
