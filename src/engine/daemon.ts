@@ -28,6 +28,7 @@ import { imageRoutes } from './images.js';
 import { imageTransferRoutes } from './image-transfer.js';
 import { EngineNetworks } from './network.js';
 import { networkRoutes } from './networks.js';
+import { registryRoutes } from './registries.js';
 import { statsRoutes } from './stats.js';
 import { systemRoutes } from './system.js';
 import { volumeRoutes } from './volumes.js';
@@ -133,6 +134,7 @@ export class Daemon {
       containerRoutes,
       containerIoRoutes,
       containerFileRoutes,
+      registryRoutes,
       imageRoutes,
       imageTransferRoutes,
       buildRoutes,

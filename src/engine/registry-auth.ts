@@ -5,7 +5,7 @@ import { canonicalName, type Credentials, findCredentials, splitTag } from '../i
 import type { Call } from './http.js';
 import { type Shape, shaped } from './shape.js';
 
-type Auth = Readonly<Record<string, string | undefined>>;
+export type Auth = Readonly<Record<string, string | undefined>>;
 
 export const AUTH: Readonly<Record<string, Shape>> = {
   username: 'string',
@@ -17,7 +17,7 @@ export const AUTH: Readonly<Record<string, Shape>> = {
 
 const HUB: readonly string[] = ['https://index.docker.io/v1/', 'index.docker.io', 'docker.io'];
 
-function credentials(given: Auth): Credentials | undefined {
+export function credentialsGiven(given: Auth): Credentials | undefined {
   if (given['identitytoken']) return { identityToken: given['identitytoken'] };
   if (given['registrytoken']) return { registryToken: given['registrytoken'] };
   return given['username'] ? { username: given['username'], password: given['password'] ?? '' } : undefined;
@@ -35,10 +35,15 @@ function headerOf(call: Call, name: string, shape: Shape): unknown {
   return shaped(parsed, shape, name);
 }
 
-/** For one image, as `X-Registry-Auth` says. Errors: 400. */
-export async function credentialsOf(call: Call, reference: string): Promise<Credentials | undefined> {
+/** What `X-Registry-Auth` says. Errors: 400. */
+export function credentialsSent(call: Call): Credentials | undefined {
   const given = headerOf(call, 'X-Registry-Auth', AUTH) as Auth | undefined;
-  return (given && credentials(given)) ?? findCredentials(repositoryOf(reference));
+  return given && credentialsGiven(given);
+}
+
+/** For one image. Errors: 400. */
+export async function credentialsOf(call: Call, reference: string): Promise<Credentials | undefined> {
+  return credentialsSent(call) ?? findCredentials(repositoryOf(reference));
 }
 
 /** For the images of a build, as `X-Registry-Config` says. Errors: 400. */
@@ -49,7 +54,7 @@ export function credentialsForBuild(call: Call): (reference: string) => Promise<
     const [host = ''] = repository.split('/');
     const names = host === 'docker.io' ? HUB : [host, `https://${host}`, `http://${host}`];
     const own = names.map((name) => given[name]).find((auth) => auth !== undefined);
-    return (own && credentials(own)) ?? findCredentials(repository);
+    return (own && credentialsGiven(own)) ?? findCredentials(repository);
   };
 }
 
