@@ -31,6 +31,7 @@ const FILES: readonly (readonly [load: Loader, words: readonly string[]])[] = [
     ['ls', 'create', 'rm', 'prune', 'connect', 'disconnect', 'inspect'].map((name) => `network ${name}`),
   ],
   [async () => (await import('./system-commands.js')).commands, ['info', 'events', 'system df', 'system prune']],
+  [async () => (await import('./registry-commands.js')).commands, ['login', 'logout', 'search']],
   [async () => (await import('./stats-command.js')).commands, ['stats']],
 ];
 const LOADERS = new Map(FILES.flatMap(([load, words]) => words.map((word) => [word, load] as const)));

@@ -8,6 +8,7 @@ import { inspectKind } from './inspect.js';
 import { showProgress, untilDone } from './progress-lines.js';
 import { type PrunedImages, prunedImages } from './pruned-images.js';
 import { pullImage, splitTag } from './pull.js';
+import { registryHeaders } from './registry-headers.js';
 import { renderRows } from './table.js';
 import { age, humanSize } from './units.js';
 import { openUpload } from './upload.js';
@@ -129,7 +130,8 @@ const push: Command = {
   async run(args) {
     const { repo, tag: given } = splitTag(args.rest[0] ?? '');
     const tag = args.has('all-tags') ? undefined : (given ?? 'latest');
-    const lines = (await engine()).lines('POST', path('/images/', repo, '/push'), { query: { tag } });
+    const headers = await registryHeaders(repo);
+    const lines = (await engine()).lines('POST', path('/images/', repo, '/push'), { query: { tag }, headers });
     if (!args.has('quiet')) await showProgress(lines, process.stdout);
     else {
       await untilDone(lines);

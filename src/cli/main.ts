@@ -18,6 +18,7 @@ Containers:
 
 Images:
   images, pull, push, build, load, save, import, tag, history, rmi, image COMMAND
+  login, logout, search
 
 Volumes and networks:
   volume ls|create|inspect|rm|prune|export|import|clone
