@@ -56,6 +56,15 @@
       "conditions": [["sanitized==0", {"ldflags": ["-static"]}]]
     },
     {
+      "target_name": "lamina-alone",
+      "type": "executable",
+      "sources": ["native/alone.cc"],
+      "defines": ["_GNU_SOURCE"],
+      "cflags_cc!": ["-fno-rtti", "-std=gnu++17"],
+      "cflags_cc": ["-std=c++20", "-fno-exceptions", "-Wall", "-Wextra", "-Werror", "-Os"],
+      "ldflags": ["-static", "-Wl,--gc-sections"]
+    },
+    {
       "target_name": "lamina-within",
       "type": "executable",
       "sources": ["native/within.cc"],

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
+import { aloneProgram } from '../native/load.js';
 import type { ContainerRecord } from '../store/index.js';
 import type { Context } from './context.js';
 import { EngineError, conflict } from './errors.js';
@@ -92,7 +93,8 @@ function listen(child: ChildProcess, { onOpen, onStat }: Hearing): Promise<void>
 }
 
 async function runChild(request: ArchiveRequest, streams: ArchiveStreams): Promise<PathStat | undefined> {
-  const child = spawn(process.execPath, [join(__dirname, 'archive-child.js'), JSON.stringify(request)], {
+  const own = ['4', String(process.pid), process.execPath];
+  const child = spawn(aloneProgram(), [...own, join(__dirname, 'archive-child.js'), JSON.stringify(request)], {
     stdio: [streams.input ? 'pipe' : 'ignore', 'pipe', 'pipe', 'pipe'],
     cwd: '/',
     signal: streams.signal,

@@ -3,6 +3,7 @@
 
 import { execFile } from 'node:child_process';
 import { dirname, join } from 'node:path';
+import { aloneProgram } from '../native/load.js';
 import { procStat } from '../native/proc-stat.js';
 import type { ContainerRecord, HostConfig } from '../store/index.js';
 import { conflict } from './errors.js';
@@ -33,12 +34,12 @@ export async function whileItRuns(record: ContainerRecord, work: Promise<unknown
   });
 }
 
-/** Runs `runc ARGS` for the container of a bundle. Errors: RuncError. */
+/** Runs `runc ARGS` for the container of a bundle, with its stdio alone of what is open here. Errors: RuncError. */
 export function runc(bundle: string, args: readonly string[]): Promise<string> {
   return new Promise((resolve, reject) => {
     execFile(
-      'runc',
-      [...runcArguments(bundle), ...args],
+      aloneProgram(),
+      ['3', '0', 'runc', ...runcArguments(bundle), ...args],
       { timeout: LIMIT, killSignal: 'SIGKILL', maxBuffer: 16 << 20, cwd: dirname(bundle) },
       (error, stdout, stderr) => {
         if (!error) return resolve(stdout);

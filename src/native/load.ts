@@ -49,6 +49,11 @@ export function withinProgram(): string {
   return join(dirname(addonFile()), 'lamina-within');
 }
 
+/** Runs a program without our descriptors; see native/alone.cc. */
+export function aloneProgram(): string {
+  return join(packageRoot(), 'build', 'Release', 'lamina-alone');
+}
+
 interface Addon {
   sys: Syscalls;
   Mount: new (fdLimit: number) => NativeMount;
