@@ -235,6 +235,29 @@ Napi::Value Pread(Args info) {
 Napi::Value Ftruncate(Args info) { return result(info, ftruncate(intArg(info, 0), bigArg(info, 1))); }
 Napi::Value Fsync(Args info) { return result(info, fsync(intArg(info, 0))); }
 Napi::Value Syncfs(Args info) { return result(info, syncfs(intArg(info, 0))); }
+
+/** syncfs on one of libuv's threads: it may take as long as the disk. */
+class Sync : public Napi::AsyncWorker {
+ public:
+  Sync(Napi::Env env, int fd) : AsyncWorker(env, "syncfs"), done_(Napi::Promise::Deferred::New(env)), fd_(fd) {}
+  Napi::Promise promise() const { return done_.Promise(); }
+
+ private:
+  void Execute() override { result_ = syncfs(fd_) < 0 ? -errno : 0; }
+  void OnOK() override { done_.Resolve(Napi::Number::New(Env(), result_)); }
+
+  Napi::Promise::Deferred done_;
+  int fd_;
+  int result_ = 0;
+};
+
+Napi::Value SyncfsAsync(Args info) {
+  // Deletes itself when it is done.
+  auto* sync = new Sync(info.Env(), intArg(info, 0));
+  sync->Queue();
+  return sync->promise();
+}
+
 Napi::Value Flock(Args info) { return result(info, flock(intArg(info, 0), intArg(info, 1))); }
 Napi::Value Umask(Args info) { return number(info, umask(uintArg(info, 0))); }
 
@@ -245,12 +268,15 @@ void registerFileCalls(Napi::Env env, Napi::Object sys) {
     const char* name;
     Napi::Value (*call)(Args);
   } calls[] = {
-      {"openat2", Openat2},     {"close", Close},         {"statx", Statx},           {"mkdirat", Mkdirat},
-      {"mknodat", Mknodat},     {"symlinkat", Symlinkat}, {"readlinkat", Readlinkat}, {"linkat", Linkat},
-      {"unlinkat", Unlinkat},   {"renameat2", Renameat2}, {"fchownat", Fchownat},     {"fchmodat", Fchmodat},
-      {"utimensat", Utimensat}, {"readdir", Readdir},     {"copyData", CopyData},     {"copyFlags", CopyFlags},
-      {"pwrite", Pwrite},       {"pread", Pread},         {"ftruncate", Ftruncate},   {"fsync", Fsync},
-      {"syncfs", Syncfs},       {"flock", Flock},         {"umask", Umask},           {"nameToHandle", NameToHandle},
+      {"openat2", Openat2},           {"close", Close},       {"statx", Statx},
+      {"mkdirat", Mkdirat},           {"mknodat", Mknodat},   {"symlinkat", Symlinkat},
+      {"readlinkat", Readlinkat},     {"linkat", Linkat},     {"unlinkat", Unlinkat},
+      {"renameat2", Renameat2},       {"fchownat", Fchownat}, {"fchmodat", Fchmodat},
+      {"utimensat", Utimensat},       {"readdir", Readdir},   {"copyData", CopyData},
+      {"copyFlags", CopyFlags},       {"pwrite", Pwrite},     {"pread", Pread},
+      {"ftruncate", Ftruncate},       {"fsync", Fsync},       {"syncfs", Syncfs},
+      {"syncfsAsync", SyncfsAsync},   {"flock", Flock},       {"umask", Umask},
+      {"nameToHandle", NameToHandle},
   };
   for (const auto& entry : calls) sys.Set(entry.name, Napi::Function::New(env, entry.call, entry.name));
 }

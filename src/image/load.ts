@@ -2,8 +2,9 @@
 // layers and records in one transaction. All or nothing: an error leaves no directory and no record.
 
 import { createHash } from 'node:crypto';
-import { closeSync, constants, fsyncSync, mkdirSync, openSync, readFileSync, renameSync } from 'node:fs';
+import { closeSync, constants, fsync, mkdirSync, openSync, readFileSync, renameSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { errnoText } from '../abi/errno.js';
 import { sys } from '../native/load.js';
 import { TarFormatError } from '../tar/tar-header.js';
@@ -126,7 +127,7 @@ class Load {
     for (;;) {
       const known = await this.store.transaction((records) => this.keys(records, plans));
       for (const plan of plans) await this.unpackMissing(plan, known);
-      if (this.unpackings > this.synced) this.sync();
+      if (this.unpackings > this.synced) await this.sync();
       this.synced = this.unpackings;
       this.options.signal?.throwIfAborted();
       if (await this.store.transaction((records) => this.publish(records, plans))) return;
@@ -201,10 +202,10 @@ class Load {
   }
 
   /** Everything unpacked must be on disk before a record can say that it is. */
-  private sync(): void {
+  private async sync(): Promise<void> {
     this.options.progress?.({ kind: 'sync' });
     const fd = openDirectory(this.staging);
-    const result = sys.syncfs(fd);
+    const result = await sys.syncfsAsync(fd);
     closeSync(fd);
     if (result < 0)
       throw new ImageError(
@@ -229,8 +230,7 @@ class Load {
         moved.push([staged.path, to]);
       }
       const layers = openDirectory(join(this.store.root, 'layers'));
-      fsyncSync(layers);
-      closeSync(layers);
+      await promisify(fsync)(layers).finally(() => closeSync(layers));
       await records.commit(changes);
     } catch (error) {
       for (const [from, to] of moved) renameSync(to, from);

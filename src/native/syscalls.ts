@@ -84,6 +84,8 @@ export interface Syscalls {
   ftruncate(fd: number, size: bigint): number;
   fsync(fd: number): number;
   syncfs(fd: number): number;
+  /** The same beside the event loop; the fd stays open until it resolves. */
+  syncfsAsync(fd: number): Promise<number>;
   /** mount(2). Empty strings pass as NULL source, type or data. `flags` is a mask of `MountFlag`. */
   mount(source: string, target: string, type: string, flags: number, data: string): number;
   /** umount2(2). `flags`: MNT_DETACH 2, UMOUNT_NOFOLLOW 8. */

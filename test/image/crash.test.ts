@@ -37,7 +37,7 @@ function loader(root: string, archive: string, stage = '', count = 0): Child {
     const stop = (stage) => { if (stage !== ${JSON.stringify(stage)} || left-- > 0) return;
       fs.writeSync(1, 'paused'); Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0); };
     const wrap = (object, name, stage) => { const call = object[name]; object[name] = function (...args) { stop(stage); return call.apply(this, args); }; };
-    wrap(fs, 'renameSync', 'rename'); wrap(fs, 'fsyncSync', 'fsync'); wrap(ClassicLevel.prototype, '_batch', 'batch');
+    wrap(fs, 'renameSync', 'rename'); wrap(fs, 'fsync', 'fsync'); wrap(ClassicLevel.prototype, '_batch', 'batch');
     const { loadImage } = require(${at('image/index.js')}); const { openStore } = require(${at('store/index.js')});
     loadImage(openStore(process.argv[1]), process.argv[2], { progress: () => stop('progress') })
       .then(() => stop('end'), (e) => { console.error(e); process.exitCode = 1; });`;
@@ -94,17 +94,17 @@ void t.test('a load killed at any stage leaves all or nothing after the next ope
 
 void t.test('layers are on disk before they are published', async (t) => {
   const rig = new StoreRig();
-  const { syncfs } = sys;
+  const { syncfsAsync } = sys;
   t.teardown(() => rig.dispose());
-  t.teardown(() => (sys.syncfs = syncfs));
+  t.teardown(() => (sys.syncfsAsync = syncfsAsync));
   const published: number[] = [];
-  sys.syncfs = (fd) => {
+  sys.syncfsAsync = (fd) => {
     published.push(readdirSync(join(rig.root, 'layers')).length);
-    return syncfs(fd);
+    return syncfsAsync(fd);
   };
   await rig.load(asTar(legacyArchive(source)));
   t.same(published, [0], 'one sync for the whole load, before the first rename');
-  sys.syncfs = () => -errno.EIO;
+  sys.syncfsAsync = async () => -errno.EIO;
   const other = asTar(legacyArchive({ layers: [tar(files('z'))] }));
   await t.rejects(rig.load(other), {
     name: 'ImageError',

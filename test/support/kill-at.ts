@@ -64,7 +64,7 @@ const FILES = [
   'symlinkSync',
 ];
 const CALLS =
-  'mkdirat mknodat symlinkat linkat unlinkat renameat2 fchownat fchmodat utimensat setxattr removexattr copyData syncfs mount umount2';
+  'mkdirat mknodat symlinkat linkat unlinkat renameat2 fchownat fchmodat utimensat setxattr removexattr copyData syncfs syncfsAsync mount umount2';
 
 function watch(): void {
   for (const name of FILES) count(fs, name, 'sync');
