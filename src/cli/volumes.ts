@@ -13,7 +13,7 @@ import {
 import { openSource } from '../volume/backing.js';
 import { parseMount } from '../volume/mount-flag.js';
 import { openVolume, removeVolume, type VolumeRecords } from '../volume/named.js';
-import { populate } from '../volume/populate.js';
+import { fillVolume } from '../volume/content.js';
 import { combineVolumes, parseVolume, type VolumeSpec } from '../volume/spec.js';
 import type { RouteRequest } from '../transport/check.js';
 import { readRecords } from '../transport/registry.js';
@@ -55,7 +55,7 @@ class RouteOpener {
     if (spec.kind === 'bind' || !store) return openSource(spec.source ?? '', spec.create);
     const volume = await openVolume(this.root, recordsOf(store), spec.source);
     if (spec.kind === 'anonymous') this.#anonymous.push(volume.name);
-    if (!spec.nocopy) populate(volume.path, this.layers, spec.destination, ownScheme());
+    if (!spec.nocopy) await fillVolume(volume.path, this.layers, spec.destination, ownScheme());
     return volume.path;
   }
 

@@ -9,8 +9,8 @@ import type { ContainerConfig, ContainerRecord, HostConfig, MountPoint } from '.
 import { checkDestination } from '../volume/spec.js';
 import { openSource } from '../volume/backing.js';
 import { openVolume } from '../volume/named.js';
-import { populate } from '../volume/populate.js';
-import { removeTree } from '../store/index.js';
+import { fillVolume } from '../volume/content.js';
+import { removeTree } from '../process/remove-tree.js';
 import { capabilities } from './capabilities.js';
 import type { Context } from './context.js';
 import { badParameter, notFound } from './errors.js';
@@ -129,7 +129,7 @@ async function makeVolume(context: Context, id: string, planned: PlannedMount, l
   if (made) context.events.publish('volume', 'create', name, { driver: 'local' });
   // What a driver mounts has its own content.
   try {
-    if (!nocopy && !isMountedVolume(opened.options)) populate(opened.path, layers, point.Destination, context.scheme);
+    if (!nocopy && !isMountedVolume(opened.options)) await fillVolume(opened.path, layers, point.Destination, context.scheme);
   } catch (error) {
     if (made) await removeUnused(context, name, id);
     throw error;
@@ -223,7 +223,7 @@ class Creation {
 
 /** Takes back what an unfinished creation has made, and its journal entry. */
 export async function undoCreate(context: Context, id: string, volumes: readonly string[]): Promise<void> {
-  removeTree(context.directory(id));
+  await removeTree(context.directory(id));
   for (const name of volumes) await removeUnused(context, name, id);
   await context.store.transaction((records) => records.commit([{ table: 'journal', key: id }]));
 }

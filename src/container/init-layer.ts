@@ -16,7 +16,7 @@ import { dirname, join } from 'node:path';
 import type { Image } from '../image/index.js';
 import { sys } from '../native/load.js';
 import { Mode, STAT_WORDS, Stat } from '../native/syscalls.js';
-import { removeTree } from '../store/index.js';
+import { removeNow } from '../process/remove-tree.js';
 import type { Context } from './context.js';
 import { type LayerView, openLayers } from './layer-view.js';
 
@@ -76,7 +76,7 @@ export function initLayer(context: Context, image: Image | undefined): string {
     renameSync(draft, path);
   } finally {
     view.close();
-    removeTree(staging);
+    removeNow(staging);
   }
   return path;
 }
@@ -90,6 +90,6 @@ export async function sweepInitLayers(context: Context): Promise<void> {
   for (const { layers } of context.registry.list()) needed.add(layers[0] ?? '');
   for (const name of readdirSync(directory)) {
     const path = join(directory, name);
-    if (!needed.has(path)) removeTree(path);
+    if (!needed.has(path)) removeNow(path);
   }
 }

@@ -1,7 +1,8 @@
 // Removing a container: the record goes first, with a journal entry in the same batch by which a daemon that dies half way
 // finishes what is left: directories, mounts, anonymous volumes that nothing else refers to.
 
-import { removeTree, type ContainerRecord } from '../store/index.js';
+import { removeTree } from '../process/remove-tree.js';
+import type { ContainerRecord } from '../store/index.js';
 import type { Context } from './context.js';
 import { takeDown } from './start.js';
 import { removeUnused, volumeRecords } from './volume-records.js';
@@ -14,7 +15,7 @@ function anonymousOf(record: ContainerRecord): string[] {
 /** Does what a journal entry `remove` says. */
 export async function finishRemove(context: Context, id: string, volumes: readonly string[], dirty: boolean): Promise<void> {
   if (dirty) await takeDown(context, id);
-  removeTree(context.directory(id));
+  await removeTree(context.directory(id));
   const records = volumeRecords(context.store);
   for (const name of volumes) {
     if (!(await records.get(name))?.anonymous) continue;

@@ -5,7 +5,8 @@ import { closeSync, fstatSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sys } from '../native/load.js';
 import { AT_FDCWD, MNT_DETACH, Open, Resolve } from '../native/syscalls.js';
-import { type ContainerRecord, type MountPoint, removeTree } from '../store/index.js';
+import { removeTree } from '../process/remove-tree.js';
+import type { ContainerRecord, MountPoint } from '../store/index.js';
 import { bindPath } from '../transport/bind.js';
 import { readMountinfo } from '../transport/check.js';
 import { openSource } from '../volume/backing.js';
@@ -68,7 +69,7 @@ export async function releaseVolumes(context: Context, id: string): Promise<void
   for (const { mountpoint } of readMountinfo().reverse()) {
     if (mountpoint.startsWith(places)) sys.umount2(bytes(mountpoint), MNT_DETACH);
   }
-  removeTree(context.bundle(id));
+  await removeTree(context.bundle(id));
   await context.drivers.release(id);
 }
 

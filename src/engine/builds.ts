@@ -5,7 +5,7 @@ import { type BuildRequest, BuildError, buildImage, errorLine } from '../build/i
 import type { BuildResources } from '../build/host.js';
 import { badParameter, EngineError } from '../container/errors.js';
 import { canonicalName, familiarName } from '../image/index.js';
-import { removeTree } from '../store/index.js';
+import { removeTree } from '../process/remove-tree.js';
 import { EngineBuildHost } from './build-host.js';
 import type { Engine } from './engine.js';
 import type { Call, Router } from './http.js';
@@ -103,7 +103,7 @@ async function build(engine: Engine, call: Call): Promise<void> {
     emit(errorLine(error));
     out.end();
   } finally {
-    removeTree(directory);
+    await removeTree(directory);
   }
 }
 

@@ -22,7 +22,7 @@ import {
   splitTag,
   tagImage,
 } from '../image/index.js';
-import { removeTree } from '../store/index.js';
+import { removeTree } from '../process/remove-tree.js';
 import { credentialsOf } from './registry-auth.js';
 import { applyChanges } from './change-instructions.js';
 import type { Engine } from './engine.js';
@@ -147,7 +147,7 @@ export async function importImage(engine: Engine, call: Call): Promise<void> {
     events.publish('image', 'import', `sha256:${id}`, { name: `sha256:${id}` });
     call.stream('application/json').end(`${JSON.stringify({ status: `sha256:${id}` })}\n`);
   } finally {
-    removeTree(staging);
+    await removeTree(staging);
   }
 }
 

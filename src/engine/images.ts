@@ -18,7 +18,7 @@ import {
   resolveImage,
   splitTag,
 } from '../image/index.js';
-import { removeTree } from '../store/index.js';
+import { removeTree } from '../process/remove-tree.js';
 import { readRecords } from '../transport/registry.js';
 import { pruneAlone } from './pruning.js';
 import { parseMoment } from './containers.js';
@@ -156,14 +156,14 @@ async function layerBytes(engine: Engine): Promise<number> {
 }
 
 /** An archive is read more than once, so it is kept in a file while it is loaded. */
-async function spool(engine: Engine, call: Call): Promise<{ path: string; remove: () => void }> {
+async function spool(engine: Engine, call: Call): Promise<{ path: string; remove: () => Promise<void> }> {
   const directory = engine.context.store.makeStaging();
   const path = join(directory, 'archive.tar');
-  const remove = (): void => removeTree(directory);
+  const remove = (): Promise<void> => removeTree(directory);
   try {
     await pipeline(call.upload(), createWriteStream(path, { mode: 0o600 }));
   } catch (error) {
-    remove();
+    await remove();
     throw error;
   }
   return { path, remove };
@@ -183,7 +183,7 @@ async function load(engine: Engine, call: Call): Promise<void> {
     }
     out.end();
   } finally {
-    archive.remove();
+    await archive.remove();
   }
 }
 

@@ -1,19 +1,22 @@
 // /volumes/NAME/export, import and clone, which Docker has not: a volume's content as an archive, an archive or another volume
 // as a volume's content. A volume that is not there yet is made when its content is whole.
 
+import { join } from 'node:path';
 import { Readable, type Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import { badParameter, conflict } from '../container/errors.js';
 import { volumeRecords } from '../container/volume-records.js';
-import { Extractor, plainTar, zstdCompressor } from '../image/index.js';
-import { type VolumeRecord, removeTree } from '../store/index.js';
-import { TarReader } from '../tar/tar-reader.js';
+import { zstdCompressor } from '../image/index.js';
+import { runApart } from '../process/apart.js';
+import { removeTree } from '../process/remove-tree.js';
+import type { VolumeRecord } from '../store/index.js';
 import { readRecords } from '../transport/registry.js';
 import { isMountedVolume } from '../volume/driver-options.js';
 import { makeData, openVolume } from '../volume/named.js';
 import { checkVolumeName } from '../volume/spec.js';
-import { type Fill, copyVolume, exportVolume, fillDirectory, replaceContent } from '../volume/transfer.js';
+import { copyVolume } from '../volume/content.js';
+import { exportVolume, replaceContent } from '../volume/transfer.js';
 import type { Engine } from './engine.js';
 import type { Call, Router } from './http.js';
 import { shaped } from './shape.js';
@@ -72,14 +75,14 @@ async function makeWith(engine: Engine, name: string, fill: (directory: string) 
     events.publish('volume', 'create', name, { driver: 'local' });
     return volume;
   } finally {
-    removeTree(staging);
+    await removeTree(staging);
   }
 }
 
 /** Puts content into the volume of that name; into a new one when there is none. Errors: 400, 409. */
-async function put(engine: Engine, name: string, fill: Fill): Promise<VolumeRecord> {
+async function put(engine: Engine, name: string, fill: (directory: string) => Promise<void>): Promise<VolumeRecord> {
   const volume = await volumeRecords(engine.context.store).get(name);
-  if (!volume) return makeWith(engine, name, (directory) => fillDirectory(directory, fill));
+  if (!volume) return makeWith(engine, name, fill);
   if (isMountedVolume(volume.options))
     throw badParameter(
       `import ${volume.name}: its driver mounts ${volume.options['device'] ?? ''}: import into that, or into a volume without options`,
@@ -105,17 +108,8 @@ async function alone<T>(engine: Engine, kind: string, name: string, work: () => 
 
 async function importContent(engine: Engine, call: Call): Promise<void> {
   const name = call.param();
-  const fill: Fill = async (directory) => {
-    const extractor = new Extractor(directory);
-    const reader = new TarReader(extractor);
-    try {
-      for await (const chunk of plainTar(call.upload(), call.signal)) reader.write(chunk);
-      reader.finish();
-      extractor.finish();
-    } finally {
-      extractor.close();
-    }
-  };
+  const options = { input: call.upload(), signal: call.signal };
+  const fill = (directory: string): Promise<void> => runApart(join(__dirname, 'import-child.js'), directory, options);
   call.answer(200, volumeView(await alone(engine, 'import', name, () => put(engine, name, fill))));
 }
 

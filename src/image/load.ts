@@ -9,7 +9,7 @@ import { errnoText } from '../abi/errno.js';
 import { sys } from '../native/load.js';
 import { TarFormatError } from '../tar/tar-header.js';
 import { TarReader } from '../tar/tar-reader.js';
-import { removeTree } from '../store/index.js';
+import { removeTree } from '../process/remove-tree.js';
 import type { Change, ImageRecord, Store, Transaction } from '../store/index.js';
 import { openArchive } from './archive.js';
 import type { Archive } from './archive.js';
@@ -309,7 +309,7 @@ export async function makeImage(store: Store, made: MadeImage): Promise<string> 
   } catch (error) {
     throw explainSystem('the new image', error);
   } finally {
-    removeTree(staging);
+    await removeTree(staging);
   }
 }
 
@@ -334,7 +334,7 @@ export async function loadPlan(
   } catch (error) {
     throw explainSystem(label, error);
   } finally {
-    removeTree(staging);
+    await removeTree(staging);
   }
 }
 
@@ -376,6 +376,6 @@ export async function loadImage(
     throw explainSystem(label, error);
   } finally {
     archive?.close();
-    removeTree(staging);
+    await removeTree(staging);
   }
 }

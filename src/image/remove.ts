@@ -2,7 +2,7 @@
 
 import { renameSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { removeTree } from '../store/index.js';
+import { removeTree } from '../process/remove-tree.js';
 import type { Change, ContainerRecord, ImageRecord, Store, Transaction } from '../store/index.js';
 import { findImage, layerDirectories } from './images.js';
 import { isDigested, splitTag } from './reference.js';
@@ -156,6 +156,6 @@ export async function removeImage(store: Store, text: string, options: RemoveOpt
       return { untagged, deleted };
     });
   } finally {
-    removeTree(staging);
+    await removeTree(staging);
   }
 }

@@ -5,7 +5,8 @@ import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { type Store, removeTree } from '../store/index.js';
+import { removeTree } from '../process/remove-tree.js';
+import type { Store } from '../store/index.js';
 import { END_OF_ARCHIVE, blankHeader, encodeHeader, padding } from '../tar/tar-encode.js';
 import { ImageError } from './image-error.js';
 import type { Image } from './images.js';
@@ -146,6 +147,6 @@ export async function* saveImages(store: Store, saved: readonly SavedImage[], si
     yield* member('oci-layout', Buffer.from('{"imageLayoutVersion": "1.0.0"}'));
     yield END_OF_ARCHIVE;
   } finally {
-    removeTree(staging);
+    await removeTree(staging);
   }
 }

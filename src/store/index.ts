@@ -20,5 +20,3 @@ export type {
   PortBinding,
 } from './container-record.js';
 export { createVolume, getVolume, listVolumes, removeVolume } from './volumes.js';
-export { removeTree } from './remove-tree.js';
-export { abandonedStaging, makeStaging } from './staging.js';

@@ -5,8 +5,8 @@ import { mkdirSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { databaseAt } from './database.js';
 import type { Database, Transaction } from './database.js';
-import { removeTree } from './remove-tree.js';
-import { makeStaging, sweepStaging } from './staging.js';
+import { removeTree } from '../process/remove-tree.js';
+import { makeStaging, sweepStaging } from '../process/staging.js';
 import { StoreError } from './store-error.js';
 
 export interface StoreOptions {
@@ -17,6 +17,8 @@ export interface StoreOptions {
 export class Store {
   private readonly database: Database;
   private held = false;
+  /** The removal of layers that dead processes have left. */
+  private clearing: Promise<void> = Promise.resolve();
 
   constructor(
     readonly root: string,
@@ -52,6 +54,7 @@ export class Store {
   async close(): Promise<void> {
     if (this.held) await this.database.release();
     this.held = false;
+    await this.clearing;
   }
 
   /** A private directory for unfinished work, on the filesystem of the layers. Owns: the caller removes it. */
@@ -69,7 +72,9 @@ export class Store {
     if (orphans.length === 0) return;
     const staging = this.makeStaging();
     for (const name of orphans) renameSync(join(this.root, 'layers', name), join(staging, name));
-    removeTree(staging);
+    // Others wait for the database, not for this. What does not go now goes when this process has ended.
+    const cleared = removeTree(staging).catch(() => undefined);
+    this.clearing = this.clearing.then(() => cleared);
   }
 }
 

@@ -4,12 +4,13 @@
 
 import { randomBytes } from 'node:crypto';
 import { chmodSync, closeSync, constants, existsSync, mkdirSync, openSync, readdirSync, renameSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errno, errnoText } from '../abi/errno.js';
 import { sys } from '../native/load.js';
-import { removeBelow } from './open-below.js';
-import { finishPopulate } from './populate.js';
+import { removeTree } from '../process/remove-tree.js';
+import { abandonedStaging, makeStaging } from '../process/staging.js';
+import { settleVolume } from './content.js';
 import { dropImport } from './transfer.js';
 import { checkVolumeName } from './spec.js';
 import { VolumeError, VolumeTaken } from './volume-error.js';
@@ -44,9 +45,10 @@ export interface VolumeRecords {
   list(): Promise<readonly VolumeRecord[]>;
 }
 
-/** Directories of volumes being made and being removed, under their names. */
+/** Directories of volumes being made and being removed, under their names; and of those that only their files are left of. */
 const NEW = '.new';
 const REMOVED = '.removed';
+const TRASH = '.trash';
 const ANONYMOUS_LABEL = 'com.docker.volume.anonymous';
 const LOCK_EX_NB = 2 | 4;
 const LOCK_LIMIT_MS = 30_000;
@@ -59,48 +61,82 @@ function explain(root: string, error: unknown): unknown {
   return new VolumeError(`${path ?? root}: cannot ${syscall}: ${errnoText(number)}: ${next}`, error);
 }
 
-/** Runs `use` while no other volume of this root is made or removed, by this process or another. */
-async function withVolumes<T>(root: string, use: (directory: string) => Promise<T>): Promise<T> {
-  const directory = join(root, 'volumes');
-  let fd: number;
-  try {
-    mkdirSync(directory, { recursive: true, mode: 0o701 });
-    fd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
-  } catch (error) {
-    throw explain(directory, error);
-  }
-  try {
-    // Not a blocking wait: whoever has the lock may be another caller in this process.
-    for (const start = Date.now(); sys.flock(fd, LOCK_EX_NB) !== 0; await delay(2)) {
-      if (Date.now() - start > LOCK_LIMIT_MS)
-        throw new VolumeError(`${directory}: another process keeps it locked: end that process (\`fuser ${directory}\`)`);
-    }
-    return await use(directory);
-  } catch (error) {
-    throw explain(directory, error);
-  } finally {
-    closeSync(fd);
+/** Waits for the lock of an open directory. Not in the kernel: whoever has it may be another caller in this process. */
+async function lock(fd: number, directory: string): Promise<void> {
+  for (const start = Date.now(); sys.flock(fd, LOCK_EX_NB) !== 0; await delay(2)) {
+    if (Date.now() - start > LOCK_LIMIT_MS)
+      throw new VolumeError(`${directory}: another process keeps it locked: end that process (\`fuser ${directory}\`)`);
   }
 }
 
-function removeDirectory(directory: string, name: string): void {
-  const fd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
-  const error = removeBelow(fd, name);
-  closeSync(fd);
-  if (error) throw new VolumeError(`${join(directory, name)}: cannot remove it: ${errnoText(error)}: remove it yourself`);
+/** What has lost its name and is to be removed; whoever put it there does that, and anybody when that one has died. */
+class Trash {
+  readonly #place: string;
+  #own: string | undefined;
+  readonly #taken: string[] = [];
+
+  constructor(directory: string) {
+    this.#place = join(directory, TRASH);
+    mkdirSync(this.#place, { recursive: true, mode: 0o700 });
+    for (const name of abandonedStaging(this.#place)) this.#taken.push(join(this.#place, name));
+  }
+
+  take(path: string): void {
+    this.#own ??= makeStaging(this.#place);
+    renameSync(path, join(this.#own, basename(path)));
+  }
+
+  /** Errors: VolumeError; what could not be removed stays until this process has ended. */
+  async empty(): Promise<void> {
+    for (const path of this.#own === undefined ? this.#taken : [...this.#taken, this.#own]) {
+      await removeTree(path).catch((error: unknown) => {
+        throw new VolumeError(`${path}: cannot remove it: ${(error as Error).message}: remove it yourself`, error);
+      });
+    }
+  }
 }
 
 /** Makes the place for unfinished work, or ends what a killed process left in it. Under the lock. */
-async function sweep(directory: string, records: VolumeRecords): Promise<void> {
-  for (const place of [NEW, REMOVED].map((name) => join(directory, name))) mkdirSync(place, { recursive: true, mode: 0o700 });
-  for (const name of readdirSync(join(directory, NEW))) {
+async function sweep(directory: string, records: VolumeRecords, trash: Trash): Promise<void> {
+  const [fresh = '', removed = ''] = [NEW, REMOVED].map((name) => join(directory, name));
+  for (const place of [fresh, removed]) mkdirSync(place, { recursive: true, mode: 0o700 });
+  for (const name of readdirSync(fresh)) {
     const isWhole = (await records.get(name)) !== undefined && !existsSync(join(directory, name));
-    if (isWhole) renameSync(join(directory, NEW, name), join(directory, name));
-    else removeDirectory(join(directory, NEW), name);
+    if (isWhole) renameSync(join(fresh, name), join(directory, name));
+    else trash.take(join(fresh, name));
   }
-  for (const name of readdirSync(join(directory, REMOVED))) {
+  for (const name of readdirSync(removed)) {
     await records.remove(name);
-    removeDirectory(join(directory, REMOVED), name);
+    trash.take(join(removed, name));
+  }
+}
+
+/**
+ * Runs `use` while no other volume of this root is made or removed, by this process or another, after what killed ones have left
+ * was settled. Returns when what had to be removed is.
+ */
+async function withVolumes<T>(
+  root: string,
+  records: VolumeRecords,
+  use: (directory: string, again: () => Promise<void>) => Promise<T>,
+): Promise<T> {
+  const directory = join(root, 'volumes');
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o701 });
+    const fd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
+    let trash: Trash | undefined;
+    try {
+      await lock(fd, directory);
+      const filled = (trash = new Trash(directory));
+      const again = (): Promise<void> => sweep(directory, records, filled);
+      await again();
+      return await use(directory, again);
+    } finally {
+      closeSync(fd);
+      await trash?.empty();
+    }
+  } catch (error) {
+    throw explain(directory, error);
   }
 }
 
@@ -157,8 +193,7 @@ export async function openVolume(
 ): Promise<VolumeRecord> {
   if (given !== undefined) checkVolumeName(given);
   const name = given ?? anonymousName();
-  const volume = await withVolumes(root, async (directory) => {
-    await sweep(directory, records);
+  const volume = await withVolumes(root, records, async (directory) => {
     const known = await records.get(name);
     if (known && content === undefined) return known;
     if (known || (content !== undefined && existsSync(join(directory, name))))
@@ -173,7 +208,7 @@ export async function openVolume(
     return made;
   });
   checkDirectory(volume);
-  finishPopulate(volume.path);
+  await settleVolume(volume.path);
   return volume;
 }
 
@@ -188,8 +223,7 @@ export async function removeVolume(
   mustBeUnused: () => void = () => undefined,
 ): Promise<void> {
   checkVolumeName(name);
-  await withVolumes(root, async (directory) => {
-    await sweep(directory, records);
+  await withVolumes(root, records, async (directory, again) => {
     const home = join(directory, name);
     mustBeUnused();
     if (!existsSync(home)) {
@@ -202,7 +236,7 @@ export async function removeVolume(
         throw new VolumeError(`remove ${name}: volume is in use: it is being filled, try again when that is done`);
       // From here on the volume is gone, also if we are killed: the sweep does the rest.
       renameSync(home, join(directory, REMOVED, name));
-      await sweep(directory, records);
+      await again();
     } finally {
       closeSync(fd);
     }
@@ -211,10 +245,7 @@ export async function removeVolume(
 
 /** All volumes by name. */
 export async function listVolumes(root: string, records: VolumeRecords): Promise<readonly VolumeRecord[]> {
-  return withVolumes(root, async (directory) => {
-    await sweep(directory, records);
-    return [...(await records.list())].sort((a, b) => (a.name < b.name ? -1 : 1));
-  });
+  return withVolumes(root, records, async () => [...(await records.list())].sort((a, b) => (a.name < b.name ? -1 : 1)));
 }
 
 /** Ends all that a killed process has left in the volumes of this root. Errors: VolumeError. */
@@ -222,7 +253,7 @@ export async function settleVolumes(root: string, records: VolumeRecords): Promi
   if (!existsSync(join(root, 'volumes'))) return;
   for (const { path } of await listVolumes(root, records)) {
     if (!existsSync(path) || readdirSync(dirname(path)).length === 1) continue;
-    finishPopulate(path);
-    dropImport(path);
+    await settleVolume(path);
+    await dropImport(path);
   }
 }

@@ -2,7 +2,7 @@
 //
 // Beside `_data` lie `.filling`, a copy being made, and `.filled`, a complete one being moved in: the rename from one to
 // the other decides. After a kill the next use of the volume drops `.filling` or goes on with `.filled`. `_data` itself
-// stays the same directory throughout, since another mount may have it open.
+// stays the same directory throughout, since another mount may have it open. It may take long: the daemon has it done (content.ts).
 
 import { basename, dirname } from 'node:path';
 import { errno, errnoText } from '../abi/errno.js';
@@ -22,18 +22,23 @@ const FILLED = '.filled';
 const TREE = 'tree';
 const ROOT = 'root';
 const LOCK_EX = 2;
+const LOCK_NB = 4;
 const DIRECTORY = Open.RDONLY | Open.DIRECTORY;
+
+/** Whether what lies beside `_data` tells of a fill that is going on or was interrupted. */
+export function isUnsettled(beside: readonly string[]): boolean {
+  return beside.includes(FILLING) || beside.includes(FILLED);
+}
 
 export type Populated = 'filled' | 'not empty' | 'no source';
 
-/** The directory that holds a volume's `_data`, locked against other fills and open for as long as `use` runs. */
+/** The directory that holds a volume's `_data`, open for as long as `use` runs, which locks it against other fills. */
 function withHome<T>(path: string, use: (home: Home) => T): T {
   const name = basename(dirname(path));
   const fd = sys.openat2(AT_FDCWD, Buffer.from(dirname(path)).toString('latin1'), DIRECTORY, 0, 0);
   if (fd < 0) throw new VolumeError(`volume ${name}: ${dirname(path)}: ${errnoText(fd)}: check the data root`);
   const home = new Home(fd, name, Buffer.from(basename(path)).toString('latin1'));
   try {
-    home.must(sys.flock(fd, LOCK_EX), 'lock it');
     return use(home);
   } finally {
     home.close();
@@ -55,6 +60,12 @@ class Home {
     sys.close(this.fd);
   }
 
+  /** Against other fills. False when another has the lock and it is not to be waited for. */
+  lock(wait: boolean): boolean {
+    const result = sys.flock(this.fd, wait ? LOCK_EX : LOCK_EX | LOCK_NB);
+    return result !== -errno.EAGAIN && this.must(result, 'lock it') === 0;
+  }
+
   must(result: number, what: string): number {
     if (result >= 0) return result;
     const full = result === -errno.ENOSPC || result === -errno.EDQUOT;
@@ -68,7 +79,11 @@ class Home {
   }
 
   isEmpty(): boolean {
-    const listing = sys.readdir(this.data);
+    return this.#isEmpty(this.data);
+  }
+
+  #isEmpty(directory: number): boolean {
+    const listing = sys.readdir(directory);
     if (typeof listing === 'number') this.must(listing, 'read it');
     return typeof listing !== 'number' && listing.names.length === 0;
   }
@@ -105,8 +120,8 @@ class Home {
       copyTree(source, tree, this);
       this.must(this.#copyAttributes(tree, `${FILLING}/${ROOT}`), `write ${FILLING}`);
       this.must(sys.fchmodat(tree, '', 0o700), `write ${FILLING}`);
-      // After a power cut a published file must have its data: nothing would ever fill it again.
-      this.must(sys.syncfs(tree), 'write the copy to disk');
+      // After a power cut a published file must have its data: nothing would ever fill it again. An empty volume is filled again.
+      if (!this.#isEmpty(tree)) this.must(sys.syncfs(tree), 'write the copy to disk');
     } finally {
       sys.close(tree);
     }
@@ -160,15 +175,32 @@ class Home {
 
 /** Ends an interrupted fill of the volume at `path` (its `_data`). Errors: VolumeError. */
 export function finishPopulate(path: string): void {
-  withHome(path, (home) => home.recover());
+  withHome(path, (home) => {
+    home.lock(true);
+    home.recover();
+  });
+}
+
+function fillHome(home: Home, source: SourceDirectory): Populated {
+  home.recover();
+  return home.isEmpty() && home.fill(source) ? 'filled' : 'not empty';
 }
 
 /** Fills the volume at `path` (its `_data`) from `source`, if it is empty. Errors: VolumeError; it is empty then. */
 export function populateFrom(path: string, source: SourceDirectory): Populated {
   return withHome(path, (home) => {
-    home.recover();
-    return home.isEmpty() && home.fill(source) ? 'filled' : 'not empty';
+    home.lock(true);
+    return fillHome(home, source);
   });
+}
+
+/** The same, when `source` is an empty directory and nobody else fills the volume: short, and nothing to wait for. */
+export function populateAtOnce(path: string, source: SourceDirectory): Populated | undefined {
+  const opened = source.open();
+  if (typeof opened === 'number') return undefined;
+  opened.close();
+  if (opened.entries.length > 0) return undefined;
+  return withHome(path, (home) => (home.lock(false) ? fillHome(home, source) : undefined));
 }
 
 /**

@@ -1,15 +1,14 @@
-// Volumes in and out: a volume's content as an archive, an archive as a volume's content all at once, and copies. Called by
-// engine/.
+// Volumes in and out: a volume's content as an archive, another content in its place all at once, and copies. Called by engine/
+// and content-child.ts.
 
 import { chmodSync, closeSync, constants, mkdirSync, openSync } from 'node:fs';
-import { spawn } from 'node:child_process';
 import { basename, dirname, join } from 'node:path';
 import { errnoText } from '../abi/errno.js';
 import { sys } from '../native/load.js';
 import { Rename } from '../native/syscalls.js';
+import { removeTree } from '../process/remove-tree.js';
 import { packTree } from '../tar/pack-tree.js';
 import { CopyFailed, copyTree } from './copy-tree.js';
-import { removeBelow } from './open-below.js';
 import { directorySource } from './source.js';
 import { VolumeError } from './volume-error.js';
 
@@ -42,34 +41,34 @@ export async function fillDirectory(path: string, fill: Fill): Promise<void> {
 }
 
 /**
- * Replaces the content of the volume at `path` (its `_data`) by what `fill` puts into an empty directory beside it: the two
- * directories change places at once, when all is on disk. `mustBeIdle` throws when something has the volume mounted; asked
- * just before. One at a time for each volume. Errors: VolumeError and those of `fill`; the volume has its old content then.
+ * Replaces the content of the volume at `path` (its `_data`) by what `fill` puts into an empty directory beside it, all of it on
+ * disk by then: the two change places at once. `mustBeIdle` throws when something has the volume mounted; asked just before. One
+ * at a time for each volume. Errors: VolumeError and those of `fill`; the volume has its old content then.
  */
-export async function replaceContent(path: string, fill: Fill, mustBeIdle: () => void): Promise<void> {
+export async function replaceContent(
+  path: string,
+  fill: (directory: string) => Promise<void>,
+  mustBeIdle: () => void,
+): Promise<void> {
+  const fresh = join(dirname(path), IMPORT);
   const home = openSync(dirname(path), DIRECTORY);
   try {
-    must(removeBelow(home, IMPORT), path, 'remove what an import left');
-    const fresh = join(dirname(path), IMPORT);
+    await removeTree(fresh);
     mkdirSync(fresh);
     chmodSync(fresh, 0o755);
-    await fillDirectory(fresh, fill);
+    await fill(fresh);
     mustBeIdle();
     must(sys.renameat2(home, basename(path), home, IMPORT, Rename.EXCHANGE), path, 'put the new content in place');
   } finally {
-    removeBelow(home, IMPORT);
     closeSync(home);
+    // What stays goes with the next import, or when the daemon starts.
+    await removeTree(fresh).catch(() => undefined);
   }
 }
 
-/** Removes what a killed import has left beside the volume at `path`. Errors: VolumeError. */
-export function dropImport(path: string): void {
-  const home = openSync(dirname(path), DIRECTORY);
-  try {
-    must(removeBelow(home, IMPORT), path, 'remove what an import left');
-  } finally {
-    closeSync(home);
-  }
+/** Removes what a killed import has left beside the volume at `path`. */
+export function dropImport(path: string): Promise<void> {
+  return removeTree(join(dirname(path), IMPORT));
 }
 
 function must(result: number, path: string, what: string): number {
@@ -90,23 +89,4 @@ export function copyContent(from: string): Fill {
       closeSync(source);
     }
   };
-}
-
-/**
- * Copies the content of the volume at `from` into the empty directory `to`, in a process of its own that ends with this one.
- * Errors: VolumeError, the signal's reason.
- */
-export function copyVolume(from: string, to: string, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const command = ['--pdeathsig', 'KILL', process.execPath, join(__dirname, 'copy-child.js'), from, to];
-    const child = spawn('setpriv', command, { stdio: ['ignore', 'ignore', 'pipe'], signal, killSignal: 'SIGKILL' });
-    let complaint = '';
-    child.stderr.on('data', (chunk: Buffer) => (complaint += chunk.toString()));
-    // The end of an aborted one is waited for: what it writes is about to be removed.
-    child.once('error', (error) => (child.pid === undefined ? reject(error) : undefined));
-    child.once('close', (code) => {
-      if (code === 0) resolve();
-      else reject(signal.aborted ? (signal.reason as Error) : new VolumeError(complaint || `the copy of ${from} has failed`));
-    });
-  });
 }

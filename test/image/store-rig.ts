@@ -26,6 +26,8 @@ export class StoreRig {
       for (const table of ['image', 'reference', 'layer'] as const)
         for (const record of await records.list(table)) found.push(JSON.stringify(record));
     });
+    // What was swept is gone by then.
+    await this.store.close();
     return [...found, ...readdirSync(join(this.root, 'layers')), ...readdirSync(join(this.root, 'tmp'))];
   }
 

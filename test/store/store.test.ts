@@ -6,16 +6,8 @@ import { once } from 'node:events';
 import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import {
-  createVolume,
-  dataRoot,
-  getVolume,
-  listVolumes,
-  openStore,
-  removeTree,
-  removeVolume,
-  withStore,
-} from '../../src/store/index.js';
+import { createVolume, dataRoot, getVolume, listVolumes, openStore, removeVolume, withStore } from '../../src/store/index.js';
+import { removeNow } from '../../src/process/remove-tree.js';
 import type { Change, LayerRecord, Store } from '../../src/store/index.js';
 import { scratchDir } from '../support/paths.js';
 
@@ -230,10 +222,10 @@ void t.test('removeTree', async (t) => {
   mkdirSync(outside);
   writeFileSync(join(outside, 'f'), '');
   symlinkSync(outside, join(top, 'link'));
-  removeTree(top);
+  removeNow(top);
   t.notOk(existsSync(top));
   t.ok(existsSync(join(outside, 'f')), 'symlinks are not followed');
-  removeTree(top);
+  removeNow(top);
 });
 
 void t.test('who holds the database lets others in when it has no use for it', async (t) => {

@@ -8,7 +8,7 @@ import t from 'tap';
 import { listVolumes, openVolume, removeVolume } from '../../src/volume/named.js';
 import { VolumeRig } from './rig.js';
 
-type Call = 'mkdirSync' | 'chmodSync' | 'renameSync' | '_batch' | 'unlinkat';
+type Call = 'mkdirSync' | 'chmodSync' | 'renameSync' | '_batch' | 'unlinkSync' | 'rmdirSync';
 
 interface Child {
   readonly paused: Promise<boolean>;
@@ -18,10 +18,10 @@ interface Child {
 /** Opens or removes the volume `data` in a process that stops dead before call number `count` of `call`. */
 function worker(root: string, what: 'openVolume' | 'removeVolume', call: Call, count: number): Child {
   const at = (name: string): string => JSON.stringify(join(__dirname, '../../src', name));
-  const script = `const fs = require('node:fs'); const { ClassicLevel } = require('classic-level'); const { sys } = require(${at('native/load.js')});
+  const script = `const fs = require('node:fs'); const { ClassicLevel } = require('classic-level');
     const store = require(${at('store/index.js')}); const named = require(${at('volume/named.js')});
     const opened = store.openStore(process.argv[1]); let left = ${count};
-    for (const object of [fs, ClassicLevel.prototype, sys]) {
+    for (const object of [fs, ClassicLevel.prototype]) {
       const call = object.${call};
       if (call) object.${call} = function (...args) {
         if (left-- === 0) { fs.writeSync(1, 'paused'); Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0); }
@@ -47,7 +47,7 @@ function rigFor(test: { teardown(end: () => Promise<void>): unknown }): VolumeRi
 }
 
 function leftovers(rig: VolumeRig): string[] {
-  return ['.new', '.removed'].flatMap((place) => readdirSync(join(rig.root, 'volumes', place)));
+  return ['.new', '.removed', '.trash'].flatMap((place) => readdirSync(join(rig.root, 'volumes', place)));
 }
 
 const makings: readonly (readonly [call: Call, counts: readonly number[]])[] = [
@@ -85,8 +85,10 @@ t.test('killed between the record and the rename that follows it: made to the en
 const removals: readonly (readonly [call: Call, count: number, state: 'kept' | 'gone'])[] = [
   ['renameSync', 0, 'kept'],
   ['_batch', 0, 'gone'],
-  ['unlinkat', 0, 'gone'],
-  ['unlinkat', 2, 'gone'],
+  ['renameSync', 1, 'gone'],
+  ['unlinkSync', 0, 'gone'],
+  ['unlinkSync', 1, 'gone'],
+  ['rmdirSync', 0, 'gone'],
 ];
 for (const [call, count, state] of removals) {
   t.test(`killed before ${call} ${count} of removing: ${state}`, async (test) => {

@@ -3,7 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { removeTree } from '../../src/store/remove-tree.js';
+import { removeNow } from '../../src/process/remove-tree.js';
 import { createVolume, getVolume, listVolumes, openStore, removeVolume, type Store } from '../../src/store/index.js';
 import type { VolumeRecords } from '../../src/volume/named.js';
 import { scratchDir } from '../support/paths.js';
@@ -37,7 +37,7 @@ export class VolumeRig {
 
   async dispose(): Promise<void> {
     await this.#store.close();
-    removeTree(this.dir);
+    removeNow(this.dir);
   }
 }
 

@@ -3,7 +3,8 @@
 
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { abandonedStaging, makeStaging, removeTree } from '../../store/index.js';
+import { removeTree } from '../../process/remove-tree.js';
+import { abandonedStaging, makeStaging } from '../../process/staging.js';
 
 const KEPT_MS = 7 * 24 * 3600 * 1000;
 
@@ -37,8 +38,8 @@ export class DownloadArea {
   }
 
   /** Ends this pull: `done` drops the blobs, else what has arrived is kept. */
-  close(done: boolean): void {
-    if (done) removeTree(this.own);
+  async close(done: boolean): Promise<void> {
+    if (done) await removeTree(this.own);
     else keepAll(this.own, this.kept);
   }
 }

@@ -132,7 +132,7 @@ class Pull {
       throw error;
     } finally {
       await downloads.close();
-      area.close(done);
+      await area.close(done);
     }
   }
 

@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
-import { removeTree } from '../../store/index.js';
+import { removeTree } from '../../process/remove-tree.js';
 import type { Store } from '../../store/index.js';
 import { ImageError } from '../image-error.js';
 import { NoSuchImage, resolveImage } from '../images.js';
@@ -193,6 +193,6 @@ export async function pushImage(store: Store, text: string, options: PushOptions
     return await new Push(store, client, reference, image, options).run(staging);
   } finally {
     client.close();
-    removeTree(staging);
+    await removeTree(staging);
   }
 }

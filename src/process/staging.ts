@@ -1,11 +1,11 @@
-// Unfinished work on disk: directories <root>/tmp/<owner>.<random>. The name tells who owns it, so that whoever
-// opens the store next can remove what a dead process left. Used by `Store` (sweep) and by image/ (work).
+// Unfinished work on disk: directories <owner>.<random> in a place for such. The name tells who owns it, so that whoever
+// comes next can remove what a dead process left. Used by the store, by downloads and by volumes.
 
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { procStat } from '../native/proc-stat.js';
-import { removeTree } from './remove-tree.js';
+import { removeNow } from './remove-tree.js';
 
 interface Owner {
   /** First eight digits of the boot id: pids and start times repeat after a boot. */
@@ -51,7 +51,7 @@ export function abandonedStaging(tmp: string): string[] {
   return readdirSync(tmp).filter((name) => isGone(name, here));
 }
 
-/** Removes every directory under `tmp` whose owner no longer runs. */
+/** Removes, here and now, every directory under `tmp` whose owner no longer runs. */
 export function sweepStaging(tmp: string): void {
-  for (const name of abandonedStaging(tmp)) removeTree(join(tmp, name));
+  for (const name of abandonedStaging(tmp)) removeNow(join(tmp, name));
 }

@@ -1,0 +1,158 @@
+// kill -9 of the process that does long work for the daemon, and of the daemon while it does: volumes have all of their new
+// content or what they had before, nothing is left, and the work can be done again.
+
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import t, { type Test } from 'tap';
+import { makeArchive, packLayerOf } from '../../src/demo/busybox.js';
+import { procStat } from '../../src/native/proc-stat.js';
+import { waitFor } from '../support/command.js';
+import { EngineAudit } from '../support/engine-audit.js';
+import { call, mustCall } from '../support/engine-api.js';
+import { EngineRig } from '../support/engine-rig.js';
+
+const FILES = 3000;
+const rig = new EngineRig();
+const audit = new EngineAudit(rig);
+let tar: Buffer;
+
+const must = (method: string, path: string, body?: unknown): Promise<unknown> => mustCall(rig.socket, method, path, body);
+const may = (method: string, path: string): Promise<unknown> => call(rig.socket, method, path);
+
+t.setTimeout(900_000);
+t.teardown(() => rig.end());
+t.before(async () => {
+  const root = rig.path('root');
+  mkdirSync(`${root}/data`, { recursive: true });
+  for (let i = 0; i < FILES; i++) writeFileSync(`${root}/data/${i}`, `${i}\n`);
+  packLayerOf(`${root}/data`, rig.path('data.tar'));
+  tar = readFileSync(rig.path('data.tar'));
+  packLayerOf(root, rig.path('layer.tar'));
+  makeArchive(rig.path('large.tar'), rig.path('layer.tar'), 'large:latest', 'test');
+  await rig.start();
+  await rig.must('lamina', 'load', '-i', rig.path('large.tar'));
+});
+
+/** Numbers of files that it may have; none at all when it is not there. */
+const filesOf = (volume: string): number | undefined => {
+  const path = rig.path('data', 'volumes', volume, '_data');
+  return existsSync(path) ? readdirSync(path).length : undefined;
+};
+const container = { Image: 'large', Cmd: ['true'], HostConfig: { NetworkMode: 'none', Binds: ['vol:/data'] } };
+const small = (): Promise<unknown> => must('POST', '/volumes/create', { Name: 'vol' });
+const imported = (): Promise<unknown> => must('POST', '/volumes/vol/import', tar);
+
+interface Work {
+  readonly name: string;
+  readonly before?: () => Promise<unknown>;
+  readonly act: () => Promise<unknown>;
+  /** Files of the volume that the work is about, before and after it. */
+  readonly volume: string;
+  readonly files: readonly [before: number | undefined, after: number | undefined];
+  /** When the process is killed that does it, another does the rest. */
+  readonly goesOn?: boolean;
+}
+
+const works: readonly Work[] = [
+  {
+    name: 'the fill of a new volume',
+    act: () => must('POST', '/containers/create?name=cc', container),
+    volume: 'vol',
+    files: [undefined, FILES],
+  },
+  {
+    name: 'the fill of one that was empty',
+    before: small,
+    act: () => must('POST', '/containers/create?name=cc', container),
+    volume: 'vol',
+    files: [0, FILES],
+  },
+  { name: 'import of a new one', act: imported, volume: 'vol', files: [undefined, FILES] },
+  { name: 'import over another', before: small, act: imported, volume: 'vol', files: [0, FILES] },
+  {
+    name: 'clone',
+    before: imported,
+    act: () => must('POST', '/volumes/vol/clone', { Name: 'twin' }),
+    volume: 'twin',
+    files: [undefined, FILES],
+  },
+  {
+    name: 'removal of a volume',
+    before: imported,
+    act: () => must('DELETE', '/volumes/vol?force=1'),
+    volume: 'vol',
+    files: [FILES, undefined],
+    goesOn: true,
+  },
+  {
+    name: 'removal of a container that has written much',
+    before: async () => {
+      await must('POST', '/containers/create?name=cc', { ...container, HostConfig: { NetworkMode: 'none' } });
+      await must('PUT', '/containers/cc/archive?path=/data', tar);
+    },
+    act: () => must('DELETE', '/containers/cc?force=1'),
+    volume: 'vol',
+    files: [undefined, undefined],
+    goesOn: true,
+  },
+];
+
+/** The process that works for the daemon, stopped after so many ticks of the processor. */
+async function stopped(ticks: number): Promise<number> {
+  const isWorking = (pid: number): boolean => {
+    try {
+      return /\/\w+-child\.js\0/.test(readFileSync(`/proc/${pid}/cmdline`, 'latin1'));
+    } catch {
+      return false;
+    }
+  };
+  const spent = (pid: number): number => {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'latin1')
+      .replace(/^.*\) /, '')
+      .split(' ');
+    return Number(fields[11]) + Number(fields[12]);
+  };
+  let found = -1;
+  await waitFor('a process to do it', () => (found = rig.processes().find(isWorking) ?? -1) > 0);
+  await waitFor('it to be in the middle', () => spent(found) >= ticks);
+  process.kill(found, 'SIGSTOP');
+  return found;
+}
+
+const isGone = (pid: number): boolean => /^[ZX]/.test(procStat(String(pid))?.state ?? 'X');
+
+async function cut(t: Test, { name, before, act, volume, files, goesOn }: Work, victim: string, ticks: number): Promise<void> {
+  const what = `${victim}, ${name}, after ${ticks} ticks`;
+  await before?.();
+  t.equal(filesOf(volume), files[0], what);
+  const outcome = act().then(
+    () => 'done',
+    () => 'failed',
+  );
+  const child = await stopped(ticks);
+  process.kill(victim === 'daemon' ? (rig.pid('daemon') ?? 0) : child, 'SIGKILL');
+  // It may have been stopped before the kernel knew whom it ends with.
+  if (!isGone(child)) process.kill(child, 'SIGCONT');
+  await waitFor('the process to end', () => isGone(child));
+  if (victim === 'daemon') {
+    await rig.kill();
+    await rig.start();
+  }
+  t.equal(await outcome, goesOn && victim !== 'daemon' ? 'done' : 'failed', what);
+  t.same(await audit.run(), [], `${what}: nothing is left`);
+  if (!goesOn) {
+    // A named volume that was made for a container stays when the daemon dies.
+    t.equal(filesOf(volume) ?? 0, files[0] ?? 0, `${what}: nothing of it is there`);
+    await act();
+  }
+  t.equal(filesOf(volume), files[1], `${what}: done in the end`);
+  for (const path of ['containers/cc', 'volumes/vol', 'volumes/twin']) await may('DELETE', `/${path}?force=1`);
+  t.same(await audit.run(), [], what);
+}
+
+for (const victim of ['the process', 'daemon']) {
+  for (const work of works) {
+    void t.test(`killed: ${victim}, in ${work.name}`, { timeout: 300_000 }, async (t) => {
+      for (const ticks of work.volume === 'twin' ? [0, 9] : [9]) await cut(t, work, victim, ticks);
+    });
+  }
+}

@@ -1,0 +1,115 @@
+// Others are answered at once while one client has the engine fill, clone, import or remove what is large.
+//
+// What another process of this machine needs to answer at the same time is measured beside it, and allowed for.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import t, { type Test } from 'tap';
+import { makeArchive, packLayerOf } from '../../src/demo/busybox.js';
+import { EngineAudit } from '../support/engine-audit.js';
+import { call, mustCall } from '../support/engine-api.js';
+import { EngineRig } from '../support/engine-rig.js';
+
+const FILES = Number(process.env['LAMINA_RESPONSIVE_FILES'] ?? 20_000);
+const DIRECTORIES = 200;
+const LIMIT_MS = 100;
+const rig = new EngineRig();
+const audit = new EngineAudit(rig);
+const idle = rig.path('idle.sock');
+let other: ChildProcess;
+let tar: Buffer;
+
+t.setTimeout(900_000);
+t.teardown(async () => {
+  other.kill();
+  await rig.end();
+});
+
+t.before(async () => {
+  const server = `require('node:http').createServer((_, answer) => answer.end('OK')).listen(process.argv[1], () => console.log('up'))`;
+  other = spawn(process.execPath, ['-e', server, idle], { stdio: ['ignore', 'pipe', 'inherit'] });
+  if (other.stdout) await once(other.stdout, 'data');
+  const root = rig.path('root');
+  for (let d = 0; d < DIRECTORIES; d++) {
+    mkdirSync(`${root}/data/${d}`, { recursive: true });
+    for (let i = 0; i < FILES / DIRECTORIES; i++) writeFileSync(`${root}/data/${d}/${i}`, `${d} ${i}\n`);
+  }
+  packLayerOf(`${root}/data`, rig.path('data.tar'));
+  tar = readFileSync(rig.path('data.tar'));
+  packLayerOf(root, rig.path('layer.tar'));
+  makeArchive(rig.path('large.tar'), rig.path('layer.tar'), 'large:latest', 'test');
+  await rig.start();
+  await rig.must('lamina', 'load', '-i', rig.path('large.tar'));
+});
+
+async function answerIn(socket: string, path: string): Promise<number> {
+  const start = performance.now();
+  await mustCall(socket, 'GET', path);
+  return performance.now() - start;
+}
+
+/** Does `work` while others ask for something small, one after the other. Checks how long the longest of them waited. */
+async function whileOthersAsk(t: Test, what: string, work: Promise<unknown>): Promise<void> {
+  const state = { over: false, asked: 0, longest: { ping: 0, ps: 0, client: 0, other: 0 } };
+  const { longest } = state;
+  const began = performance.now();
+  const done = work.finally(() => (state.over = true));
+  const asking = (async () => {
+    while (!state.over) {
+      longest.ping = Math.max(longest.ping, await answerIn(rig.socket, '/_ping'));
+      longest.ps = Math.max(longest.ps, await answerIn(rig.socket, '/containers/json?all=1'));
+      longest.other = Math.max(longest.other, await answerIn(idle, '/'));
+      state.asked++;
+    }
+  })();
+  const typing = (async () => {
+    while (!state.over) {
+      const start = performance.now();
+      await rig.must('docker', 'ps');
+      longest.client = Math.max(longest.client, performance.now() - start);
+    }
+  })();
+  await Promise.all([done, asking, typing]);
+  const took = performance.now() - began;
+  const shown = Object.entries(longest).map(([name, ms]) => `${name} ${ms.toFixed(0)} ms`);
+  t.comment(`${what}: ${took.toFixed(0)} ms, ${state.asked} rounds, longest: ${shown.join(', ')}`);
+  const allowed = LIMIT_MS + 2 * longest.other;
+  t.ok(longest.ping < allowed, `${what}: the longest ping took ${longest.ping.toFixed(0)} ms`);
+  t.ok(longest.ps < allowed, `${what}: the longest list of containers took ${longest.ps.toFixed(0)} ms`);
+  t.ok(longest.client < 5 * allowed, `${what}: the longest \`docker ps\` took ${longest.client.toFixed(0)} ms`);
+}
+
+const must = (method: string, path: string, body?: unknown): Promise<unknown> => mustCall(rig.socket, method, path, body);
+const filesOf = (volume: string): number =>
+  readdirSync(rig.path('data', 'volumes', volume, '_data'), { recursive: true }).length - DIRECTORIES;
+
+void t.test('a volume is filled, cloned, replaced and removed', { timeout: 300_000 }, async (t) => {
+  const container = { Image: 'large', Cmd: ['true'], HostConfig: { NetworkMode: 'none', Binds: ['vol:/data'] } };
+  await whileOthersAsk(t, 'fill', must('POST', '/containers/create?name=cc', container));
+  t.equal(filesOf('vol'), FILES);
+  await whileOthersAsk(t, 'clone', must('POST', '/volumes/vol/clone', { Name: 'twin' }));
+  t.equal(filesOf('twin'), FILES);
+  await whileOthersAsk(t, 'import of a new one', must('POST', '/volumes/fresh/import', tar));
+  t.equal(filesOf('fresh'), FILES);
+  await whileOthersAsk(t, 'import over another', must('POST', '/volumes/twin/import', tar));
+  t.equal(filesOf('twin'), FILES);
+  await whileOthersAsk(t, 'remove', must('DELETE', '/volumes/twin'));
+  await whileOthersAsk(t, 'prune', must('POST', `/volumes/prune?filters=${encodeURIComponent('{"all":["true"]}')}`));
+  t.equal(filesOf('vol'), FILES);
+  await must('DELETE', '/containers/cc');
+  await must('DELETE', '/volumes/vol');
+  t.same(await audit.run(), [], 'nothing is left');
+});
+
+void t.test('containers and images are removed', { timeout: 300_000 }, async (t) => {
+  const container = { Image: 'large', Cmd: ['true'], Volumes: { '/data': {} }, HostConfig: { NetworkMode: 'none' } };
+  await must('POST', '/containers/create?name=cc', container);
+  await whileOthersAsk(t, 'remove a container and its volume', must('DELETE', '/containers/cc?v=1'));
+  await must('POST', '/containers/create?name=cc', { ...container, Volumes: {} });
+  await must('PUT', '/containers/cc/archive?path=/', tar);
+  await whileOthersAsk(t, 'remove a container and what it has written', must('DELETE', '/containers/cc'));
+  await whileOthersAsk(t, 'remove an image', must('DELETE', '/images/large'));
+  t.equal((await call(rig.socket, 'GET', '/images/large/json')).status, 404);
+  t.same(await audit.run(), [], 'nothing is left');
+});
