@@ -1,0 +1,153 @@
+// Several clients pull one image from Debian's docker-registry at the same time, one of them goes away, or somebody removes the
+// image meanwhile: whoever stays has it whole, there is one record of it, and nothing is left of the others.
+
+import { randomBytes } from 'node:crypto';
+import { readdirSync } from 'node:fs';
+import { request } from 'node:http';
+import { pipeline } from 'node:stream/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import t, { type Test } from 'tap';
+import { imageId, type Source } from '../image/archives.js';
+import { fill, serve, startRegistry } from '../image/registry-rig.js';
+import { tar } from '../image/tar-bytes.js';
+import { EngineAudit } from '../support/engine-audit.js';
+import { call, mustCall } from '../support/engine-api.js';
+import { EngineRig } from '../support/engine-rig.js';
+
+const source: Source = {
+  layers: [0, 1, 2].map((n) => tar([{ name: `large${n}`, data: randomBytes(1 << 20) }])),
+  tags: ['many:1'],
+};
+const rig = new EngineRig();
+const audit = new EngineAudit(rig);
+
+/** Stands before the registry: what is asked of it, and how long it takes over each piece of a body. */
+interface Gate {
+  host: string;
+  blobs: string[];
+  pauseMs: number;
+}
+const gate: Gate = { host: '', blobs: [], pauseMs: 0 };
+
+async function* slowly(body: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  for await (const piece of body) {
+    if (gate.pauseMs > 0) await delay(gate.pauseMs);
+    yield piece;
+  }
+}
+
+async function open(test: Test): Promise<void> {
+  const registry = await startRegistry(test);
+  await fill(test, registry, 'many:1', source);
+  gate.host = await serve(test, (incoming, reply) => {
+    const [hostname, port] = registry.split(':');
+    const { method, url = '', headers } = incoming;
+    if (method === 'GET' && url.includes('/blobs/')) gate.blobs.push(url);
+    const asked = request({ hostname, port, method, path: url, headers: { ...headers, host: registry } }, (answer) => {
+      reply.writeHead(answer.statusCode ?? 500, answer.headers);
+      pipeline(answer, slowly, reply).catch(() => undefined);
+    });
+    asked.on('error', () => reply.destroy());
+    reply.on('close', () => asked.destroy());
+    asked.end();
+  });
+}
+
+t.setTimeout(300_000);
+t.teardown(() => rig.end());
+t.before(async () => {
+  await open(t);
+  await rig.start();
+});
+
+const query = (): string => `/images/create?fromImage=${gate.host}/many&tag=1`;
+const pull = (): Promise<unknown> => mustCall(rig.socket, 'POST', query());
+const remove = (): ReturnType<typeof call> => call(rig.socket, 'DELETE', `/images/${gate.host}/many:1`);
+
+async function images(): Promise<{ Id: string; RepoTags: string[] }[]> {
+  const { body } = await mustCall(rig.socket, 'GET', '/images/json?all=1');
+  return JSON.parse(body) as { Id: string; RepoTags: string[] }[];
+}
+
+/** The image is there once and whole, and nothing else is. */
+async function isWhole(t: Test): Promise<void> {
+  t.same(
+    (await images()).map(({ Id, RepoTags }) => [Id, RepoTags]),
+    [[`sha256:${imageId(source)}`, [`${gate.host}/many:1`]]],
+  );
+  t.same(await audit.run(), []);
+  const layers = readdirSync(rig.path('data', 'layers'));
+  const files = layers.flatMap((key) => readdirSync(rig.path('data', 'layers', key, 'diff')));
+  t.same(files.sort(), ['large0', 'large1', 'large2']);
+}
+
+void t.test('all who pull at the same time have it, recorded once', { timeout: 120_000 }, async (t) => {
+  gate.blobs.length = 0;
+  gate.pauseMs = 2;
+  const clients = [
+    pull(),
+    pull(),
+    rig.must('docker', 'pull', `${gate.host}/many:1`),
+    rig.must('lamina', 'pull', `${gate.host}/many:1`),
+  ];
+  await Promise.all(clients);
+  const fetched = new Map<string, number>();
+  for (const blob of gate.blobs) fetched.set(blob, (fetched.get(blob) ?? 0) + 1);
+  t.comment(`each blob was fetched ${[...fetched.values()].join(', ')} times`);
+  t.equal(fetched.size, source.layers.length + 1, 'layers and config');
+  t.ok(
+    [...fetched.values()].every((times) => times <= clients.length),
+    'at most once for each client',
+  );
+  await isWhole(t);
+  t.same(readdirSync(rig.path('data', 'download', 'kept')), []);
+  t.equal((await remove()).status, 200);
+  t.same(await audit.run(), []);
+});
+
+void t.test('one who goes away in the middle does not break the other', { timeout: 120_000 }, async (t) => {
+  gate.pauseMs = 20;
+  for (const waitMs of [5, 60, 200]) {
+    const staying = pull();
+    const leaving = request({ socketPath: rig.socket, method: 'POST', path: query(), agent: false });
+    leaving.on('error', () => undefined);
+    leaving.end();
+    await delay(waitMs);
+    leaving.destroy();
+    await staying;
+    await isWhole(t);
+    t.equal((await remove()).status, 200);
+    t.same(await audit.run(), []);
+  }
+});
+
+void t.test(
+  'a pull and the removal of what it pulls: one after the other, whichever is first',
+  { timeout: 240_000 },
+  async (t) => {
+    gate.pauseMs = 0;
+    const outcomes = new Set<string>();
+    await pull();
+    for (let i = 0; i < 12; i++) {
+      const pulling = pull();
+      const removals: number[] = [];
+      for (let k = 0; k < 4; k++) {
+        await delay(10 * i);
+        removals.push((await remove()).status);
+      }
+      await pulling;
+      t.ok(
+        removals.every((status) => status === 200 || status === 404),
+        removals.join(' '),
+      );
+      const there = (await images()).length;
+      outcomes.add(`${removals.filter((status) => status === 200).length} removed, ${there} there`);
+      t.same(await audit.run(), [], `round ${i}`);
+      if (there > 0) await isWhole(t);
+      else await pull();
+    }
+    t.comment([...outcomes].join('; '));
+    await isWhole(t);
+    t.equal((await remove()).status, 200);
+  },
+);
