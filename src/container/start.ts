@@ -10,7 +10,7 @@ import { initProgram, sys } from '../native/load.js';
 import { MNT_DETACH } from '../native/syscalls.js';
 import { errnoText } from '../abi/errno.js';
 import { NetworkError } from '../network/network-error.js';
-import { readMountinfo } from '../transport/check.js';
+import { mountpointsBelow, readMountinfo } from '../transport/check.js';
 import type { Bypass } from '../transport/plan.js';
 import { logRequest } from './log-options.js';
 import type { Context } from './context.js';
@@ -196,11 +196,8 @@ function shmPath(context: Context, id: string): string {
 
 /** Ids of containers whose roots are mounted, by whomever. */
 export function mountedRoots(context: Context): Set<string> {
-  const directory = `${join(context.root, 'containers')}/`;
-  const points = readMountinfo().map(({ mountpoint }) => mountpoint);
-  return new Set(
-    points.filter((point) => point.startsWith(directory)).map((point) => point.slice(directory.length).split('/')[0] ?? ''),
-  );
+  const directory = join(context.root, 'containers');
+  return new Set(mountpointsBelow(directory).map((point) => point.slice(directory.length + 1).split('/')[0] ?? ''));
 }
 
 /** Unmounts the root of a container. Errors: SupervisorError. */

@@ -8,7 +8,7 @@ import { AT_FDCWD, MNT_DETACH, Open, Resolve } from '../native/syscalls.js';
 import { removeTree } from '../process/remove-tree.js';
 import type { ContainerRecord, MountPoint } from '../store/index.js';
 import { bindPath } from '../transport/bind.js';
-import { readMountinfo } from '../transport/check.js';
+import { mountpointsBelow } from '../transport/check.js';
 import { openSource } from '../volume/backing.js';
 import { errno, errnoText } from '../abi/errno.js';
 import type { Context } from './context.js';
@@ -65,10 +65,8 @@ export async function useVolumes(context: Context, record: ContainerRecord): Pro
 
 /** Takes down what `useVolumes` has made, and the bundle. */
 export async function releaseVolumes(context: Context, id: string): Promise<void> {
-  const places = `${join(context.bundle(id), 'subpaths')}/`;
-  for (const { mountpoint } of readMountinfo().reverse()) {
-    if (mountpoint.startsWith(places)) sys.umount2(bytes(mountpoint), MNT_DETACH);
-  }
+  const pinned = mountpointsBelow(join(context.bundle(id), 'subpaths'));
+  for (const mountpoint of pinned) sys.umount2(bytes(mountpoint), MNT_DETACH);
   await removeTree(context.bundle(id));
   await context.drivers.release(id);
 }

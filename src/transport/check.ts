@@ -91,6 +91,14 @@ export function readMountinfo(): MountinfoEntry[] {
     });
 }
 
+/** Whatever is mounted below a directory, newest first. */
+export function mountpointsBelow(directory: string): string[] {
+  return readMountinfo()
+    .map(({ mountpoint }) => mountpoint)
+    .filter((path) => path.startsWith(`${directory}/`))
+    .reverse();
+}
+
 function checkTarget(path: string): string {
   const target = resolveDirectory(path, 'mount target');
   const mounts = readMountinfo().filter((mount) => mount.mountpoint === target);

@@ -4,7 +4,7 @@
 
 import { stat, statfs } from 'node:fs/promises';
 import { bindRoute } from './bind.js';
-import { readMountinfo } from './check.js';
+import { mountpointsBelow } from './check.js';
 import { mountFuseBelow } from './fuse-device.js';
 import { MountError } from './layers.js';
 import { unmountWithin } from './mount-command.js';
@@ -69,10 +69,7 @@ export async function mountRoutes(plan: MountPlan, paths: readonly string[], wor
 
 /** Takes off whatever is mounted below `target`, newest first. Errors: MountError when something is busy. */
 export async function unmountBelow(target: string): Promise<void> {
-  const below = readMountinfo()
-    .map((mount) => mount.mountpoint)
-    .filter((path) => path.startsWith(`${target}/`));
-  for (const path of below.reverse()) {
+  for (const path of mountpointsBelow(target)) {
     const complaint = await unmountWithin(target, path.slice(target.length));
     if (complaint !== undefined) throw new MountError(`${target}: ${complaint}`);
   }
