@@ -1,12 +1,13 @@
 // The mount server: mounts roots and their routes, has workers serve them, and ends them. One process may serve many
 // mounts. It never touches a mount of its own; whoever wants that does it from another process.
 
+import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
-import { setTimeout as delay } from 'node:timers/promises';
 import { errno, errnoText } from '../abi/errno.js';
 import { sys } from '../native/load.js';
 import type { MountStats } from '../native/mount.js';
 import { readMountinfo } from './check.js';
+import { own } from './children.js';
 import { FdShares } from './fd-shares.js';
 import { mountFuse, unmountFuse } from './fuse-device.js';
 import { MountError } from './layers.js';
@@ -30,8 +31,10 @@ const LOCK_EX_NB = 2 | 4;
 /** Milliseconds that a worker has to tell its counters: one whose backing hangs is left out. */
 const STATS_LIMIT = 1000;
 
-/** umount(2) returns before the server that was serving has read that it ended: so long its hold on upper may last, in ms. */
-const UNMOUNTING = 5_000;
+/** umount(2) returns before the server that was serving has read that it ended: so long its hold on upper may last, in seconds. */
+const UNMOUNTING = 5;
+/** How often, in ms, it is looked whether another who waits has had the lock and has mounted. */
+const LOOK = 100;
 
 /** Whether a mount over `upper` can still be used, as far as the records of this user say. */
 function isMountedOver(upper: string): boolean {
@@ -39,13 +42,23 @@ function isMountedOver(upper: string): boolean {
   return readRecords().some((record) => record.upper === upper && points.has(record.target));
 }
 
+/** Has flock(1) wait for the lock, which is then that of `fd`: the open file is the same. False when it stays another's. */
+function comesFree(fd: number, upper: string): Promise<boolean> {
+  const child = own(
+    spawn('flock', ['--exclusive', '--wait', String(UNMOUNTING), '3'], { stdio: ['ignore', 'ignore', 'ignore', fd] }),
+  );
+  const looking = setInterval(() => isMountedOver(upper) && child.kill(), LOOK);
+  return new Promise((resolve) => {
+    child.once('error', () => resolve(false));
+    child.once('close', (code) => resolve(code === 0));
+  }).finally(() => clearInterval(looking)) as Promise<boolean>;
+}
+
 /** Holds upper for this process: two unions over one upper would corrupt it. Returns the fd that holds the lock. */
 async function lockUpper(upper: string): Promise<number> {
   const fd = openSync(upper, 'r');
-  for (const start = Date.now(); ; await delay(1)) {
-    if (sys.flock(fd, LOCK_EX_NB) === 0) return fd;
-    if (isMountedOver(upper) || Date.now() - start > UNMOUNTING) break;
-  }
+  if (sys.flock(fd, LOCK_EX_NB) === 0) return fd;
+  if (!isMountedOver(upper) && (await comesFree(fd, upper))) return fd;
   closeSync(fd);
   throw new MountError(`upper directory ${upper} is in use by another mount: unmount that first (lamina ls shows it)`);
 }

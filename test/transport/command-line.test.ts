@@ -1,7 +1,8 @@
 // `lamina mount`, `umount`, `ls`, `stats` as typed: exit codes, what bad input is told, and that it leaves nothing.
 
 import { spawn } from 'node:child_process';
-import { chmodSync, mkdirSync, readdirSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { chmodSync, mkdirSync, readFileSync, readdirSync, readlinkSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { command, waitFor } from '../support/command.js';
@@ -175,6 +176,21 @@ async function testMounts(t: Test): Promise<void> {
     t.match(shared.stderr, /upper directory \S+ is in use by another mount/);
     t.strictSame([again.code, shared.code], [1, 1]);
     t.strictSame(await root.results(op.cat('f')), ['F']);
+    await root.umount();
+  });
+
+  await t.test('an upper that is being given up is waited for, until the kernel says that it is free', async (t) => {
+    const root = new Root();
+    t.teardown(() => root.dispose());
+    const holder = spawn('flock', [root.upper, '-c', 'echo held; read end'], { stdio: ['pipe', 'pipe', 'ignore'] });
+    t.teardown(() => holder.kill('SIGKILL'));
+    await once(holder.stdout, 'data');
+    const mounting = root.lamina('mount', ...layers(root), root.target);
+    const waiter = new RegExp(`-> FLOCK .*:${statSync(root.upper).ino} `);
+    await waitFor('somebody to wait for the lock', () => waiter.test(readFileSync('/proc/locks', 'latin1')));
+    t.strictSame(root.mounts(), []);
+    holder.stdin.end();
+    t.equal((await mounting).code, 0);
     await root.umount();
   });
 
