@@ -77,7 +77,8 @@ class Bench {
       await said.next();
     };
     await this.withDisk(this.path('device'), () => this.withUnion((root) => work(mode, root, enter)));
-    await mustCommand(['umount', this.path('device')]);
+    // A mount namespace that others made meanwhile may still show the union's disk.
+    await waitFor('nobody to use the recording disk', async () => (await command(['umount', this.path('device')])).code === 0);
     if (disk.exitCode === null) await once(disk, 'exit');
     return new Recording(this.path('log'), this.path('base.img'));
   }
