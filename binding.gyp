@@ -62,7 +62,8 @@
       "defines": ["_GNU_SOURCE"],
       "cflags_cc!": ["-fno-rtti", "-std=gnu++17"],
       "cflags_cc": ["-std=c++20", "-fno-exceptions", "-Wall", "-Wextra", "-Werror", "-Os"],
-      "ldflags": ["-static", "-Wl,--gc-sections"]
+      "ldflags": ["-Wl,--gc-sections"],
+      "conditions": [["sanitized==0", {"ldflags": ["-static"]}]]
     },
     {
       "target_name": "lamina-within",

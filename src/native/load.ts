@@ -21,6 +21,7 @@ function packageRoot(): string {
   return dir;
 }
 
+/** The programs are built beside it. */
 function addonFile(): string {
   return process.env['LAMINA_ADDON'] ?? join(packageRoot(), 'build', 'Release', 'lamina.node');
 }
@@ -44,14 +45,14 @@ export function initProgram(): string {
   return join(packageRoot(), 'build', 'Release', 'lamina-init');
 }
 
-/** Does something at a place inside a root that others may be changing; see native/within.cc. Built beside the addon. */
+/** Does something at a place inside a root that others may be changing; see native/within.cc. */
 export function withinProgram(): string {
   return join(dirname(addonFile()), 'lamina-within');
 }
 
 /** Runs a program without our descriptors; see native/alone.cc. */
 export function aloneProgram(): string {
-  return join(packageRoot(), 'build', 'Release', 'lamina-alone');
+  return join(dirname(addonFile()), 'lamina-alone');
 }
 
 interface Addon {

@@ -82,6 +82,8 @@ export interface MountEntry {
   readonly point: string;
   readonly minor: number;
   readonly type: string;
+  /** Of the mount, not of its filesystem: `ro,nosuid`. */
+  readonly options: string;
 }
 
 /** This namespace's mounts, without touching any of them. */
@@ -92,7 +94,7 @@ export function mountTable(): MountEntry[] {
     const type = words[words.indexOf('-') + 1];
     if (words[4] === undefined || type === undefined) continue;
     const point = words[4].replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8)));
-    entries.push({ point, minor: Number(words[2]?.split(':')[1]), type });
+    entries.push({ point, minor: Number(words[2]?.split(':')[1]), type, options: words[5] ?? '' });
   }
   return entries;
 }

@@ -4,7 +4,9 @@
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { runDirectory } from '../../src/transport/registry.js';
 import { abortFuse, command, mountTable, mustCommand, processesWith, waitFor } from './command.js';
+import { lostNodes } from './lost-nodes.js';
 import { checkout, scratchDir, scratchRoot, testTag } from './paths.js';
 import { buildOps, merge, nest, withoutMarks } from './tree.js';
 import type { Stack } from './tree.js';
@@ -54,6 +56,7 @@ export class Rig {
   private tops = 0;
   private child: Worker | undefined;
   private aborted = false;
+  private lost: string | undefined;
 
   private constructor(
     readonly kind: Kind,
@@ -66,6 +69,11 @@ export class Rig {
   /** What is mounted and unmounted: a volume's root. */
   private get target(): string {
     return this.kind in VOLUME_TIERS ? dirname(this.point) : this.point;
+  }
+
+  /** Where its server has its record. */
+  private get run(): string {
+    return this.kind in VOLUME_TIERS ? join(this.root, 'run') : runDirectory();
   }
 
   /** Where the content of a kind without layers lies. */
@@ -145,11 +153,13 @@ export class Rig {
     else await mountLamina(this.dirs, this.point, env, this.kind === 'relay' ? ['nopassthrough', ...mount] : mount);
   }
 
-  /** Unmounts, and waits for the server to end. Throws when either does not happen by itself. */
+  /** Unmounts, and waits for the server to end. Throws when either does not happen by itself, or it had lost nodes. */
   async down(): Promise<void> {
     await this.endWorker();
+    this.lost ??= await lostNodes(this.run, this.target);
     if (this.mounted()) await mustCommand(['umount', '-R', this.target]);
     await waitFor(`the server of ${this.point} to end`, () => processesWith(`LAMINA_TEST_RIG=${this.root}`).length === 0, 30_000);
+    if (this.lost !== undefined) throw new Error(`the server of ${this.point} held ${this.lost}`);
   }
 
   mounted(): boolean {
@@ -169,7 +179,10 @@ export class Rig {
     abortFuse(this.target);
   }
 
-  /** Removes the mount, the server and the directories, by force where needed. Never throws for a broken mount. */
+  /**
+   * Removes the mount, the server and the directories, by force where needed. Does not throw for a broken mount, but for
+   * nodes that the server had lost.
+   */
   async dispose(): Promise<void> {
     await this.endWorker();
     const clean =
@@ -184,9 +197,11 @@ export class Rig {
       for (const pid of processesWith(`LAMINA_TEST_RIG=${this.root}`)) killQuietly(pid);
     }
     for (const { point } of mountTable().reverse()) if (isInside(point, this.root)) await command(['umount', '-l', point]);
-    if ((await command(['rm', '-rf', '--one-file-system', this.root], { limitMs: 60_000 })).code === 0) return;
-    await command(['chattr', '-Rf', '-ia', this.root]); // a case has left immutable files
-    await mustCommand(['rm', '-rf', '--one-file-system', this.root], { limitMs: 60_000 });
+    if ((await command(['rm', '-rf', '--one-file-system', this.root], { limitMs: 60_000 })).code !== 0) {
+      await command(['chattr', '-Rf', '-ia', this.root]); // a case has left immutable files
+      await mustCommand(['rm', '-rf', '--one-file-system', this.root], { limitMs: 60_000 });
+    }
+    if (this.lost !== undefined) throw new Error(`the server of ${this.point} held ${this.lost}`);
   }
 
   private async upPlain(): Promise<void> {
@@ -199,7 +214,7 @@ export class Rig {
     const { lower, upper = '', work = '' } = this.layers;
     const volume = `${this.content}:/${basename(this.point)}${this.writable ? '' : ':ro'}`;
     const layers = ['--lower', lower.join(':'), '--upper', upper, '--work', work];
-    const places = { LAMINA_RUN: join(this.root, 'run'), LAMINA_ROOT: join(this.root, 'data') };
+    const places = { LAMINA_RUN: this.run, LAMINA_ROOT: join(this.root, 'data') };
     const tier = VOLUME_TIERS[this.kind] ?? '';
     await mustCommand([lamina, 'mount', ...layers, '-v', volume, '--bypass', tier, this.target], { env: { ...env, ...places } });
   }

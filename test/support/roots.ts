@@ -4,6 +4,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { abortFuse, command, mountTable, mustCommand, processesWith, waitFor, type Done } from './command.js';
+import { lostNodes } from './lost-nodes.js';
 import type { Op, Outcome } from './ops.js';
 import { checkout, scratchDir } from './paths.js';
 import { Worker } from './worker.js';
@@ -67,14 +68,16 @@ export class Root {
     return processesWith(`LAMINA_TEST_ROOT=${this.dir}`);
   }
 
-  /** Unmounts through bin/lamina; throws when anything of the mount is left. */
+  /** Unmounts through bin/lamina; throws when anything of the mount is left, or was held in it by its server. */
   async umount(): Promise<void> {
     await this.#worker?.end();
     this.#worker = undefined;
+    const lost = await lostNodes(this.env.LAMINA_RUN, this.target);
     const done = await this.lamina('umount', this.target);
     if (done.code !== 0) throw new Error(`umount: exit ${done.code}: ${done.stderr}`);
     await this.settle();
     if (this.mounts().length > 0) throw new Error(`left mounted: ${this.mounts().join(', ')}`);
+    if (lost !== undefined) throw new Error(`the server held ${lost}`);
   }
 
   /** Waits for the server to end: what it served is unmounted. */
