@@ -20,6 +20,12 @@ int interruptSignal() { return SIGRTMIN + 9; }
 
 void ignoreSignal(int) {}
 
+/** Makes an eventfd readable; a full one is already. */
+void announce(int fd) {
+  uint64_t one = 1;
+  while (write(fd, &one, sizeof one) < 0 && errno == EINTR) continue;
+}
+
 }  // namespace
 
 BlockingCalls::BlockingCalls() : shared_(std::make_shared<Shared>()) {
@@ -49,8 +55,7 @@ void BlockingCalls::serve(std::shared_ptr<Shared> shared) {
     if (shared->closing) return;
     shared->finished.push_back({std::move(call), result});
     shared->ready = true;
-    uint64_t one = 1;
-    while (write(shared->ended.get(), &one, sizeof one) < 0 && errno == EINTR) continue;
+    announce(shared->ended.get());
   }
 }
 
@@ -76,6 +81,7 @@ void BlockingCalls::run(std::unique_ptr<BlockingCall> call) {
       &thread, &attributes,
       [](void* given) -> void* {
         std::unique_ptr<std::shared_ptr<Shared>> held(static_cast<std::shared_ptr<Shared>*>(given));
+        pthread_setname_np(pthread_self(), "lamina-blocking");
         serve(*held);
         return nullptr;
       },
@@ -87,8 +93,7 @@ void BlockingCalls::run(std::unique_ptr<BlockingCall> call) {
   shared_->finished.push_back({std::move(shared_->waiting.back()), -failed});
   shared_->waiting.pop_back();
   shared_->ready = true;
-  uint64_t one = 1;
-  if (write(shared_->ended.get(), &one, sizeof one) < 0) return;  // full: it is readable already
+  announce(shared_->ended.get());
 }
 
 void BlockingCalls::finish() {

@@ -49,9 +49,9 @@ void Caller::readStatus() {
       groups_.assign(std::istream_iterator<uint32_t>(numbers), {});
     } else if (line.rfind("SigPnd:", 0) == 0 || line.rfind("ShdPnd:", 0) == 0) {
       // A signal that ends a process is SIGKILL to each of its threads (Linux: complete_signal).
-      dying_ = dying_ || ((std::stoull(line.substr(7), nullptr, 16) >> (SIGKILL - 1)) & 1);
+      dying_ = dying_ || ((strtoull(line.c_str() + 7, nullptr, 16) >> (SIGKILL - 1)) & 1);
     } else if (line.rfind("CapEff:", 0) == 0) {
-      effective_ = std::stoull(line.substr(7), nullptr, 16);
+      effective_ = strtoull(line.c_str() + 7, nullptr, 16);
       known_ = true;
       break;
     }

@@ -8,6 +8,8 @@
 
 #include <algorithm>
 
+#include "unique_fd.h"
+
 namespace lamina {
 namespace {
 
@@ -22,10 +24,8 @@ constexpr uint32_t kKeepFirst = 2048, kKeepMost = 65536;
 int cpuOf(uint32_t pid) {
   char path[32], text[1024];
   snprintf(path, sizeof path, "/proc/%u/stat", pid);
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return -1;
-  ssize_t n = read(fd, text, sizeof text - 1);
-  close(fd);
+  UniqueFd fd(open(path, O_RDONLY | O_CLOEXEC));
+  ssize_t n = fd ? read(fd.get(), text, sizeof text - 1) : -1;
   if (n <= 0) return -1;
   text[n] = 0;
   const char* at = strrchr(text, ')');  // the command name before it may hold anything

@@ -19,6 +19,8 @@
 #include <string>
 #include <vector>
 
+#include "unique_fd.h"
+
 namespace {
 
 // sys/mount.h and linux/mount.h cannot both be had.
@@ -31,15 +33,15 @@ int complain(const char* path) {
 }
 
 int openWithin(const char* root, const std::string& path) {
-  int top = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (top < 0) return -1;
+  lamina::UniqueFd top(open(root, O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!top) return -1;
   std::string relative =
       path.substr(path.find_first_not_of('/') == std::string::npos ? path.size() : path.find_first_not_of('/'));
   if (relative.empty()) relative = ".";
   open_how how{};
   how.flags = O_PATH;
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
-  return static_cast<int>(syscall(SYS_openat2, top, relative.c_str(), &how, sizeof(how)));
+  return static_cast<int>(syscall(SYS_openat2, top.get(), relative.c_str(), &how, sizeof(how)));
 }
 
 int run(const char* root, const char* path, char** arguments) {
