@@ -284,6 +284,15 @@ export class Client extends WireClient {
   }
 
   /** Gives back every lookup. */
+  /** Ends the union. Throws when it knows more than the root once all that nobody has open is forgotten. */
+  override close(): void {
+    const idle = !this.closed && this.native.stats().handles === 0;
+    if (idle) this.forgetAll();
+    const { nodes } = idle ? this.native.stats() : { nodes: 1 };
+    super.close();
+    if (nodes > 1) throw new Error(`${nodes} nodes are known when all is forgotten`);
+  }
+
   forgetAll(): void {
     for (const [node, nlookup] of this.counts) this.forget(node, nlookup);
     this.counts.clear();

@@ -32,7 +32,7 @@ export class WireClient {
   readonly #socket: number;
   readonly #reply = Buffer.alloc(ROOM);
   #unique = 0n;
-  #closed = false;
+  protected closed = false;
 
   constructor(plan: MountPlan, fdLimit = 4096) {
     const pair = sys.socketpair(true);
@@ -116,8 +116,8 @@ export class WireClient {
 
   /** Safe to call twice. */
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
+    if (this.closed) return;
+    this.closed = true;
     this.#loop.remove(0);
     this.native.detach();
     sys.close(this.#socket);
