@@ -7,16 +7,25 @@ import { badParameter } from '../container/errors.js';
 export type Shape = 'string' | 'number' | 'boolean' | 'any' | readonly [Shape] | { readonly [field: string]: Shape };
 
 function complain(value: unknown, path: string, wanted: string): never {
-  const kind = Array.isArray(value) ? 'array' : typeof value;
+  const kind = Array.isArray(value)
+    ? 'array'
+    : typeof value === 'number' && wanted === 'int64'
+      ? `number ${value}`
+      : typeof value;
   throw badParameter(`invalid JSON: cannot unmarshal ${kind} into field ${path} of type ${wanted}`);
+}
+
+/** Docker's API has no other numbers. */
+function isInt64(value: unknown): boolean {
+  return Number.isInteger(value) && Math.abs(value as number) <= 2 ** 63;
 }
 
 /** `value` with only what the shape knows. Errors: 400. */
 export function shaped(value: unknown, shape: Shape, path: string): unknown {
   if (value === null || value === undefined || shape === 'any') return value ?? undefined;
   if (typeof shape === 'string') {
-    const fits = typeof value === shape && (shape !== 'number' || Number.isFinite(value));
-    return fits ? value : complain(value, path, shape);
+    if (shape === 'number') return isInt64(value) ? value : complain(value, path, 'int64');
+    return typeof value === shape ? value : complain(value, path, shape);
   }
   if (Array.isArray(shape)) {
     if (!Array.isArray(value)) return complain(value, path, 'array');

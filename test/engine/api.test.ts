@@ -43,6 +43,14 @@ void t.test('requests that are wrong', async (t) => {
     ['GET', '/v1.10/info', undefined, {}, 400, /client version 1\.10 is too old\. Minimum supported API version is 1\.24/],
     ['POST', '/containers/create', '{"Image":', json, 400, /invalid JSON|unexpected/],
     ['POST', '/containers/create', '{"Image":7}', json, 400, /cannot unmarshal number into field Image of type string/],
+    [
+      'POST',
+      '/containers/create',
+      '{"Image":"x","HostConfig":{"Memory":107374182.4}}',
+      json,
+      400,
+      /cannot unmarshal number 107374182\.4 into field HostConfig\.Memory of type int64/,
+    ],
     ['POST', '/containers/create', '[]', json, 400, /invalid JSON/],
     ['POST', '/containers/create', '{"Image":"busybox","HostConfig":{"Binds":"x"}}', json, 400, /HostConfig\.Binds/],
     [
