@@ -94,6 +94,8 @@ async function listenOn(server: Server, path: string): Promise<void> {
 
 export class Daemon {
   #supervisor: Promise<SupervisorClient> | undefined;
+  /** Over when nothing that a dead supervisor ran goes on; the next one, which has the same mark, starts after that. */
+  #orphans: Promise<void> = Promise.resolve();
   #server: Server | undefined;
   #lock = -1;
   #listening = false;
@@ -199,7 +201,7 @@ export class Daemon {
   #startSupervisor(): Promise<SupervisorClient> {
     if (this.#supervisor) return this.#supervisor;
     const client = this.#client();
-    const started = client.start().then(() => client);
+    const started = this.#orphans.then(() => client.start()).then(() => client);
     this.#supervisor = started;
     started.catch(() => (this.#supervisor = undefined));
     return started;
@@ -217,7 +219,8 @@ export class Daemon {
   async #lost(): Promise<void> {
     this.#supervisor = undefined;
     this.options.log('the mount server has died; ending its containers');
-    await this.#waitForOrphans('supervisor');
+    this.#orphans = this.#waitForOrphans('supervisor');
+    await this.#orphans;
     await this.#engine.lifecycle.lost().catch((error: unknown) => this.options.log(messageOf(error)));
   }
 }
