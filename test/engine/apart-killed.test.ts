@@ -130,8 +130,8 @@ async function cut(t: Test, { name, before, act, volume, files, goesOn }: Work, 
   );
   const child = await stopped(ticks);
   process.kill(victim === 'daemon' ? (rig.pid('daemon') ?? 0) : child, 'SIGKILL');
-  // It may have been stopped before the kernel knew whom it ends with.
-  if (!isGone(child)) process.kill(child, 'SIGCONT');
+  // It dies without going on; unless it was stopped before the kernel knew whom it ends with.
+  if (ticks === 0 && !isGone(child)) process.kill(child, 'SIGCONT');
   await waitFor('the process to end', () => isGone(child));
   if (victim === 'daemon') {
     await rig.kill();
