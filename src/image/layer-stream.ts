@@ -16,7 +16,7 @@ import { TarReader } from '../tar/tar-reader.js';
 import type { TarSink } from '../tar/tar-reader.js';
 import { TarSplitWriter } from './tar-split.js';
 
-const CHUNK = 1 << 20;
+const CHUNK = 1 << 18;
 
 export interface LayerStream {
   readonly piece: Piece;
