@@ -38,11 +38,14 @@ export class Rig {
     const top = join(this.dir, 'top');
     mkdirSync(top);
     t.teardown(() => {
-      for (const client of this.#clients) client.close();
-      if (options.tmpfs !== undefined) sys.umount2(top, MNT_DETACH);
-      const above = openDir(dirname(this.dir));
-      removeTree(above, basename(this.dir)); // by fds: a test may make paths that are too long for a name
-      sys.close(above);
+      try {
+        for (const client of this.#clients) client.close();
+      } finally {
+        if (options.tmpfs !== undefined) sys.umount2(top, MNT_DETACH);
+        const above = openDir(dirname(this.dir));
+        removeTree(above, basename(this.dir)); // by fds: a test may make paths that are too long for a name
+        sys.close(above);
+      }
     });
     if (options.tmpfs !== undefined) must(sys.mount('tmpfs', top, 'tmpfs', 0, options.tmpfs), 'tmpfs');
     mkdirSync(this.upper);
