@@ -3,7 +3,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import t from 'tap';
 import { EngineRig, clients } from '../support/engine-rig.js';
-import { command } from '../support/command.js';
+import { command, waitFor } from '../support/command.js';
 
 interface Mount {
   readonly Type: string;
@@ -152,6 +152,15 @@ for (const client of clients) {
       await must('rm', '-v', 'ro', 'other');
     });
 
+    await t.test('G21: of a volume taken over only its own files are seen, though the image has some there', async (t) => {
+      await must('create', '--name', 'empty', '-v', '/data', 'busybox', 'true');
+      t.equal(await must('run', '--rm', 'withdata', 'ls', '/data'), 'f', 'the image has a file');
+      t.equal(await must('run', '--rm', '--volumes-from', 'empty', 'withdata', 'ls', '/data'), '', 'it is not copied');
+      await must('run', '--rm', '--volumes-from', 'empty', 'withdata', 'touch', '/data/own');
+      t.equal(await must('run', '--rm', '--volumes-from', 'empty', 'withdata', 'ls', '/data'), 'own');
+      await must('rm', '-v', 'empty');
+    });
+
     await t.test('G24 to G27: volumes outlive their containers until nothing refers to them', async (t) => {
       const source = await sourceOf('dbdata');
       await must('rm', 'dbdata');
@@ -222,6 +231,11 @@ for (const client of clients) {
       await must('run', '--rm', '-v', '/a', '-v', 'named:/b', 'busybox', 'sh', '-c', 'touch /a/f /b/f');
       const made = (await must('volume', 'ls', '-q')).split('\n').filter((name) => !before.includes(name));
       t.same(made, ['named']);
+      await must('run', '-d', '--rm', '--name', 'detached', '-v', '/a', '-v', 'named:/b', 'busybox', 'sleep', '1000');
+      t.equal((await must('volume', 'ls', '-q')).split('\n').length, before.length + 2);
+      await must('stop', '-t', '0', 'detached');
+      await waitFor('the container to go', async () => (await must('ps', '-aqf', 'name=detached')) === '');
+      await waitFor('its volume to go', async () => (await must('volume', 'ls', '-q')).split('\n').length === before.length + 1);
       const sealed = await run(
         'run',
         '--rm',
