@@ -6,7 +6,7 @@ import { chmodSync, chownSync, mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Image, resolveImage } from '../image/index.js';
 import type { ContainerConfig, ContainerRecord, HostConfig, MountPoint } from '../store/index.js';
-import { checkDestination } from '../volume/spec.js';
+import { checkPlace } from '../volume/spec.js';
 import { openSource } from '../volume/backing.js';
 import { openVolume } from '../volume/named.js';
 import { fillVolume } from '../volume/content.js';
@@ -70,7 +70,7 @@ function check(record: ContainerRecord, mayBeIdle: boolean): void {
   seccompProfile(record, hostConfig.Privileged ?? false);
   for (const [destination, options] of Object.entries(hostConfig.Tmpfs ?? {})) {
     tmpfsOptions(options);
-    const complaint = checkDestination('tmpfs', destination);
+    const complaint = checkPlace(destination);
     if (complaint) throw badParameter(complaint);
   }
   const { WorkingDir: cwd = '' } = config;

@@ -9,6 +9,7 @@ import {
   readdirSync,
   renameSync,
   statSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -22,6 +23,10 @@ import { type LayerView, openLayers } from './layer-view.js';
 
 const DIRECTORIES: readonly string[] = ['dev', 'proc', 'sys', 'etc'];
 const FILES: readonly string[] = ['etc/hostname', 'etc/hosts', 'etc/resolv.conf'];
+/** What programs read to see what is mounted. */
+const MTAB = 'etc/mtab';
+/** By which programs know that they are in a container of Docker's kind. */
+const MARK = '.dockerenv';
 
 function pathOf(context: Context, image: string): string {
   return join(context.root, 'init', image);
@@ -48,7 +53,8 @@ function isDirectory(view: LayerView, name: string): boolean | undefined {
 }
 
 function fill(view: LayerView, top: string): void {
-  const missing = FILES.filter((path) => !view.has(dirname(path), path.slice(dirname(path).length + 1)));
+  const missing = [...FILES, MTAB].filter((path) => !view.has(dirname(path), path.slice(dirname(path).length + 1)));
+  if (!view.has('', MARK)) writeFileSync(join(top, MARK), '', { mode: 0o755 });
   // A link to a directory elsewhere stays what it is; the runtime makes the files behind it.
   const needsEtc = missing.length > 0 && (isDirectory(view, 'etc') ?? true);
   for (const name of DIRECTORIES) {
@@ -56,7 +62,10 @@ function fill(view: LayerView, top: string): void {
   }
   if (!needsEtc) return;
   const { atime, mtime } = statSync(join(top, 'etc'));
-  for (const path of missing) writeFileSync(join(top, path), '', { mode: 0o644 });
+  for (const path of missing) {
+    if (path === MTAB) symlinkSync('/proc/mounts', join(top, path));
+    else writeFileSync(join(top, path), '', { mode: 0o644 });
+  }
   utimesSync(join(top, 'etc'), atime, mtime);
 }
 

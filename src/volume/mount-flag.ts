@@ -89,7 +89,8 @@ function toVolume(fields: MountFields, base: Base): MountFlagVolume {
 }
 
 /**
- * Parses one `--mount` argument in full: `type=bind|volume|tmpfs,source=..,target=..[,readonly][,...]`.
+ * Parses one `--mount` argument in full: `type=bind|volume|tmpfs,source=..,target=..[,readonly][,...]`. Whether anything can be
+ * mounted at the target is for the one who mounts to say.
  * @param cwd where a bind source that begins with `./` or `../` starts
  * Errors: VolumeSpecError.
  */
@@ -97,9 +98,7 @@ export function parseMountFlag(text: string, cwd: string): MountFlag {
   const fields = new MountFields(text);
   const { type } = fields;
   const target = fields.value('target') ?? '';
-  const complaint = checkDestination(type, target);
-  if (complaint) throw new VolumeSpecError(complaint);
-  const base = { destination: cleanPath(target), readOnly: fields.isOn('readonly') };
+  const base = { destination: target.startsWith('/') ? cleanPath(target) : target, readOnly: fields.isOn('readonly') };
   if (type === 'tmpfs') return toTmpfs(fields, base);
   return type === 'bind' ? toBind(fields, base, cwd) : toVolume(fields, base);
 }
@@ -110,6 +109,8 @@ export function parseMountFlag(text: string, cwd: string): MountFlag {
  */
 export function parseMount(text: string, cwd: string): VolumeSpec {
   const flag = parseMountFlag(text, cwd);
+  const complaint = checkDestination(flag.kind === 'bind' ? 'bind' : 'volume', flag.destination);
+  if (complaint) throw new VolumeSpecError(complaint);
   const refuse = (what: string): never => {
     throw new VolumeSpecError(`invalid argument "${text}" for "--mount" flag: ${what}`);
   };

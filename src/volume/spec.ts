@@ -71,15 +71,15 @@ function invalid(raw: string, why?: string): VolumeSpecError {
   return new VolumeSpecError(`invalid volume specification: '${raw}'${why === undefined ? '' : `: ${why}`}`);
 }
 
+/** Complaint about where something is to be mounted; undefined when that is fine. */
+export function checkPlace(destination: string): string | undefined {
+  if (!destination.startsWith('/')) return `invalid mount path: '${destination}' mount path must be absolute`;
+  return cleanPath(destination) === '/' ? `invalid specification: destination can't be '/'` : undefined;
+}
+
 /** Complaint about a mount of this type; undefined when destination is fine. */
 export function checkDestination(type: string, destination: string): string | undefined {
-  const why = (): string | undefined => {
-    if (destination === '') return 'field Target must not be empty';
-    if (destination.startsWith('/') && cleanPath(destination) === '/') return `invalid specification: destination can't be '/'`;
-    if (!destination.startsWith('/')) return `invalid mount path: '${destination}' mount path must be absolute`;
-    return undefined;
-  };
-  const complaint = why();
+  const complaint = destination === '' ? 'field Target must not be empty' : checkPlace(destination);
   return complaint && `invalid mount config for type "${type}": ${complaint}`;
 }
 
