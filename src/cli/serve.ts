@@ -50,6 +50,16 @@ function unmountOnSignals(mount: ServedMount): ReadonlySet<string> {
   return came;
 }
 
+/** The record of a mount, which is taken down when there can be none. */
+async function recorded(mount: ServedMount, image: string | undefined): Promise<ReturnType<typeof writeRecord>> {
+  try {
+    return writeRecord(mount, image);
+  } catch (error) {
+    await mount.unmount(true);
+    throw error;
+  }
+}
+
 /** Mounts, serves until the mount ends, and exits. Errors of the request: a message, exit 1. */
 export async function serve(request: MountRequest, options: ServeOptions): Promise<void> {
   let signalled: ReadonlySet<string> = new Set();
@@ -59,7 +69,7 @@ export async function serve(request: MountRequest, options: ServeOptions): Promi
     const server = new MountServer((message) => logTo(message));
     const mount = await server.mount(planMount(request));
     signalled = unmountOnSignals(mount);
-    const { record, path } = writeRecord(mount, options.image);
+    const { record, path } = await recorded(mount, options.image);
     options.announce?.(mount);
     if (!options.foreground) {
       leaveTerminal();

@@ -2,10 +2,11 @@
 // layers and records in one transaction. All or nothing: an error leaves no directory and no record.
 
 import { createHash } from 'node:crypto';
-import { closeSync, constants, fsync, mkdirSync, openSync, readFileSync, renameSync } from 'node:fs';
+import { closeSync, constants, fsync, mkdirSync, openSync, renameSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { errnoText } from '../abi/errno.js';
+import { isHostRoot } from '../native/host-root.js';
 import { sys } from '../native/load.js';
 import { TarFormatError } from '../tar/tar-header.js';
 import { TarReader } from '../tar/tar-reader.js';
@@ -71,12 +72,6 @@ const ARCHITECTURES: Readonly<Record<string, string>> = {
 
 export function hostPlatform(): Platform {
   return { os: 'linux', architecture: ARCHITECTURES[process.arch] ?? process.arch };
-}
-
-/** Root of the initial user namespace: in any other, chown, mknod and trusted xattrs are limited. */
-function isPrivileged(): boolean {
-  if (process.geteuid?.() !== 0) return false;
-  return /^\s*0\s+0\s+4294967295\s*$/.test(readFileSync('/proc/self/uid_map', 'latin1'));
 }
 
 function openDirectory(path: string): number {
@@ -188,7 +183,7 @@ class Load {
     const target = {
       dir: openDirectory(join(path, 'diff')),
       trash: openDirectory(trash),
-      privileged: isPrivileged(),
+      privileged: isHostRoot(),
       lower: [...lower],
       label,
     };

@@ -3,6 +3,7 @@
 
 import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isHostRoot, uidOutside } from '../native/host-root.js';
 import { procStat } from '../native/proc-stat.js';
 import type { RoutePlan } from './plan.js';
 import type { ServedMount } from './server.js';
@@ -23,13 +24,12 @@ export interface MountRecord {
   socket: string;
 }
 
-/** `LAMINA_RUN`, /run/lamina for root, else a directory of the user's own. */
+/** `LAMINA_RUN`, /run/lamina for root, else a directory of the user's own, also where he is root of a user namespace. */
 export function runDirectory(): string {
-  if (process.env['LAMINA_RUN']) return process.env['LAMINA_RUN'];
-  if (process.geteuid?.() === 0) return '/run/lamina';
-  return process.env['XDG_RUNTIME_DIR']
-    ? join(process.env['XDG_RUNTIME_DIR'], 'lamina')
-    : `/tmp/lamina-${process.geteuid?.() ?? 0}`;
+  const { LAMINA_RUN: chosen, XDG_RUNTIME_DIR: runtime } = process.env;
+  if (chosen) return chosen;
+  if (isHostRoot()) return '/run/lamina';
+  return runtime ? join(runtime, 'lamina') : `/tmp/lamina-${process.geteuid?.() || uidOutside()}`;
 }
 
 /** Undefined when there is no such process, or it only waits to be asked how it ended. */
