@@ -47,14 +47,18 @@ export class IndexBudget {
     this.#uses++;
     const names = Math.max(dir.index?.entries.size ?? 0, dir.index?.order.length ?? 0);
     const kept = this.#kept.get(dir);
-    if (kept?.names === names && this.#last === dir) {
+    if (kept && this.#last === dir) {
       kept.at = this.#uses;
-      return;
+      if (kept.names === names) return;
+      // Most changes come one after the other in one directory.
+      this.#count(kept.names, -kept.names);
+      kept.names = names;
+    } else {
+      this.#remove(dir);
+      this.#kept.set(dir, { names, at: this.#uses });
+      this.#last = dir;
     }
-    this.#remove(dir);
-    this.#kept.set(dir, { names, at: this.#uses });
     this.#count(names, names);
-    this.#last = dir;
     if (this.#names > this.limit) this.#evict((each) => each.names <= this.limit, false);
     if (this.#names > this.limit) this.#evict((each) => each.names <= this.limit, true);
     if (this.#huge > 0) this.#evictHuge();
