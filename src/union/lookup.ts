@@ -1,7 +1,7 @@
 // Merged lookup: which layers a name lives in, and the index of a directory's names.
 
 import { ErrnoError, errno } from '../abi/errno.js';
-import { isWhiteoutDevice, readLayerDirectory, readMarks, type DirectoryMarks, type LayerEntries } from '../layer/format.js';
+import { isWhiteoutStat, readLayerDirectory, readMarks, type DirectoryMarks, type LayerEntries } from '../layer/format.js';
 import { sys } from '../native/load.js';
 import type { NativeMount, NodeId, PlaceId } from '../native/mount.js';
 import { Mode, Open, STAT_WORDS, Stat } from '../native/syscalls.js';
@@ -85,10 +85,9 @@ export function shownByLower(native: NativeMount, dir: UnionDirectory, name: str
   for (let i = 1; i <= dir.lowers.length; i++) {
     const fd = layerFd(native, dir.place(i as PlaceIndex));
     const whitedOut = dir.index?.hidden.get(i as PlaceIndex)?.has(name) === true;
-    if (sys.statx(fd, name, stat) === 0 && !isWhiteoutDevice(fd, name)) {
-      return !(whitedOut && dir.xattrWhiteouts.has(i as PlaceIndex));
-    }
-    if (whitedOut || isWhiteoutDevice(fd, name)) return false;
+    if (sys.statx(fd, name, stat) === 0)
+      return !isWhiteoutStat(stat) && !(whitedOut && dir.xattrWhiteouts.has(i as PlaceIndex));
+    if (whitedOut) return false;
   }
   return false;
 }
