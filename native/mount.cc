@@ -175,6 +175,7 @@ Node* Mount::keepBeforeUnlink(int dirfd, Place* dir, std::string_view name, int*
   Node* node = nodes.find(keyOf(st, 0));
   if (!node || node->place->root != dir->root) return nullptr;
   int pinned = places.pin(node->place);
+  lastName_ = st.stx_nlink == 1 && !node->has(kNodeRoute) ? node : nullptr;
   if (pinned == 0) return node;
   if (node->opens && (pinned == -EMFILE || pinned == -ENFILE)) *error = pinned;
   return nullptr;
@@ -183,7 +184,7 @@ Node* Mount::keepBeforeUnlink(int dirfd, Place* dir, std::string_view name, int*
 void Mount::afterUnlink(Node* node, Place* dir, std::string_view name) {
   if (!node) return;
   struct statx st;
-  bool gone = statAt(node->place->fd, "", &st) != 0 || st.stx_nlink == 0 || node->isDir();
+  bool gone = node->isDir() || node == lastName_ || statAt(node->place->fd, "", &st) != 0 || st.stx_nlink == 0;
   if (node->place->parent == dir && node->place->name == name) places.detach(node->place);
   if (!gone) return;
   node->flags |= kNodeRemoved;
