@@ -198,7 +198,7 @@ class Mount {
   std::vector<uint64_t> devices_;  // st_dev of each backing filesystem: of the roots in their order, then those below
   uint64_t nextHandle_ = 1;
   const Node* lastName_ = nullptr;  // what keepBeforeUnlink kept, when nobody else can give it another name meanwhile
-  size_t mostNodes_ = 0;  // since memory was last given back
+  size_t mostNodes_ = 0;            // since memory was last given back
 };
 
 /** The fields of statx that every op needs. */

@@ -85,8 +85,7 @@ export function shownByLower(native: NativeMount, dir: UnionDirectory, name: str
   for (let i = 1; i <= dir.lowers.length; i++) {
     const fd = layerFd(native, dir.place(i as PlaceIndex));
     const whitedOut = dir.index?.hidden.get(i as PlaceIndex)?.has(name) === true;
-    if (sys.statx(fd, name, stat) === 0)
-      return !isWhiteoutStat(stat) && !(whitedOut && dir.xattrWhiteouts.has(i as PlaceIndex));
+    if (sys.statx(fd, name, stat) === 0) return !isWhiteoutStat(stat) && !(whitedOut && dir.xattrWhiteouts.has(i as PlaceIndex));
     if (whitedOut) return false;
   }
   return false;
