@@ -49,6 +49,14 @@ int copyExtent(int src, int dst, int64_t from, int64_t to) {
 
 }  // namespace
 
+int protect(int fd, uint32_t flags) {
+  constexpr int kBoth = FS_IMMUTABLE_FL | FS_APPEND_FL;
+  int had = 0;
+  if (ioctl(fd, FS_IOC_GETFLAGS, &had) < 0) return -errno;
+  int wanted = (had & ~kBoth) | (static_cast<int>(flags) & kBoth);
+  return ioctl(fd, FS_IOC_SETFLAGS, &wanted) < 0 ? -errno : had & kBoth;
+}
+
 void copyFlags(int src, int dst, bool append) {
   const int copied = FS_NOATIME_FL | FS_NODUMP_FL | FS_DIRSYNC_FL | FS_SYNC_FL | (append ? FS_APPEND_FL : 0);
   int from = 0, to = 0;

@@ -18,4 +18,8 @@ int copyData(int src, int dst, int64_t length, const std::atomic<bool>* stop = n
  * `append` also a, which keeps it from getting further names. */
 void copyFlags(int src, int dst, bool append);
 
+/** Makes an open object immutable (FS_IMMUTABLE_FL) or append-only (FS_APPEND_FL) or neither. What it was, or -errno.
+ */
+int protect(int fd, uint32_t flags);
+
 }  // namespace lamina

@@ -220,6 +220,8 @@ Napi::Value CopyFlags(Args info) {
   return number(info, 0);
 }
 
+Napi::Value Protect(Args info) { return number(info, protect(intArg(info, 0), uintArg(info, 1))); }
+
 Napi::Value CopyData(Args info) { return number(info, copyData(intArg(info, 0), intArg(info, 1), bigArg(info, 2))); }
 
 Napi::Value Pwrite(Args info) {
@@ -276,7 +278,7 @@ void registerFileCalls(Napi::Env env, Napi::Object sys) {
       {"copyFlags", CopyFlags},       {"pwrite", Pwrite},     {"pread", Pread},
       {"ftruncate", Ftruncate},       {"fsync", Fsync},       {"syncfs", Syncfs},
       {"syncfsAsync", SyncfsAsync},   {"flock", Flock},       {"umask", Umask},
-      {"nameToHandle", NameToHandle},
+      {"nameToHandle", NameToHandle}, {"protect", Protect},
   };
   for (const auto& entry : calls) sys.Set(entry.name, Napi::Function::New(env, entry.call, entry.name));
 }

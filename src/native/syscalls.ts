@@ -79,6 +79,8 @@ export interface Syscalls {
   copyData(src: number, dst: number, length: bigint): number;
   /** Inode flags (chattr A, d, D, S, with `append` also a) of one open object to another, where they can be had. Always 0. */
   copyFlags(src: number, dst: number, append: boolean): number;
+  /** Makes an open object immutable (chattr i, 0x10), append-only (a, 0x20), both or neither. What it was, or -errno. */
+  protect(fd: number, flags: number): number;
   pwrite(fd: number, data: Uint8Array, offset: bigint): number;
   pread(fd: number, data: Uint8Array, offset: bigint): number;
   ftruncate(fd: number, size: bigint): number;

@@ -9,7 +9,7 @@ import { copyFlags, copyMetadata, openSource, type Source, typeOf } from './copy
 import { UPPER, type UnionDirectory, entryPlace } from './directory.js';
 import { type Marks, UNMARKED, setMarks } from './file-copies.js';
 import { markImpure } from './origin.js';
-import { APPEND } from './protection.js';
+import { APPEND, unprotected } from './protection.js';
 import type { Union } from './union.js';
 
 /** A directory in work/ that has the inode flags of its source. */
@@ -80,8 +80,10 @@ function copyObject(union: Union, source: Source, { dir, fd, name }: Target, len
   const error =
     (link && links ? links.add(workFd, temporary, link) : 0) ||
     // Before the name: a new mount asks a copy for its number only in a directory that says so.
-    (ino === 0n ? 0 : markImpure(union.native, dir, union.stack.scheme)) ||
-    publish(workFd, temporary, fd, name);
+    unprotected(
+      fd,
+      () => (ino === 0n ? 0 : markImpure(union.native, dir, union.stack.scheme)) || publish(workFd, temporary, fd, name),
+    );
   if (link && links) links.settleCopy(link, error === 0);
   if (error) work.discard(temporary);
   return error;
@@ -174,7 +176,7 @@ export function copyUpNode(union: Union, id: NodeId, length: bigint, as?: { pare
 
 /** Copies up `name` of `dir`, which may have no node: what rename and link need of a lower source. */
 export function copyUpEntry(union: Union, dir: UnionDirectory, upperFd: number, name: string, place: PlaceId): number {
-  const linked = union.links?.linkUp(union.native.placeFd(place), name, upperFd) ?? 1;
+  const linked = unprotected(upperFd, () => union.links?.linkUp(union.native.placeFd(place), name, upperFd) ?? 1);
   if (linked <= 0) {
     if (linked < 0) return linked;
     dir.index?.set(name, UPPER, Mode.REG >> 12);

@@ -5,7 +5,7 @@
 import { errno } from '../abi/errno.js';
 import { sys } from '../native/load.js';
 import type { NodeId } from '../native/mount.js';
-import { STAT_WORDS, Stat } from '../native/syscalls.js';
+import { Open, STAT_WORDS, Stat } from '../native/syscalls.js';
 import { UPPER, entryPlace } from './directory.js';
 import type { Union } from './union.js';
 
@@ -33,8 +33,33 @@ export function refuseGoing(union: Union, parent: NodeId, name: string): number 
   return flagsAt(union.native.placeFd(dir.place(entryPlace(entry))), name) === 0n ? 0 : -errno.EPERM;
 }
 
+/** What upper would refuse, for an op that is refused for another reason before upper is asked: EPERM, or else `otherwise`. */
+export function refusedByUpper(union: Union, parent: NodeId, name: string, otherwise: number): number {
+  const dir = union.directory(parent);
+  if (typeof dir === 'number' || dir.upper === undefined) return otherwise;
+  const fd = union.native.placeFd(dir.upper);
+  return flagsAt(fd, '') === 0n && flagsAt(fd, name) === 0n ? otherwise : -errno.EPERM;
+}
+
 function flagsOf(union: Union, id: NodeId): bigint {
   const dir = union.directory(id);
   const top = typeof dir === 'number' || dir.upper !== undefined ? undefined : dir.lowers[0];
   return top === undefined ? 0n : flagsAt(union.native.placeFd(top), '');
+}
+
+/**
+ * Makes a change in an upper directory that users do not see, such as a copy: it may be protected all the same. What
+ * `change` gives, or -errno. A crash meanwhile takes the protection away.
+ */
+export function unprotected(dirfd: number, change: () => number): number {
+  if (flagsAt(dirfd, '') === 0n) return change();
+  const fd = sys.openat2(dirfd, '.', Open.RDONLY | Open.DIRECTORY, 0, 0);
+  if (fd < 0) return fd;
+  const had = sys.protect(fd, 0);
+  try {
+    return had < 0 ? had : change();
+  } finally {
+    if (had > 0) sys.protect(fd, had);
+    sys.close(fd);
+  }
 }

@@ -10,7 +10,7 @@ import { copyMetadata, openSource, type Source } from './copy-source.js';
 import { copyUpEntry } from './copy-up.js';
 import { type Entry, UPPER, type UnionDirectory, entryPlace, isDirectory, isWhiteout } from './directory.js';
 import { buildIndex, dropFound, findDirectory, shownByLower, toDirectory } from './lookup.js';
-import { refuseGoing } from './protection.js';
+import { refuseGoing, refusedByUpper } from './protection.js';
 import type { Answer } from './stack.js';
 import type { Union } from './union.js';
 
@@ -125,7 +125,7 @@ export function refuseFull(union: Union, parent: NodeId, name: string): number {
   const entry = index.get(name);
   if (entry === undefined || !isDirectory(entry)) return 0;
   const empty = isEmpty(union, dir, name, entry);
-  return empty === true ? 0 : empty === false ? -errno.ENOTEMPTY : empty;
+  return empty === true ? 0 : empty === false ? refusedByUpper(union, parent, name, -errno.ENOTEMPTY) : empty;
 }
 
 export function rmdir(union: Union, parent: NodeId, name: string): Answer {

@@ -11,7 +11,7 @@ import { copyUpDirectory, copyUpEntry } from './copy-up.js';
 import { type Entry, UPPER, type UnionDirectory, entryPlace, entryType, isDirectory } from './directory.js';
 import { dropFound, findDirectory, shownByLower } from './lookup.js';
 import { carryImpurity } from './origin.js';
-import { refuseGoing, refuseNew } from './protection.js';
+import { refuseGoing, refuseNew, refusedByUpper } from './protection.js';
 import { clearDirectory, countLinks, forgetLower, isEmpty, noteRemoved, refuseFull, viewOf } from './remove.js';
 import { moveOver } from './move.js';
 import type { Answer } from './stack.js';
@@ -130,7 +130,7 @@ function plan(union: Union, oldParent: NodeId, args: Renaming): Plan | number {
   if (refused) return refused;
   // Before anything is copied up for a rename that cannot be (Linux: ovl_rename).
   const full = args.flags & Rename.EXCHANGE ? 0 : refuseFull(union, args.newParent as NodeId, args.newName);
-  if (full) return full;
+  if (full) return refusedByUpper(union, oldParent, args.oldName, full);
   const from = union.writableDirectory(oldParent);
   if (typeof from === 'number') return from;
   const to = union.writableDirectory(args.newParent as NodeId);

@@ -107,6 +107,14 @@ export const protectionCases: readonly Case[] = (['i', 'a'] as const).flatMap((f
   return [
     { name: `a lower file with chattr ${flags}`, stack: { lower: [given] }, ops: [gives(flags, getflags('d/f')), ...refusals, ...appended, ...freed] },
     { name: `an upper file with chattr ${flags}`, stack: { lower: [{}], upper: { 'd/f': file('lower'), 'd/o': file('o') } }, ops: [setflags('d/f', flags), gives(flags, getflags('d/f')), ...refusals, ...appended, ...freed] },
+    { name: `in a directory that got chattr ${flags}, what lower has can be changed`, stack: { lower: [{ 'd/f': file('lower'), 'd/s/g': file('g') }] }, ops: [
+      setflags('d', flags), chmod('d/f', 0o600), append('d/f', '+'), append('d/s/g', '+'), chmod('d/s', 0o700), put('d/s/n', 'n'),
+      gives(flags, getflags('d')), stat('d'), fails('EPERM', unlink('d/f')), fails('EPERM', rename('d/s', 'd/t')), setflags('d', ''), unlink('d/f'),
+    ] },
+    { name: `a directory with names in it that got chattr ${flags}`, stack: { lower: [{ 'd/s/g': file('g'), 'e/h': file('h') }] }, ops: [
+      setflags('d/s', flags), ...[rmdir('d/s'), rename('e', 'd/s'), rename('d/s', 'e')].map((op) => fails('EPERM', op)), setflags('d/s', ''), fails('ENOTEMPTY', rmdir('d/s')),
+      setflags('d', flags), ...[rmdir('d/s'), rename('e', 'd/s'), rename('d/s', 'e')].map((op) => fails('EPERM', op)), setflags('d', ''), fails('ENOTEMPTY', rename('e', 'd/s')),
+    ] },
     { name: `a lower directory with chattr ${flags}`, stack: { lower: [{ 'd/s': dir({ flags }), 'd/s/f': file('f'), 'd/s/t': dir() }] }, ops: [
       ...[unlink('d/s/f'), rmdir('d/s/t'), rename('d/s/f', 'd/f'), rmdir('d/s'), rename('d/s', 'd/t'), chmod('d/s', 0o700)].map((op) => fails('EPERM', op)),
       ...(flags === 'i' ? [put('d/s/n', 'n'), mkdir('d/s/m'), link('d/s/f', 'd/s/l')].map((op) => fails('EPERM', op)) : []),
