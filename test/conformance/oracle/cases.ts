@@ -7,7 +7,7 @@ import { differencesOf } from '../run.js';
 import type { Case } from '../run.js';
 import { MIXES, randomOps, type Mix } from './mixes.js';
 import { Random } from './random.js';
-import type { Target } from './targets.js';
+import { PROTECTED, type Target } from './targets.js';
 
 const mixNames = Object.keys(MIXES);
 
@@ -28,7 +28,7 @@ export function randomCase(target: Target, seed: number, count: number, wanted?:
     stack,
     ops: randomOps(random, mix, count).map(target.adapt ?? ((op) => op)),
     either: true,
-    allows: target.allows,
+    allows: [...PROTECTED, ...target.allows],
     ...(linked ? { kernelTree: 'the kernel does not read what keeps links of lower files together (DESIGN.md)' } : {}),
   };
 }

@@ -65,7 +65,8 @@ const attributeMakers: readonly Maker[] = [
 
 const flagMakers: readonly Maker[] = [
   [3, (r) => setflags(path(r), r.pick(letters))],
-  [5, (r) => setflags(path(r), '')],
+  [1, (r) => setflags(path(r), r.pick(['i', 'a', 'ia']))],
+  [6, (r) => setflags(path(r), '')],
   [1, (r) => fsetflags(fd(r), r.pick(letters))],
   [2, (r) => getflags(path(r))],
   [1, (r) => xflags(path(r))],

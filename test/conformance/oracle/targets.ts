@@ -44,6 +44,39 @@ function lacksMapWrites(reference: Shown, tested: Shown): boolean {
   );
 }
 
+/** Whether an earlier operation made something immutable or append-only. */
+const protects = (ops: readonly Op[]): boolean => ops.some(({ letters }) => typeof letters === 'string' && /[ia]/.test(letters));
+/** What the kernel's side of FUSE says of itself before it asks us, who would say EPERM. */
+const EARLIER: Readonly<Record<string, readonly string[]>> = {
+  unlink: ['EISDIR'],
+  rmdir: ['ENOTDIR'],
+  rename: ['EISDIR', 'ENOTDIR'],
+};
+
+/** Of chattr i and a: the kernel's side of FUSE does not know of them. */
+export const PROTECTED: readonly Allowance[] = [
+  {
+    why: 'it looks at types first, filesystems of its own at flags',
+    op: (op, reference, tested, ops) =>
+      protects(ops) &&
+      'e' in reference &&
+      reference.e === 'EPERM' &&
+      'e' in tested &&
+      EARLIER[op.op]?.includes(tested.e) === true,
+  },
+  {
+    why: 'access(2) for writing is answered from the mode',
+    op: (op, reference, tested, ops) =>
+      op.op === 'access' &&
+      (Number(op['mode']) & 2) !== 0 &&
+      protects(ops) &&
+      'v' in reference &&
+      reference.v === false &&
+      'v' in tested &&
+      tested.v === true,
+  },
+];
+
 const RELAYED: readonly Allowance[] = [
   {
     why: "the client's memory is not known to the server, so direct I/O to where the disk's driver will not go succeeds",
