@@ -9,7 +9,7 @@ import { sys } from '../native/load.js';
 import type { NodeId } from '../native/mount.js';
 import { Mode, Open, Rename, STAT_WORDS, Stat } from '../native/syscalls.js';
 import { noteCopy } from './origin.js';
-import { refuseNew } from './protection.js';
+import { inPlaceOfWhiteout, refuseNew } from './protection.js';
 import { UPPER, isWhiteout } from './directory.js';
 import type { Answer, Owner } from './stack.js';
 import type { Union } from './union.js';
@@ -59,7 +59,7 @@ function replaceWhiteout(
   const error =
     Math.min(made, 0) ||
     (type === Mode.DIR ? setOpaque(nursery.fd, name, union.stack.scheme) : 0) ||
-    sys.renameat2(nursery.fd, name, at.fd, name, Rename.EXCHANGE);
+    inPlaceOfWhiteout(at.fd, () => sys.renameat2(nursery.fd, name, at.fd, name, Rename.EXCHANGE));
   sys.close(nursery.fd);
   work.discard(nursery.name);
   if (error && made > 0) sys.close(made);

@@ -63,3 +63,11 @@ export function unprotected(dirfd: number, change: () => number): number {
     sys.close(fd);
   }
 }
+
+/**
+ * The same for a change in which something new takes the place of a whiteout: to users it is a new name, which an append-only
+ * directory takes and an immutable one does not.
+ */
+export function inPlaceOfWhiteout(dirfd: number, change: () => number): number {
+  return flagsAt(dirfd, '') & IMMUTABLE ? -errno.EPERM : unprotected(dirfd, change);
+}

@@ -11,7 +11,7 @@ import { copyUpDirectory, copyUpEntry } from './copy-up.js';
 import { type Entry, UPPER, type UnionDirectory, entryPlace, entryType, isDirectory } from './directory.js';
 import { dropFound, findDirectory, shownByLower } from './lookup.js';
 import { carryImpurity } from './origin.js';
-import { refuseGoing, refuseNew, refusedByUpper } from './protection.js';
+import { inPlaceOfWhiteout, refuseGoing, refuseNew, refusedByUpper } from './protection.js';
 import { clearDirectory, countLinks, forgetLower, isEmpty, noteRemoved, refuseFull, viewOf } from './remove.js';
 import { moveOver } from './move.js';
 import type { Answer } from './stack.js';
@@ -198,7 +198,8 @@ function replace(union: Union, made: Plan): Answer {
   const indexed = target && entryPlace(target.entry) === UPPER ? union.links?.keyOfUpper(to.at.fd, to.name) : undefined;
   const view =
     target && isDirectory(target.entry) ? viewOf(union, to.at.dir.place(entryPlace(target.entry)), to.name) : undefined;
-  error = moveOver(union, made, hide, overWhiteout);
+  const move = (): number => moveOver(union, made, hide, overWhiteout);
+  error = overWhiteout ? inPlaceOfWhiteout(to.at.fd, move) : move();
   if (error) return error;
   if (view) view.removed = true;
   if (replaced > 0 && replaced !== moved) native.afterUnlink(replaced as NodeId, to.at.upper, to.name);

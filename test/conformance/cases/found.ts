@@ -97,6 +97,8 @@ const refusals: readonly Op[] = [
 ];
 const freed: readonly Op[] = [setflags('d/f', ''), append('d/f', '!'), rename('d/f', 'd/g'), cat('d/g'), unlink('d/g')];
 
+const gone: Layer = { 'd/f': file('f'), 'd/g': file('g'), 'd/h': file('h'), 'd/k': file('k'), 'd/s': dir() };
+
 /** chattr i and a; lower, and on upper after the union set them itself. */
 export const protectionCases: readonly Case[] = (['i', 'a'] as const).flatMap((flags): Case[] => {
   const given = { 'd/f': file('lower', { flags }), 'd/o': file('o') };
@@ -114,6 +116,11 @@ export const protectionCases: readonly Case[] = (['i', 'a'] as const).flatMap((f
     { name: `a directory with names in it that got chattr ${flags}`, stack: { lower: [{ 'd/s/g': file('g'), 'e/h': file('h') }] }, ops: [
       setflags('d/s', flags), ...[rmdir('d/s'), rename('e', 'd/s'), rename('d/s', 'e')].map((op) => fails('EPERM', op)), setflags('d/s', ''), fails('ENOTEMPTY', rmdir('d/s')),
       setflags('d', flags), ...[rmdir('d/s'), rename('e', 'd/s'), rename('d/s', 'e')].map((op) => fails('EPERM', op)), setflags('d', ''), fails('ENOTEMPTY', rename('e', 'd/s')),
+    ] },
+    { name: `names that went from a directory before it got chattr ${flags}`, stack: { lower: [{ ...gone, 'e/m': file('m'), 'e/n': dir() }] }, ops: [
+      ...['f', 'g', 'h', 'k'].map((name) => unlink(`d/${name}`)), rmdir('d/s'), setflags('d', flags),
+      ...[put('d/f', 'again'), mkdir('d/g'), link('e/m', 'd/h'), rename('e/m', 'd/k'), rename('e/n', 'd/s')].map((op) => (flags === 'i' ? fails('EPERM', op) : op)),
+      gives(flags, getflags('d')), readdir('d'), setflags('d', ''),
     ] },
     { name: `a lower directory with chattr ${flags}`, stack: { lower: [{ 'd/s': dir({ flags }), 'd/s/f': file('f'), 'd/s/t': dir() }] }, ops: [
       ...[unlink('d/s/f'), rmdir('d/s/t'), rename('d/s/f', 'd/f'), rmdir('d/s'), rename('d/s', 'd/t'), chmod('d/s', 0o700)].map((op) => fails('EPERM', op)),
