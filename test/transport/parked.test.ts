@@ -3,7 +3,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { command, mustCommand, waitFor } from '../support/command.js';
 import { privilegedRequired, unavailable } from '../support/mounts.js';
@@ -21,6 +21,16 @@ interface Stopped {
   root: Root;
   lower: Stoppable;
   openers: ChildProcess[];
+}
+
+/** Until all wait for an open: a lookup that one of them waited for at first is over when another's is. */
+async function untilOpening(root: Root, openers: readonly ChildProcess[]): Promise<void> {
+  const wait = (): boolean => openers.every(({ pid }) => readFileSync(`/proc/${pid}/wchan`, 'latin1') === 'request_wait_answer');
+  for (const absent of ['absent', 'absent too']) {
+    await waitFor('all to open the file', wait);
+    await command(['stat', `${root.target}/own/${absent}`]);
+  }
+  await waitFor('all to open the file', wait);
 }
 
 /** A root in which `count` processes open the lower file `big` for writing and wait, because the lower hangs. */
@@ -45,6 +55,7 @@ async function stoppedInCopy(t: Test, count: number): Promise<Stopped> {
     openers.push(spawn('dd', ['if=/dev/null', `of=${root.target}/big`, 'conv=notrunc'], { stdio: 'ignore' }));
   const work = root.path('work', 'work');
   await waitFor('the copy to begin', () => copied(work) > 0);
+  await untilOpening(root, openers);
   await lower.stop();
   if (copied(work) >= SIZE) throw new Error('the copy was whole before the lower stopped');
   return { root, lower, openers };
