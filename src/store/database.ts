@@ -12,7 +12,7 @@ const SCHEMA = 1;
 const SCHEMA_KEY = 'schema';
 const RETRY_MS = 15;
 /** Opening writes a few kilobytes; the space of what has just been removed may take a moment to be free. */
-const FULL_MS = 2000;
+const FULL_MS = 5000;
 /** How long a holder keeps the database open after a use. */
 const LINGER_MS = 150;
 
