@@ -49,10 +49,12 @@ function flagsOf(union: Union, id: NodeId): bigint {
 
 /**
  * Makes a change in an upper directory that users do not see, such as a copy: it may be protected all the same. What
- * `change` gives, or -errno. A crash meanwhile takes the protection away.
+ * `change` gives, or -errno; EPERM when the directory has a flag of `refusing`. A crash meanwhile takes the protection away.
  */
-export function unprotected(dirfd: number, change: () => number): number {
-  if (flagsAt(dirfd, '') === 0n) return change();
+export function unprotected(dirfd: number, change: () => number, refusing = 0n): number {
+  const flags = flagsAt(dirfd, '');
+  if (flags & refusing) return -errno.EPERM;
+  if (flags === 0n) return change();
   const fd = sys.openat2(dirfd, '.', Open.RDONLY | Open.DIRECTORY, 0, 0);
   if (fd < 0) return fd;
   const had = sys.protect(fd, 0);
@@ -69,5 +71,5 @@ export function unprotected(dirfd: number, change: () => number): number {
  * directory takes and an immutable one does not.
  */
 export function inPlaceOfWhiteout(dirfd: number, change: () => number): number {
-  return flagsAt(dirfd, '') & IMMUTABLE ? -errno.EPERM : unprotected(dirfd, change);
+  return unprotected(dirfd, change, IMMUTABLE);
 }
