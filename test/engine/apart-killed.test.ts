@@ -1,11 +1,11 @@
 // kill -9 of the process that does long work for the daemon, and of the daemon while it does: volumes have all of their new
 // content or what they had before, nothing is left, and the work can be done again.
 
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import t, { type Test } from 'tap';
-import { makeArchive, packLayerOf } from '../../src/demo/busybox.js';
 import { procStat } from '../../src/native/proc-stat.js';
 import { waitFor } from '../support/command.js';
+import { makeDataImage } from '../support/data-image.js';
 import { EngineAudit } from '../support/engine-audit.js';
 import { call, mustCall } from '../support/engine-api.js';
 import { EngineRig } from '../support/engine-rig.js';
@@ -21,15 +21,10 @@ const may = (method: string, path: string): Promise<unknown> => call(rig.socket,
 t.setTimeout(900_000);
 t.teardown(() => rig.end());
 t.before(async () => {
-  const root = rig.path('root');
-  mkdirSync(`${root}/data`, { recursive: true });
-  for (let i = 0; i < FILES; i++) writeFileSync(`${root}/data/${i}`, `${i}\n`);
-  packLayerOf(`${root}/data`, rig.path('data.tar'));
-  tar = readFileSync(rig.path('data.tar'));
-  packLayerOf(root, rig.path('layer.tar'));
-  makeArchive(rig.path('large.tar'), rig.path('layer.tar'), 'large:latest', 'test');
+  const image = makeDataImage('large', FILES, (i) => [String(i), `${i}\n`]);
+  tar = image.data;
   await rig.start();
-  await rig.must('lamina', 'load', '-i', rig.path('large.tar'));
+  await must('POST', '/images/load', image.archive);
 });
 
 /** Numbers of files that it may have; none at all when it is not there. */

@@ -5,10 +5,11 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync
 import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
 import t from 'tap';
-import { makeArchive, packLayerOf } from '../../src/demo/busybox.js';
+import { packLayerOf } from '../../src/demo/busybox.js';
 import { FakeRegistry } from '../image/fake-registry.js';
 import { tar } from '../image/tar-bytes.js';
 import { waitFor } from '../support/command.js';
+import { makeDataImage } from '../support/data-image.js';
 import { type Answer, call, mustCall } from '../support/engine-api.js';
 import { EngineAudit } from '../support/engine-audit.js';
 import { EngineRig } from '../support/engine-rig.js';
@@ -43,13 +44,7 @@ void t.test('a full disk', { timeout: 180_000 }, async (t) => {
   registry.put('latest', { layers: [tar([{ name: 'large', data: randomBytes(30 << 20) }])] });
   const full = /no space left on device|disk quota exceeded|ENOSPC/i;
 
-  // An image with 20 MB in /data, which is a volume of its own.
-  const root = rig.path('root');
-  mkdirSync(join(root, 'data'), { recursive: true });
-  for (let i = 0; i < 20; i++) writeFileSync(join(root, 'data', `f${i}`), Buffer.alloc(1 << 20, i + 1));
-  packLayerOf(root, rig.path('layer.tar'));
-  makeArchive(rig.path('big.tar'), rig.path('layer.tar'), 'big:latest', 'test');
-  rmSync(root, { recursive: true });
+  writeFileSync(rig.path('big.tar'), makeDataImage('big', 20, (i) => [`f${i}`, Buffer.alloc(1 << 20, i + 1)]).archive);
   await must('load', '-i', rig.path('big.tar'));
   await must(
     'create',

@@ -7,9 +7,9 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { execFileSync } from 'node:child_process';
 import t, { type Test } from 'tap';
-import { makeArchive, packLayerOf } from '../../src/demo/busybox.js';
 import { FakeRegistry } from '../image/fake-registry.js';
 import { source } from '../image/seed.js';
+import { makeDataImage } from '../support/data-image.js';
 import { call, mustCall } from '../support/engine-api.js';
 import { KillRig, type Victim, type Work, chosen } from '../support/kill-rig.js';
 
@@ -232,13 +232,7 @@ const works: Work[] = [
 ];
 
 function prepare(): void {
-  const root = rig.path('root');
-  mkdirSync(`${root}/data`, { recursive: true });
-  for (let i = 0; i < 5; i++) writeFileSync(`${root}/data/f${i}`, `${i}\n`.repeat(2000));
-  packLayerOf(root, rig.path('volume.tar'));
-  volumeTar = readFileSync(rig.path('volume.tar'));
-  makeArchive(rig.path('small.tar'), rig.path('volume.tar'), 'small:latest', 'test');
-  archive = readFileSync(rig.path('small.tar'));
+  ({ archive, data: volumeTar } = makeDataImage('small', 5, (i) => [`f${i}`, `${i}\n`.repeat(2000)]));
   mkdirSync(rig.path('context'));
   writeFileSync(rig.path('context', 'Dockerfile'), 'FROM busybox\nCOPY Dockerfile /x\nRUN touch /y\nENV A=b\n');
   execFileSync('tar', ['-C', rig.path('context'), '-cf', rig.path('context.tar'), '.']);

@@ -1,13 +1,13 @@
 // Several clients at once after the same thing: one of them gets it, the others hear why not, and nothing is half there.
 
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { makeArchive, packLayerOf } from '../../src/demo/busybox.js';
 import { Endpoints } from '../../src/network/endpoints.js';
 import { Networks } from '../../src/network/networks.js';
 import { type Answer, call, mustCall } from '../support/engine-api.js';
 import { command, waitFor } from '../support/command.js';
+import { makeDataImage } from '../support/data-image.js';
 import { EngineAudit } from '../support/engine-audit.js';
 import { EngineRig } from '../support/engine-rig.js';
 import { checkout } from '../support/paths.js';
@@ -50,11 +50,7 @@ t.before(async () => {
   // So that no prune takes the image.
   await create('keeper');
   await must('POST', '/containers/keeper/start');
-  mkdirSync(rig.path('root', 'data'), { recursive: true });
-  for (const i of range(20)) writeFileSync(rig.path('root', 'data', `f${i}`), Buffer.alloc(200_000, i + 1));
-  packLayerOf(rig.path('root'), rig.path('layer.tar'));
-  makeArchive(rig.path('small.tar'), rig.path('layer.tar'), 'small:latest', 'test');
-  small = readFileSync(rig.path('small.tar'));
+  small = makeDataImage('small', 20, (i) => [`f${i}`, Buffer.alloc(200_000, i + 1)]).archive;
 });
 
 void t.test('one host port asked for by several goes to one', { timeout: 60_000 }, async (t) => {

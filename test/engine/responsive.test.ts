@@ -4,9 +4,9 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import t, { type Test } from 'tap';
-import { makeArchive, packLayerOf } from '../../src/demo/busybox.js';
+import { makeDataImage } from '../support/data-image.js';
 import { EngineAudit } from '../support/engine-audit.js';
 import { call, mustCall } from '../support/engine-api.js';
 import { EngineRig } from '../support/engine-rig.js';
@@ -30,17 +30,10 @@ t.before(async () => {
   const server = `require('node:http').createServer((_, answer) => answer.end('OK')).listen(process.argv[1], () => console.log('up'))`;
   other = spawn(process.execPath, ['-e', server, idle], { stdio: ['ignore', 'pipe', 'inherit'] });
   if (other.stdout) await once(other.stdout, 'data');
-  const root = rig.path('root');
-  for (let d = 0; d < DIRECTORIES; d++) {
-    mkdirSync(`${root}/data/${d}`, { recursive: true });
-    for (let i = 0; i < FILES / DIRECTORIES; i++) writeFileSync(`${root}/data/${d}/${i}`, `${d} ${i}\n`);
-  }
-  packLayerOf(`${root}/data`, rig.path('data.tar'));
-  tar = readFileSync(rig.path('data.tar'));
-  packLayerOf(root, rig.path('layer.tar'));
-  makeArchive(rig.path('large.tar'), rig.path('layer.tar'), 'large:latest', 'test');
+  const image = makeDataImage('large', FILES, (i) => [`${i % DIRECTORIES}/${i}`, `${i}\n`]);
+  tar = image.data;
   await rig.start();
-  await rig.must('lamina', 'load', '-i', rig.path('large.tar'));
+  await mustCall(rig.socket, 'POST', '/images/load', image.archive);
 });
 
 async function answerIn(socket: string, path: string): Promise<number> {

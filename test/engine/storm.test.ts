@@ -3,10 +3,9 @@
 //
 // Seeded: LAMINA_STORM_SEED repeats the choices (not their timing). LAMINA_STORM=300 rounds instead of a few.
 
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
-import { makeArchive, packLayerOf } from '../../src/demo/busybox.js';
+import { makeDataImage } from '../support/data-image.js';
 import { type Answer, call, mustCall } from '../support/engine-api.js';
 import { EngineAudit } from '../support/engine-audit.js';
 import { EngineRig } from '../support/engine-rig.js';
@@ -131,12 +130,7 @@ async function client(choose: Choices): Promise<string[]> {
 t.before(async () => {
   await rig.start();
   await rig.loadImages();
-  mkdirSync(rig.path('root', 'data'), { recursive: true });
-  for (let i = 0; i < 20; i++) writeFileSync(rig.path('root', 'data', `f${i}`), Buffer.alloc(100_000, i + 1));
-  packLayerOf(rig.path('root'), rig.path('layer.tar'));
-  tar = readFileSync(rig.path('layer.tar'));
-  makeArchive(rig.path('small.tar'), rig.path('layer.tar'), 'small:latest', 'test');
-  archive = readFileSync(rig.path('small.tar'));
+  ({ archive, data: tar } = makeDataImage('small', 20, (i) => [`f${i}`, Buffer.alloc(100_000, i + 1)]));
   // Keeps the image.
   const keeper = { Image: 'busybox', Cmd: ['sleep', '100000'], HostConfig: { NetworkMode: 'none' } };
   await mustCall(rig.socket, 'POST', '/containers/create?name=keeper', keeper);

@@ -5,9 +5,10 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
 function checkoutRoot(): string {
-  let at = __dirname;
-  while (!existsSync(join(at, 'binding.gyp'))) at = dirname(at);
-  return at;
+  for (let at = __dirname; ; at = dirname(at)) {
+    if (existsSync(join(at, 'binding.gyp'))) return at;
+    if (at === '/') throw new Error(`${__dirname}: no directory above has a binding.gyp: run the tests from a checkout`);
+  }
 }
 
 /** The checkout, also when running compiled from dist/. */
