@@ -6,6 +6,7 @@ import t from 'tap';
 import { command, waitFor } from '../support/command.js';
 import { EngineRig, clients } from '../support/engine-rig.js';
 import { call, mustCall } from '../support/engine-api.js';
+import { patient } from '../support/patience.js';
 
 const rig = new EngineRig();
 t.teardown(() => rig.end());
@@ -18,7 +19,7 @@ t.before(async () => {
 function exchange(bytes: string, half = false): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect({ path: rig.socket, allowHalfOpen: true });
-    const timer = setTimeout(() => socket.destroy(new Error(`no end of the answer to ${bytes.slice(0, 80)}`)), 10_000);
+    const timer = setTimeout(() => socket.destroy(new Error(`no end of the answer to ${bytes.slice(0, 80)}`)), patient(10_000));
     let said = '';
     socket.on('data', (chunk: Buffer) => (said += chunk.toString('latin1')));
     socket.on('error', (error: NodeJS.ErrnoException) => (error.code === 'EPIPE' || said !== '' ? undefined : reject(error)));

@@ -5,6 +5,7 @@ import { rmSync } from 'node:fs';
 import t from 'tap';
 import { command } from '../support/command.js';
 import { scratchDir } from '../support/paths.js';
+import { patient } from '../support/patience.js';
 
 /** A mount command has ended and Node has not heard of it yet, when another child's end has the supervisor look around. */
 const SCRIPT = `
@@ -20,7 +21,7 @@ const [pid] = children().filter((each) => !before.includes(each));
 while (state(pid) !== 'Z');
 process.emit('SIGCHLD');
 done.then((complaint) => (console.log('ended', complaint), process.exit(0)));
-setTimeout(() => (console.log('nobody hears of its end'), process.exit(1)), 5000);
+setTimeout(() => (console.log('nobody hears of its end'), process.exit(1)), ${patient(5000)});
 `;
 
 void t.test('a mount command that ends while others are reaped is heard of', { timeout: 30_000 }, async (t) => {

@@ -9,11 +9,12 @@ import { makeDataImage } from '../support/data-image.js';
 import { type Answer, call, mustCall } from '../support/engine-api.js';
 import { EngineAudit } from '../support/engine-audit.js';
 import { EngineRig } from '../support/engine-rig.js';
+import { patient } from '../support/patience.js';
 
 const ROUNDS = Number(process.env['LAMINA_STORM'] ?? 3);
 const CLIENTS = 5;
 const ACTIONS = 8;
-const LIMIT_MS = 40_000;
+const LIMIT_MS = patient(40_000);
 const seed = Number(process.env['LAMINA_STORM_SEED'] ?? Date.now() % 1_000_000);
 
 const rig = new EngineRig();

@@ -11,12 +11,13 @@ import { addRoutes } from '../../src/transport/routes.js';
 import { ServedUnion } from '../../src/transport/served-union.js';
 import { Union } from '../../src/union/union.js';
 import { SECRET, type World } from './world.js';
+import { patient } from '../support/patience.js';
 
 /** Bytes of the longest request that the server has room for. */
 export const ROOM = 128 * 1024;
 const FD_LIMIT = 64; // small, so that places are closed and opened again
 const PLACES = 4; // of a directory that is held, in each of few layers, with those above it
-const LIMIT_MS = 5000;
+const LIMIT_MS = patient(5000);
 const NOTIFY_INVAL_INODE = 2;
 const NOTICE = OUT_HEADER + 24;
 const FILLER = 32 * 1024;

@@ -14,10 +14,11 @@ import { rig, source, top } from './seed.js';
 import { failure, openDescriptors } from './store-rig.js';
 import type { StoreRig } from './store-rig.js';
 import { tar } from './tar-bytes.js';
+import { patient } from '../support/patience.js';
 
 const fast = { backoffMs: 1, patienceMs: 100 };
-const LIMIT_MS = 20_000;
-const patient = { timeout: 60_000 };
+const LIMIT_MS = patient(20_000);
+const limited = { timeout: 60_000 };
 
 /** Writes until the other side has had enough. */
 function trickle(reply: ServerResponse, everyMs: number, chunk: Buffer | string): void {
@@ -122,7 +123,7 @@ const GIVE_UP: readonly (readonly [title: string, answer: (reply: ServerResponse
 ];
 
 for (const [title, answer, words] of GIVE_UP) {
-  void t.test(`${title}, instead of a manifest`, patient, async (t) => {
+  void t.test(`${title}, instead of a manifest`, limited, async (t) => {
     const registry = await FakeRegistry.start(t);
     registry.put('latest', source);
     const made = rig(t);
@@ -137,7 +138,7 @@ for (const [title, answer, words] of GIVE_UP) {
   });
 }
 
-void t.test('a token server that floods, drips or sends on', patient, async (t) => {
+void t.test('a token server that floods, drips or sends on', limited, async (t) => {
   const registry = await FakeRegistry.start(t);
   registry.put('latest', source);
   const seen: string[] = [];
@@ -165,7 +166,7 @@ void t.test('a token server that floods, drips or sends on', patient, async (t) 
   t.same(seen, []);
 });
 
-void t.test('layers in drops, of other sizes, from the start again and again', patient, async (t) => {
+void t.test('layers in drops, of other sizes, from the start again and again', limited, async (t) => {
   const large = tar([{ name: 'large', data: Buffer.alloc(300_000, 'x') }]);
   const registry = await FakeRegistry.start(t);
   registry.put('latest', { layers: [large, top] });
@@ -203,7 +204,7 @@ void t.test('layers in drops, of other sizes, from the start again and again', p
   await pullImage(made.store, `${registry.host}/x`, fast);
 });
 
-void t.test('configs and layers whose digest or size is another', patient, async (t) => {
+void t.test('configs and layers whose digest or size is another', limited, async (t) => {
   const registry = await FakeRegistry.start(t);
   const made = rig(t);
   const config = Buffer.from('{}');
@@ -224,7 +225,7 @@ void t.test('configs and layers whose digest or size is another', patient, async
   t.match(await fails({ size: 2, mediaType: `a\n${'b'.repeat(1 << 20)}` }), /it is no image but of the type a b/);
 });
 
-void t.test('a password and a token go to the registry alone, and to the token server that it names', patient, async (t) => {
+void t.test('a password and a token go to the registry alone, and to the token server that it names', limited, async (t) => {
   for (const credentials of [
     { username: 'anna', password: 'secret' },
     { registryToken: 'secret' },
@@ -275,7 +276,7 @@ void t.test('a password and a token go to the registry alone, and to the token s
   }
 });
 
-void t.test('a push to a registry that refuses without end, in drops, or names a strange place', patient, async (t) => {
+void t.test('a push to a registry that refuses without end, in drops, or names a strange place', limited, async (t) => {
   const registry = await FakeRegistry.start(t);
   const made = rig(t);
   await made.load(asTar(modernArchive({ ...source, tags: [`${registry.host}/x:1`] })));
@@ -300,7 +301,7 @@ void t.test('a push to a registry that refuses without end, in drops, or names a
   t.match(await fails((reply) => reply.writeHead(307, { Location: reply.req.url }).end()), /status 307/);
 });
 
-void t.test('what is no HTTP at all', patient, async (t) => {
+void t.test('what is no HTTP at all', limited, async (t) => {
   const server = createServer((socket) => {
     socket.on('error', () => undefined);
     socket.end('SSH-2.0-x\r\n');

@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { mustCommand } from '../support/command.js';
 import { scratchDir } from '../support/paths.js';
+import { patient } from '../support/patience.js';
 import { asTar, legacyArchive } from './archives.js';
 import type { Source } from './archives.js';
 
@@ -23,7 +24,7 @@ export const USER = 'anna';
 export const PASSWORD = 'secret';
 /** bcrypt of `PASSWORD`. */
 const HTPASSWD = `${USER}:$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n`;
-const LIMIT_MS = 15_000;
+const LIMIT_MS = patient(15_000);
 
 /** Serves on the loopback until the test ends; host:port. */
 export async function serve(t: Test, listener: RequestListener): Promise<string> {

@@ -10,6 +10,7 @@ import { Mount, sys } from '../../src/native/load.js';
 import { type NativeMount, NodeFlag, type NodeId, type PlaceId, ROOT_ID } from '../../src/native/mount.js';
 import { AT_FDCWD, Open, STAT_WORDS, Stat } from '../../src/native/syscalls.js';
 import { scratchDir } from '../support/paths.js';
+import { patient } from '../support/patience.js';
 
 interface Rig {
   path: string;
@@ -281,6 +282,6 @@ void t.test('all fds go with the mount', async (t) => {
     for (let i = 0; i < 50; i++) one();
     const turn = (left) => { gc(); count() <= before + 2 || left === 0 ? process.exit(count() <= before + 2 ? 0 : 1) : setTimeout(turn, 10, left - 1); };
     turn(100);`;
-  const done = spawnSync(process.execPath, ['--expose-gc', '-e', script], { timeout: 20_000, encoding: 'utf8' });
+  const done = spawnSync(process.execPath, ['--expose-gc', '-e', script], { timeout: patient(20_000), encoding: 'utf8' });
   t.equal(done.status, 0, done.stderr);
 });

@@ -2,6 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { patient } from './patience.js';
 
 export interface Done {
   readonly code: number;
@@ -25,12 +26,15 @@ export function command(argv: readonly string[], options: CommandOptions = {}): 
     let stdout = '';
     let stderr = '';
     let late = false;
-    const timer = setTimeout(() => {
-      late = true;
-      child.kill('SIGKILL');
-      child.stdout.destroy();
-      child.stderr.destroy();
-    }, options.limitMs ?? 20_000);
+    const timer = setTimeout(
+      () => {
+        late = true;
+        child.kill('SIGKILL');
+        child.stdout.destroy();
+        child.stderr.destroy();
+      },
+      patient(options.limitMs ?? 20_000),
+    );
     child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString('latin1')));
     child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString('latin1')));
     child.stdin.on('error', () => undefined);
@@ -55,10 +59,10 @@ export async function mustCommand(argv: readonly string[], options: CommandOptio
 
 /** Waits until `holds` gives true; throws with `what` after the limit. */
 export async function waitFor(what: string, holds: () => boolean | Promise<boolean>, limitMs = 10_000): Promise<void> {
-  const end = Date.now() + limitMs;
+  const end = Date.now() + patient(limitMs);
   for (;;) {
     if (await holds()) return;
-    if (Date.now() > end) throw new Error(`waited ${limitMs} ms in vain for: ${what}`);
+    if (Date.now() > end) throw new Error(`waited ${patient(limitMs)} ms in vain for: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

@@ -8,6 +8,7 @@ import { Level } from 'level';
 import type { ContainerRecord } from '../../src/store/index.js';
 import { command, mountTable } from './command.js';
 import type { EngineRig } from './engine-rig.js';
+import { patient } from './patience.js';
 
 interface Records {
   readonly image: readonly { id: string; layers: readonly { key: string }[] }[];
@@ -18,7 +19,7 @@ interface Records {
   readonly journal: readonly { id: string; op: string }[];
 }
 
-const SETTLING_MS = 6000;
+const SETTLING_MS = patient(6000);
 const CGROUPS = '/sys/fs/cgroup';
 
 function listing(path: string): string[] {
@@ -26,7 +27,7 @@ function listing(path: string): string[] {
 }
 
 async function readAll(root: string): Promise<Records> {
-  for (const end = Date.now() + 10_000; ; await delay(10)) {
+  for (const end = Date.now() + patient(10_000); ; await delay(10)) {
     const level = new Level<string, unknown>(join(root, 'db'), { valueEncoding: 'json', createIfMissing: false });
     try {
       await level.open();

@@ -4,9 +4,10 @@
 
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { scratchRoot, testTag } from './paths.js';
+import { patient } from './patience.js';
 
 /** What has been told to end may take a moment to be gone. */
-const LIMIT_MS = 3000;
+const LIMIT_MS = patient(3000);
 
 function names(directory: string): string[] {
   try {

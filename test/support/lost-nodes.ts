@@ -7,9 +7,10 @@ import { askStats } from '../../src/transport/control.js';
 import { type MountRecord, isAlive } from '../../src/transport/registry.js';
 import type { MountStats } from '../../src/native/mount.js';
 import { type MountEntry, command, mountTable } from './command.js';
+import { patient } from './patience.js';
 
 /** FORGET is sent without waiting for its end. */
-const LIMIT_MS = 5000;
+const LIMIT_MS = patient(5000);
 
 function socketOf(run: string, target: string): string | undefined {
   for (const name of readdirSync(run)) {

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Op, Outcome } from './ops.js';
 import { checkout } from './paths.js';
+import { patient } from './patience.js';
 
 /** An operation did not return in time, or the child died under it. */
 export class Hung extends Error {
@@ -57,8 +58,9 @@ export class Worker {
   }
 
   /** Runs `ops` with `cwd` as current directory, one after the other, whatever each ends with. */
-  run(cwd: string, ops: readonly Op[], limitMs = 15_000): Promise<Outcome[]> {
+  run(cwd: string, ops: readonly Op[], usualMs = 15_000): Promise<Outcome[]> {
     const id = this.nextId++;
+    const limitMs = patient(usualMs);
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => this.expire(id, limitMs), limitMs);
       this.pending.set(id, { ops, outcomes: [], timer, resolve, reject });
@@ -77,7 +79,7 @@ export class Worker {
   /** Ends the child and waits for it. */
   async end(): Promise<void> {
     this.child.stdin?.end();
-    const timer = setTimeout(() => this.child.kill('SIGKILL'), 5_000);
+    const timer = setTimeout(() => this.child.kill('SIGKILL'), patient(5_000));
     await this.exited;
     clearTimeout(timer);
   }

@@ -9,6 +9,7 @@ import t, { type Test } from 'tap';
 import { mustCommand, waitFor } from '../support/command.js';
 import { privilegedRequired, unavailable } from '../support/mounts.js';
 import { checkout } from '../support/paths.js';
+import { patient } from '../support/patience.js';
 import { Root } from '../support/roots.js';
 
 type Kind = 'posix' | 'ofd' | 'flock';
@@ -21,7 +22,7 @@ interface LockRequest {
   alarm?: number;
 }
 
-const LIMIT = 20_000;
+const LIMIT = patient(20_000);
 
 /** A process that owns locks. */
 class Locker {

@@ -10,10 +10,11 @@ import { openLayers } from '../../src/transport/layers.js';
 import type { MountPlan } from '../../src/transport/plan.js';
 import { ServedUnion } from '../../src/transport/served-union.js';
 import { Union } from '../../src/union/union.js';
+import { patient } from '../support/patience.js';
 
 const ROOM = 128 * 1024;
 /** A reply that is not there by then never comes. */
-const REPLY_MS = 20_000;
+const REPLY_MS = patient(20_000);
 
 export interface Caller {
   uid: number;
