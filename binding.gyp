@@ -1,5 +1,11 @@
 {
-  "variables": {"sanitized%": 0},
+  "variables": {"sanitize%": "none"},
+  "target_defaults": {
+    "conditions": [
+      ["sanitize=='address'", {"cflags_cc": ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"], "ldflags": ["-fsanitize=address,undefined"]}],
+      ["sanitize=='thread'", {"cflags_cc": ["-fsanitize=thread"], "ldflags": ["-fsanitize=thread"]}]
+    ]
+  },
   "targets": [
     {
       "target_name": "lamina",
@@ -50,10 +56,12 @@
       "type": "executable",
       "sources": ["native/init.cc"],
       "defines": ["_GNU_SOURCE"],
-      "cflags_cc!": ["-fno-rtti", "-std=gnu++17"],
+      "cflags_cc!": ["-fno-rtti", "-std=gnu++17", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fsanitize=thread"],
       "cflags_cc": ["-std=c++20", "-fno-exceptions", "-Wall", "-Wextra", "-Werror", "-Os"],
-      "ldflags": ["-Wl,--gc-sections"],
-      "conditions": [["sanitized==0", {"ldflags": ["-static"]}]]
+      "ldflags!": ["-fsanitize=address,undefined", "-fsanitize=thread"],
+      "ldflags": ["-Wl,--gc-sections", "-static"],
+      # AddressSanitizer has no static runtime, and a report would be lost in the container: what is undefined is SIGILL.
+      "conditions": [["sanitize=='address'", {"cflags_cc": ["-fsanitize=undefined", "-fsanitize-undefined-trap-on-error"]}]]
     },
     {
       "target_name": "lamina-alone",
@@ -63,7 +71,7 @@
       "cflags_cc!": ["-fno-rtti", "-std=gnu++17"],
       "cflags_cc": ["-std=c++20", "-fno-exceptions", "-Wall", "-Wextra", "-Werror", "-Os"],
       "ldflags": ["-Wl,--gc-sections"],
-      "conditions": [["sanitized==0", {"ldflags": ["-static"]}]]
+      "conditions": [["sanitize=='none'", {"ldflags": ["-static"]}]]
     },
     {
       "target_name": "lamina-within",
@@ -73,7 +81,7 @@
       "cflags_cc!": ["-fno-rtti", "-std=gnu++17"],
       "cflags_cc": ["-std=c++20", "-fno-exceptions", "-Wall", "-Wextra", "-Werror", "-Os"],
       "ldflags": ["-Wl,--gc-sections"],
-      "conditions": [["sanitized==0", {"ldflags": ["-static"]}]]
+      "conditions": [["sanitize=='none'", {"ldflags": ["-static"]}]]
     }
   ]
 }

@@ -42,7 +42,7 @@ function loadAddon(): unknown {
 
 /** The program that `--init` puts before a container's command: the static one, which any root can run. */
 export function initProgram(): string {
-  return join(packageRoot(), 'build', 'Release', 'lamina-init');
+  return join(dirname(addonFile()), 'lamina-init');
 }
 
 /** Does something at a place inside a root that others may be changing; see native/within.cc. */
