@@ -60,7 +60,7 @@ export class Supervisor {
     },
     unmount: async ({ id }) => {
       const served = this.#mounts.get(id);
-      await served?.unmount(false).catch(() => served.unmount(true));
+      await served?.withdraw().catch(() => served.unmount(true));
       return null;
     },
     mountStats: async ({ id }) => (await this.#mounts.get(id)?.stats()) ?? null,

@@ -16,6 +16,8 @@ export type ToWorker =
   /** How many fds a mount may keep open, beside its roots; comes before `serve`, and whenever it changes. */
   | { type: 'fds'; mount: number; limit: number }
   | { type: 'stats'; mount: number; reply: number }
+  /** Serve it no longer, whoever still has it. */
+  | { type: 'end'; mount: number }
   | { type: 'stop' };
 
 export type FromWorker =

@@ -21,8 +21,13 @@ export interface ServedMount {
   readonly plan: MountPlan;
   /** Counters and sizes, the root's and its routes' together; undefined once it has ended. */
   stats(): Promise<MountStats | undefined>;
-  /** Unmounts; `lazy` detaches a busy one. Errors: MountError when it is busy. */
+  /**
+   * Unmounts; `lazy` detaches a busy one. Resolves when nobody has it any more, in other mount namespaces neither.
+   * Errors: MountError when it is busy.
+   */
   unmount(lazy?: boolean): Promise<void>;
+  /** Unmounts, and takes it from other mount namespaces, too. Errors: MountError when it is busy. */
+  withdraw(): Promise<void>;
   /** Resolves when the kernel has ended the mount and its routes, whoever asked for it. */
   readonly ended: Promise<void>;
 }
@@ -53,6 +58,9 @@ function comesFree(fd: number, upper: string): Promise<boolean> {
     child.once('close', (code) => resolve(code === 0));
   }).finally(() => clearInterval(looking)) as Promise<boolean>;
 }
+
+/** So long, in ms, the kernel may take to end a mount that nobody has any more. */
+const ENDING_MS = 2000;
 
 /** Holds upper for this process: two unions over one upper would corrupt it. Returns the fd that holds the lock. */
 async function lockUpper(upper: string): Promise<number> {
@@ -130,7 +138,15 @@ export class MountServer {
       plan,
       ended,
       stats: async () => sum(await Promise.all(parts.map((part) => part.stats(STATS_LIMIT)))),
-      unmount: (lazy) => this.#unmount(plan.target, lazy ?? false, ended),
+      unmount: async (lazy) => {
+        await this.#unmount(plan.target, lazy ?? false);
+        await ended;
+      },
+      withdraw: async () => {
+        await this.#unmount(plan.target, false);
+        const timer = setTimeout(() => parts.forEach((part) => part.abort()), ENDING_MS);
+        await ended.finally(() => clearTimeout(timer));
+      },
     };
   }
 
@@ -149,11 +165,10 @@ export class MountServer {
     await Promise.all([this.#shared, ...this.#own].map((worker) => worker.close()));
   }
 
-  async #unmount(target: string, lazy: boolean, ended: Promise<void>): Promise<void> {
+  async #unmount(target: string, lazy: boolean): Promise<void> {
     if (!lazy) await unmountBelow(target);
     const error = await unmountFuse(target, lazy);
     if (error === -errno.EBUSY) throw new MountError(`${target} is busy: end what uses it, or unmount lazily`);
     if (error && error !== -errno.EINVAL) throw new MountError(`${target}: unmount failed: ${errnoText(error)}`);
-    await ended;
   }
 }

@@ -21,6 +21,8 @@ export interface Serving {
   stats(limit: number): Promise<MountStats | undefined>;
   /** It will not be served: the mount was taken away before it was usable. */
   drop(): void;
+  /** Ends it for whoever still has it, in a mount namespace of their own for one. */
+  abort(): void;
 }
 
 interface Live {
@@ -76,7 +78,13 @@ export class ServingWorker {
       closeSync(fuseFd);
       live.failed(error as Error);
     }
-    return { ready, ended: end, stats: (limit) => this.#stats(mount, limit), drop: () => this.#end(mount) };
+    return {
+      ready,
+      ended: end,
+      stats: (limit) => this.#stats(mount, limit),
+      drop: () => this.#end(mount),
+      abort: () => this.#tell({ type: 'end', mount }),
+    };
   }
 
   /** Ends the thread. Mounts still live lose their server: unmount them first. */

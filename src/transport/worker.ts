@@ -42,13 +42,17 @@ const loop = new Loop({
     return 0;
   },
   ended: (mount) => {
-    sessions.get(mount)?.native.detach();
-    sessions.delete(mount);
-    fdLimits.delete(mount);
-    tell({ type: 'ended', mount });
+    forget(mount);
     return 0;
   },
 });
+
+function forget(mount: number): void {
+  sessions.get(mount)?.native.detach();
+  sessions.delete(mount);
+  fdLimits.delete(mount);
+  tell({ type: 'ended', mount });
+}
 
 /** What a native mount shows, made ready to serve. */
 interface Prepared {
@@ -112,6 +116,10 @@ function obey(message: ToWorker): void {
       break;
     case 'stats':
       tell({ type: 'stats', reply: message.reply, stats: sessions.get(message.mount)?.native.stats() });
+      break;
+    case 'end':
+      loop.remove(message.mount);
+      forget(message.mount);
       break;
     case 'stop':
       stopping = true;

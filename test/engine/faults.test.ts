@@ -1,6 +1,8 @@
 // The daemon is killed (-9) while containers run and while it makes, starts and removes them: afterwards no record is without
 // its files, no files without a record, and what ran still runs.
 
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import t from 'tap';
 import { EngineRig } from '../support/engine-rig.js';
@@ -65,6 +67,24 @@ void t.test('a supervisor that dies takes its containers with it, and others sta
   t.equal(await rig.must('lamina', 'run', '--rm', '--network', 'none', 'busybox', 'echo', 'again'), 'again');
   await rig.must('lamina', 'start', 'victim');
   await rig.must('lamina', 'rm', '-f', 'victim');
+});
+
+void t.test('a container goes while another mount namespace has a copy of its root', { timeout: 60_000 }, async (t) => {
+  const rig = new EngineRig();
+  t.teardown(() => rig.end());
+  await rig.start();
+  await rig.loadImages();
+  await rig.must('lamina', 'run', '-d', '--name', 'copied', '--network', 'none', 'busybox', 'sleep', '1000');
+  const root = rig.mounts().find((point) => point.endsWith('/root')) ?? '';
+  const holder = spawn('unshare', ['--mount', 'sh', '-c', 'echo; exec sleep 1000'], { stdio: ['ignore', 'pipe', 'ignore'] });
+  t.teardown(() => holder.kill());
+  await once(holder.stdout, 'data');
+  const copied = (): boolean => readFileSync(`/proc/${holder.pid}/mountinfo`, 'utf8').includes(root);
+  t.ok(copied(), 'by unshare --mount');
+  await rig.must('lamina', 'restart', '-t', '0', 'copied');
+  t.equal(await rig.must('lamina', 'exec', 'copied', 'echo', 'again'), 'again', 'it can be started again');
+  t.ok(copied(), 'the copy of the first is still there');
+  await rig.must('lamina', 'rm', '-f', 'copied');
 });
 
 void t.test('kill -9 in the middle of create, start, rm, commit and prune', { timeout: 240_000 }, async (t) => {
