@@ -5,12 +5,10 @@ import { randomBytes } from 'node:crypto';
 import { type Dir, chmodSync, lstatSync, opendirSync, renameSync, rmdirSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { ApartDied, runApart } from './apart.js';
+import { FEW, weight } from './few.js';
 
-/** What is removed in place: a few milliseconds' worth. */
-const FEW = 32;
-/** A file counts once more for each so many bytes of disk that it gives back: a filesystem takes its time over large ones. */
+/** Of disk that are given back in the time of a file's removal: a filesystem takes its time over large ones. */
 const BYTES = 1 << 20;
-const BLOCK = 512;
 
 function code(error: unknown): string | undefined {
   return (error as NodeJS.ErrnoException).code;
@@ -51,8 +49,7 @@ function list(dir: Buffer, most: number): Entry[] {
 
 /** How much of what may be removed in place a file takes. */
 function weightOf(path: Buffer): number {
-  const stat = lstatSync(path, { throwIfNoEntry: false });
-  return 1 + Math.floor(((stat?.blocks ?? 0) * BLOCK) / BYTES);
+  return weight(lstatSync(path, { throwIfNoEntry: false })?.blocks ?? 0, BYTES);
 }
 
 /**

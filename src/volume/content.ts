@@ -1,12 +1,12 @@
 // What puts content into volumes, and may take minutes, done by a process of its own (content-child.ts). What a look at the
-// volume can tell is told without one. Called by container/, engine/ and cli/.
+// volume can tell is told without one, and a few files are copied without one. Called by container/, engine/ and cli/.
 
 import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { XattrScheme } from '../layer/format.js';
 import { runApart } from '../process/apart.js';
 import { mergedSource } from './merged-source.js';
-import { isUnsettled, populateAtOnce, type Populated } from './populate.js';
+import { isUnsettled, populateFew, type Populated } from './populate.js';
 
 export type ContentWork =
   | { readonly op: 'copy'; readonly from: string; readonly to: string }
@@ -37,11 +37,12 @@ export async function fillVolume(
 ): Promise<Populated> {
   // In this order: what is not empty because it is being filled is then seen to be.
   const isEmpty = readdirSync(path).length === 0;
-  if (!isEmpty && !isUnsettled(readdirSync(dirname(path)))) return 'not empty';
+  const isSettled = !isUnsettled(readdirSync(dirname(path)));
+  if (!isEmpty && isSettled) return 'not empty';
   const source = mergedSource(layers, destination, scheme);
   try {
     if (!source.directory) return 'no source';
-    const done = isEmpty ? populateAtOnce(path, source.directory) : undefined;
+    const done = isEmpty && isSettled ? await populateFew(path, source.directory) : undefined;
     if (done) return done;
   } finally {
     source.close();

@@ -13,7 +13,7 @@ import { readAttributes, writeAttributes } from './attributes.js';
 import { CopyFailed, copyTree } from './copy-tree.js';
 import { mergedSource } from './merged-source.js';
 import { openBelow, removeBelow } from './open-below.js';
-import type { SourceDirectory } from './source.js';
+import { hasFew, type SourceDirectory } from './source.js';
 import { VolumeError } from './volume-error.js';
 
 const FILLING = '.filling';
@@ -32,13 +32,19 @@ export function isUnsettled(beside: readonly string[]): boolean {
 
 export type Populated = 'filled' | 'not empty' | 'no source';
 
-/** The directory that holds a volume's `_data`, open for as long as `use` runs, which locks it against other fills. */
-function withHome<T>(path: string, use: (home: Home) => T): T {
+/** The directory that holds a volume's `_data`. The caller closes. */
+function openHome(path: string): Home {
   const name = basename(dirname(path));
   const fd = sys.openat2(AT_FDCWD, Buffer.from(dirname(path)).toString('latin1'), DIRECTORY, 0, 0);
   if (fd < 0) throw new VolumeError(`volume ${name}: ${dirname(path)}: ${errnoText(fd)}: check the data root`);
-  const home = new Home(fd, name, Buffer.from(basename(path)).toString('latin1'));
+  return new Home(fd, name, Buffer.from(basename(path)).toString('latin1'));
+}
+
+/** It is open for as long as `use` runs, locked against other fills. */
+function withHome<T>(path: string, use: (home: Home) => T): T {
+  const home = openHome(path);
   try {
+    home.lock(true);
     return use(home);
   } finally {
     home.close();
@@ -94,25 +100,40 @@ class Home {
     this.moveIn();
   }
 
-  /** Builds the copy and moves it in, unless something has come to be in the volume by then. */
-  fill(source: SourceDirectory): boolean {
-    try {
-      this.#build(source);
-    } catch (error) {
-      removeBelow(this.fd, FILLING);
-      if (!(error instanceof CopyFailed)) throw error;
-      this.must(error.errno, `copy ${Buffer.from(error.path, 'latin1').toString()} from the image`);
-    }
-    if (!this.isEmpty()) {
-      this.must(removeBelow(this.fd, FILLING), `remove ${FILLING}`);
-      return false;
-    }
-    this.must(sys.renameat2(this.fd, FILLING, this.fd, FILLED, Rename.NOREPLACE), 'publish the copy');
-    this.moveIn();
-    return true;
+  /** Waits for all of a copy to be on disk. */
+  sync(): number {
+    return sys.syncfs(this.fd);
   }
 
-  #build(source: SourceDirectory): void {
+  /** The same on another thread. */
+  syncAsync(): Promise<number> {
+    return sys.syncfsAsync(this.fd);
+  }
+
+  /** Builds the copy. Returns whether it has anything that must be on disk before it is published. */
+  build(source: SourceDirectory): boolean {
+    try {
+      return this.#build(source);
+    } catch (error) {
+      removeBelow(this.fd, FILLING);
+      if (error instanceof CopyFailed)
+        this.must(error.errno, `copy ${Buffer.from(error.path, 'latin1').toString()} from the image`);
+      throw error;
+    }
+  }
+
+  /** Moves the copy in, unless something has come to be in the volume by then. `synced`: what waiting for the disk gave. */
+  publish(synced: number): Populated {
+    const isOurs = synced === 0 && this.isEmpty();
+    if (!isOurs) this.must(removeBelow(this.fd, FILLING), `remove ${FILLING}`);
+    this.must(synced, 'write the copy to disk');
+    if (!isOurs) return 'not empty';
+    this.must(sys.renameat2(this.fd, FILLING, this.fd, FILLED, Rename.NOREPLACE), 'publish the copy');
+    this.moveIn();
+    return 'filled';
+  }
+
+  #build(source: SourceDirectory): boolean {
     this.must(sys.mkdirat(this.fd, FILLING, 0o700), `make ${FILLING}`);
     for (const name of [TREE, ROOT]) this.must(sys.mkdirat(this.fd, `${FILLING}/${name}`, 0o700), `make ${FILLING}`);
     const tree = this.must(openBelow(this.fd, `${FILLING}/${TREE}`, DIRECTORY), `open ${FILLING}`);
@@ -121,7 +142,7 @@ class Home {
       this.must(this.#copyAttributes(tree, `${FILLING}/${ROOT}`), `write ${FILLING}`);
       this.must(sys.fchmodat(tree, '', 0o700), `write ${FILLING}`);
       // After a power cut a published file must have its data: nothing would ever fill it again. An empty volume is filled again.
-      if (!this.#isEmpty(tree)) this.must(sys.syncfs(tree), 'write the copy to disk');
+      return !this.#isEmpty(tree);
     } finally {
       sys.close(tree);
     }
@@ -175,32 +196,28 @@ class Home {
 
 /** Ends an interrupted fill of the volume at `path` (its `_data`). Errors: VolumeError. */
 export function finishPopulate(path: string): void {
-  withHome(path, (home) => {
-    home.lock(true);
-    home.recover();
-  });
-}
-
-function fillHome(home: Home, source: SourceDirectory): Populated {
-  home.recover();
-  return home.isEmpty() && home.fill(source) ? 'filled' : 'not empty';
+  withHome(path, (home) => home.recover());
 }
 
 /** Fills the volume at `path` (its `_data`) from `source`, if it is empty. Errors: VolumeError; it is empty then. */
 export function populateFrom(path: string, source: SourceDirectory): Populated {
   return withHome(path, (home) => {
-    home.lock(true);
-    return fillHome(home, source);
+    home.recover();
+    return home.isEmpty() ? home.publish(home.build(source) ? home.sync() : 0) : 'not empty';
   });
 }
 
-/** The same, when `source` is an empty directory and nobody else fills the volume: short, and nothing to wait for. */
-export function populateAtOnce(path: string, source: SourceDirectory): Populated | undefined {
-  const opened = source.open();
-  if (typeof opened === 'number') return undefined;
-  opened.close();
-  if (opened.entries.length > 0) return undefined;
-  return withHome(path, (home) => (home.lock(false) ? fillHome(home, source) : undefined));
+/** The same without keeping others waiting, where there is little to copy and nobody else fills the volume; undefined otherwise. */
+export async function populateFew(path: string, source: SourceDirectory): Promise<Populated | undefined> {
+  if (!hasFew(source)) return undefined;
+  const home = openHome(path);
+  try {
+    if (!home.lock(false)) return undefined;
+    home.recover();
+    return home.isEmpty() ? home.publish(home.build(source) ? await home.syncAsync() : 0) : 'not empty';
+  } finally {
+    home.close();
+  }
 }
 
 /**
