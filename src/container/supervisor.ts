@@ -59,8 +59,7 @@ export class Supervisor {
       return null;
     },
     unmount: async ({ id }) => {
-      const served = this.#mounts.get(id);
-      await served?.withdraw().catch(() => served.unmount(true));
+      await this.#mounts.get(id)?.withdraw();
       return null;
     },
     mountStats: async ({ id }) => (await this.#mounts.get(id)?.stats()) ?? null,

@@ -26,7 +26,7 @@ export interface ServedMount {
    * Errors: MountError when it is busy.
    */
   unmount(lazy?: boolean): Promise<void>;
-  /** Unmounts, and takes it from other mount namespaces, too. Errors: MountError when it is busy. */
+  /** Unmounts, and takes it from whoever still has it: a program that is in it, another mount namespace. Errors: MountError. */
   withdraw(): Promise<void>;
   /** Resolves when the kernel has ended the mount and its routes, whoever asked for it. */
   readonly ended: Promise<void>;
@@ -143,7 +143,7 @@ export class MountServer {
         await ended;
       },
       withdraw: async () => {
-        await this.#unmount(plan.target, false);
+        await this.#unmount(plan.target, false).catch(() => this.#unmount(plan.target, true));
         const timer = setTimeout(() => parts.forEach((part) => part.abort()), ENDING_MS);
         await ended.finally(() => clearTimeout(timer));
       },

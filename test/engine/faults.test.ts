@@ -87,6 +87,22 @@ void t.test('a container goes while another mount namespace has a copy of its ro
   await rig.must('lamina', 'rm', '-f', 'copied');
 });
 
+void t.test('a container goes while a program of the host is in its root', { timeout: 60_000 }, async (t) => {
+  const rig = new EngineRig();
+  t.teardown(() => rig.end());
+  await rig.start();
+  await rig.loadImages();
+  await rig.must('lamina', 'run', '-d', '--name', 'visited', '--network', 'none', 'busybox', 'sleep', '1000');
+  const root = rig.mounts().find((point) => point.endsWith('/root')) ?? '';
+  const visitor = spawn('sh', ['-c', 'echo; exec sleep 1000'], { cwd: root, stdio: ['ignore', 'pipe', 'ignore'] });
+  t.teardown(() => visitor.kill());
+  await once(visitor.stdout, 'data');
+  await rig.must('lamina', 'restart', '-t', '0', 'visited');
+  t.equal(await rig.must('lamina', 'exec', 'visited', 'echo', 'again'), 'again', 'it can be started again');
+  t.equal(visitor.exitCode, null, 'the program is still there');
+  await rig.must('lamina', 'rm', '-f', 'visited');
+});
+
 void t.test('kill -9 in the middle of create, start, rm, commit and prune', { timeout: 240_000 }, async (t) => {
   const rig = new EngineRig();
   t.teardown(() => rig.end());
