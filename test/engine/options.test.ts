@@ -49,6 +49,9 @@ const HAPPEN: readonly Row[] = [
 
 const REFUSED: readonly (readonly [flags: readonly string[], stderr: RegExp, code?: number])[] = [
   [['--ipc', 'bogus'], /invalid IPC mode: bogus/],
+  ...['container', 'container:', 'container::'].map(
+    (mode) => [['--network', mode], /Invalid network mode: invalid container format container:<name\|id>/] as const,
+  ),
   [['--ipc', 'container:nosuch'], /No such container: nosuch/],
   [['--link', 'nosuch:alias'], /could not get container for nosuch: No such container: nosuch/],
   [['--security-opt', 'apparmor=mine'], /--security-opt apparmor=mine is not supported/],
