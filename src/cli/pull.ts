@@ -1,7 +1,6 @@
 // Pulling an image, with the progress that the engine reports.
 
 import type { Client } from '../client/client.js';
-import { registryHeaders } from './registry-headers.js';
 import { showProgress, untilDone } from './progress-lines.js';
 
 /** Splits NAME[:TAG]. */
@@ -28,6 +27,8 @@ function splitName(name: string): { fromImage: string; tag: string } {
 
 /** Errors: ApiError. */
 export async function pullImage(client: Client, name: string, quiet: boolean, platform?: string): Promise<void> {
+  // Loaded where a pull is wanted: `run` finds most images here, and should start quickly.
+  const { registryHeaders } = await import('./registry-headers.js');
   const headers = await registryHeaders(name);
   const lines = client.lines('POST', '/images/create', { query: { ...splitName(name), platform }, headers });
   if (!quiet) return showProgress(lines, process.stderr);
