@@ -54,8 +54,9 @@ int checkFlags(Request& request, Node* node);
 /** Whether a write op may go on: 0, -EROFS, or kNeedsUpper with the node noted in the request. */
 int checkWritable(Request& request, Node* node);
 
-/** Answers an open of `node` in `out`: passthrough where it can, relay where it cannot. 0 or -errno. */
-int openNode(Mount& mount, Node* node, uint32_t flags, OpenOut* out);
+/** Opens a node that CREATE or TMPFILE has entered, behind its entry at the start of `reply`. The answer's length, or
+ * -errno. */
+int openEntered(Mount& mount, Node* node, uint32_t flags, uint8_t* reply);
 
 /** Clears setuid, and setgid unless it means nothing to the caller's group, as a write or a chown does. 0 or -errno. */
 int killSuidgid(Request& request, Node* node);

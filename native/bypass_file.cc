@@ -5,6 +5,7 @@
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <string>
@@ -54,7 +55,7 @@ int openPassthrough(Mount& mount, Node* node, uint32_t flags, OpenOut* out) {
   out->backingId = id;
   if (mount.locks) out->fh = mount.passthroughHandle();
   node->opens++;
-  node->passthroughOpens++;
+  mount.openPassthrough(node, (flags & O_ACCMODE) == O_RDWR);
   return 0;
 }
 
@@ -66,11 +67,21 @@ int openRelay(Mount& mount, Node* node, uint32_t flags, OpenOut* out) {
   return 0;
 }
 
-}  // namespace
-
+/** Passthrough where it can, relay where it cannot. 0 or -errno. */
 int openNode(Mount& mount, Node* node, uint32_t flags, OpenOut* out) {
   int relay = openPassthrough(mount, node, flags, out);
   return relay == 1 ? openRelay(mount, node, flags, out) : relay;
+}
+
+}  // namespace
+
+int openEntered(Mount& mount, Node* node, uint32_t flags, uint8_t* reply) {
+  auto* entry = reinterpret_cast<EntryOut*>(reply);
+  auto* open = reinterpret_cast<OpenOut*>(reply + sizeof *entry);
+  memset(open, 0, sizeof *open);
+  int error = openNode(mount, node, flags & ~O_TRUNC, open);
+  mount.setAttrTimeout(node, &entry->attrValid, &entry->attrValidNsec);
+  return error ? error : static_cast<int>(sizeof *entry + sizeof *open);
 }
 
 int opOpen(Request& request) {
@@ -287,6 +298,17 @@ bool knownCommand(uint32_t command) {
          changesFile(command);
 }
 
+/**
+ * Kernel overlayfs writes these where they are missing when it looks up directories (Linux: ovl_fix_origin), which it
+ * could not once this one is immutable or append-only: a copy whose origin is not known, and a place where copies may
+ * be.
+ */
+void markForKernel(const Mount& mount, int fd) {
+  bool user = mount.options.userXattr;
+  fsetxattr(fd, user ? "user.overlay.origin" : "trusted.overlay.origin", "", 0, XATTR_CREATE);
+  fsetxattr(fd, user ? "user.overlay.impure" : "trusted.overlay.impure", "y", 1, XATTR_CREATE);
+}
+
 }  // namespace
 
 int opIoctl(Request& request) {
@@ -304,6 +326,7 @@ int opIoctl(Request& request) {
   alignas(8) uint8_t argument[64] = {};
   if (in->inSize > sizeof argument || in->outSize > sizeof argument) return -EINVAL;
   memcpy(argument, request.body + sizeof *in, in->inSize);
+  if (changesFile(in->cmd) && node->isDir() && !node->has(kNodeRoute)) markForKernel(request.mount, file.get());
   int done = ioctl(file.get(), in->cmd, argument);
   if (done < 0) return -errno;
   auto* out = request.reply<IoctlOut>();

@@ -142,10 +142,7 @@ int opCreate(Request& request) {
   }
   Node* node = request.mount.entered.back();
   if (fd >= 0) request.mount.places.adopt(node->place, fd);
-  auto* open = reinterpret_cast<OpenOut*>(request.out + sizeof(EntryOut));
-  memset(open, 0, sizeof *open);
-  error = openNode(request.mount, node, args.flags & ~O_TRUNC, open);
-  return error ? error : static_cast<int>(sizeof(EntryOut) + sizeof *open);
+  return openEntered(request.mount, node, args.flags, request.out);
 }
 
 int opTmpfile(Request& request) {
@@ -172,10 +169,7 @@ int opTmpfile(Request& request) {
   error = mount.statNode(node, &st);
   if (error) return error;
   mount.fillEntry(node, st, reinterpret_cast<EntryOut*>(request.out));
-  auto* open = reinterpret_cast<OpenOut*>(request.out + sizeof(EntryOut));
-  memset(open, 0, sizeof *open);
-  error = openNode(mount, node, args.flags & ~O_TRUNC, open);
-  return error ? error : static_cast<int>(sizeof(EntryOut) + sizeof *open);
+  return openEntered(mount, node, args.flags, request.out);
 }
 
 int opRemove(Request& request) {

@@ -55,7 +55,7 @@ uint64_t Mount::shownIno(const struct statx& st) {
 
 void Mount::setAttrTimeout(const Node* node, uint64_t* seconds, uint32_t* nanoseconds) const {
   // The kernel keeps a moved node and its successor as two inodes: what is changed by one shows in the other at once.
-  *seconds = node->has(kNodeRoute | kNodeMoved) ? 0 : static_cast<uint64_t>(options.attrTimeout);
+  *seconds = node->has(kNodeRoute | kNodeMoved | kNodeMappable) ? 0 : static_cast<uint64_t>(options.attrTimeout);
   *nanoseconds = 0;
 }
 
@@ -220,7 +220,8 @@ void Mount::dropCachedAttr(const Node* node) {
 Node* Mount::settle(Node* node, Place* place, const struct statx& st, uint32_t set, uint32_t clear) {
   Node* result = node;
   if (node->passthroughOpens) {
-    result = nodes.create(keyOf(st, 0), place, node->parent, (node->flags & ~kNodeTouched & ~clear) | set);
+    result =
+        nodes.create(keyOf(st, 0), place, node->parent, (node->flags & ~(kNodeTouched | kNodeMappable) & ~clear) | set);
     result->ino = node->ino;
     result->running = node->running;
     node->forward = result;
@@ -321,8 +322,17 @@ bool Mount::evictBackingId(Node* node) {
   return true;
 }
 
+void Mount::openPassthrough(Node* node, bool mappable) {
+  node->passthroughOpens++;
+  if (!mappable || node->has(kNodeMappable | kNodeRoute)) return;
+  node->flags |= kNodeMappable;
+  dropCachedAttr(node);
+}
+
 void Mount::closePassthrough(Node* node) {
-  if (--node->passthroughOpens || !node->backingId) return;
+  if (--node->passthroughOpens) return;
+  node->flags &= ~kNodeMappable;
+  if (!node->backingId) return;
   // A cached id would keep a file that others may delete from freeing its space.
   if (!node->has(kNodeRoute | kNodeRemoved | kNodeMoved)) return;
   closeBackingId(node->backingId);

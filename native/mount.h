@@ -150,6 +150,11 @@ class Mount {
   /** Closes the node's cached id if nothing has it open. False when it is in use or was used of late. */
   bool evictBackingId(Node* node);
   void closeOrphanBackingIds();
+  /**
+   * One passthrough open more; the caller raises `opens`. While a mappable one is there (open for reading and writing),
+   * the kernel keeps no attributes of the node.
+   */
+  void openPassthrough(Node* node, bool mappable);
   /** One passthrough open of the node is over; the caller lowers `opens`. */
   void closePassthrough(Node* node);
 

@@ -196,7 +196,7 @@ Napi::Function MountObject::define(Napi::Env env) {
                          InstanceMethod<&MountObject::addMountpoint>("addMountpoint"),
                          InstanceMethod<&MountObject::forgetEntered>("forgetEntered"),
                          InstanceMethod<&MountObject::isMountpoint>("isMountpoint"),
-                         InstanceMethod<&MountObject::openNode>("openNode"),
+                         InstanceMethod<&MountObject::openEntered>("openEntered"),
                          InstanceMethod<&MountObject::adopt>("adopt"),
                          InstanceMethod<&MountObject::make>("make"),
                          InstanceMethod<&MountObject::makeTmpfile>("makeTmpfile"),

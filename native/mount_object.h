@@ -44,7 +44,7 @@ class MountObject : public Napi::ObjectWrap<MountObject> {
   Napi::Value addMountpoint(Info info);
   Napi::Value forgetEntered(Info info);
   Napi::Value isMountpoint(Info info);
-  Napi::Value openNode(Info info);
+  Napi::Value openEntered(Info info);
   Napi::Value adopt(Info info);
   Napi::Value make(Info info);
   Napi::Value makeTmpfile(Info info);

@@ -69,14 +69,9 @@ Napi::Value MountObject::isMountpoint(Info info) {
   return number(info, point ? static_cast<double>(point->root->id) : 0);
 }
 
-Napi::Value MountObject::openNode(Info info) {
+Napi::Value MountObject::openEntered(Info info) {
   Node* found = node(info, 0);
-  uint32_t offset = uintArg(info, 2);
-  if (!found) return number(info, -ESTALE);
-  if (offset + sizeof(OpenOut) > reply_.size) return number(info, -EINVAL);
-  auto* out = reinterpret_cast<OpenOut*>(reply_.data + offset);
-  memset(out, 0, sizeof *out);
-  return number(info, lamina::openNode(*mount_, found, uintArg(info, 1), out));
+  return number(info, found ? lamina::openEntered(*mount_, found, uintArg(info, 1), reply_.data) : -ESTALE);
 }
 
 Napi::Value MountObject::adopt(Info info) {

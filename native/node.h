@@ -25,8 +25,9 @@ enum NodeFlag : uint32_t {
   kNodeMoved = 1 << 8,        // copied up while open: `forward` is the node that lives on upper
   kNodeRelay = 1 << 9,        // data goes through us even where passthrough works
   kNodeDir = 1 << 10,
-  kNodeTouched = 1 << 11,  // opened since the backing-id cache last looked
-  kNodeFile = 1 << 12,     // a regular file: what may be opened, beside directories
+  kNodeTouched = 1 << 11,   // opened since the backing-id cache last looked
+  kNodeFile = 1 << 12,      // a regular file: what may be opened, beside directories
+  kNodeMappable = 1 << 13,  // open for reading and writing in the kernel: a shared map changes its times unseen
 };
 
 /** Flags that a child has from its directory. */

@@ -58,6 +58,5 @@ export const InitFlag = {
 /** Bytes before the body of a request, and before the payload of a reply. */
 export const IN_HEADER = 40;
 export const OUT_HEADER = 16;
-/** Bytes of fuse_entry_out and fuse_open_out. */
+/** Bytes of fuse_entry_out. */
 export const ENTRY_OUT = 128;
-export const OPEN_OUT = 16;

@@ -116,8 +116,8 @@ export interface NativeMount {
   forgetEntered(): void;
   /** Root node of the route mounted there, or 0. */
   isMountpoint(parent: NodeId, name: string): number;
-  /** Opens the node's file and writes the answer at `offset` of the reply. `flags`: open(2). */
-  openNode(node: NodeId, flags: number, offset: number): number;
+  /** Opens the file of a node just entered, behind its entry at the start of the reply. `flags`: open(2). The reply's length, or -errno. */
+  openEntered(node: NodeId, flags: number): number;
   /** Gives the node an fd on its object. Owns: fd. */
   adopt(node: NodeId, fd: number): void;
   /**

@@ -2,7 +2,7 @@
 // checks; a name that upper whites out is replaced by building in work/ and exchanging.
 
 import { errno } from '../abi/errno.js';
-import { ENTRY_OUT, OPEN_OUT } from '../abi/protocol.js';
+import { ENTRY_OUT } from '../abi/protocol.js';
 import type { Creation } from '../abi/requests.js';
 import { WHITEOUT_PREFIX, isWhiteoutDevice, setOpaque } from '../layer/format.js';
 import { sys } from '../native/load.js';
@@ -99,8 +99,7 @@ export function create(union: Union, parent: NodeId, what: Creation, owner: Owne
   if (made === -errno.EEXIST && !(what.flags & Open.EXCL)) return openExisting(union, parent, what);
   if (typeof made === 'number') return made;
   union.native.adopt(made.id as NodeId, made.fd);
-  const error = union.native.openNode(made.id as NodeId, what.flags & ~Open.TRUNC, ENTRY_OUT);
-  return error ? error : ENTRY_OUT + OPEN_OUT;
+  return union.native.openEntered(made.id as NodeId, what.flags);
 }
 
 function openExisting(union: Union, parent: NodeId, what: Creation): Answer {
@@ -111,8 +110,7 @@ function openExisting(union: Union, parent: NodeId, what: Creation): Answer {
   const id = union.native.nodeAt(at.dir.place(UPPER), what.name);
   // A lower file, which must be opened by its own request so that copy-up is decided there.
   if (id <= 0) return -errno.ESTALE;
-  const error = union.native.openNode(id as NodeId, what.flags & ~Open.TRUNC, ENTRY_OUT);
-  return error ? error : ENTRY_OUT + OPEN_OUT;
+  return union.native.openEntered(id as NodeId, what.flags);
 }
 
 export function tmpfile(union: Union, parent: NodeId, what: Creation, owner: Owner): Answer {
@@ -126,8 +124,7 @@ export function tmpfile(union: Union, parent: NodeId, what: Creation, owner: Own
   const id = native.enterTmpfile(parent, fd);
   sys.close(fd);
   if (id < 0) return id;
-  const error = native.openNode(id as NodeId, what.flags & ~Open.TRUNC, ENTRY_OUT);
-  return error ? error : ENTRY_OUT + OPEN_OUT;
+  return native.openEntered(id as NodeId, what.flags);
 }
 
 /** A further name for a node that is on upper (the native side has seen to that). */

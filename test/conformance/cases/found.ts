@@ -1,7 +1,8 @@
 // What the oracle found beyond names and listings, made small: programs that run, long paths, flags of inodes.
 
 import {
-  append, cat, chmod, chown, fails, gives, link, lstat, mkdir, open, put, readdir, rename, rmdir, setxattr, stat, truncate, unlink, utimens,
+  append, cat, chmod, chown, close, fails, gives, link, lstat, mkdir, mmap, mwrite, open, put, readdir, rename, rmdir, setxattr, stat, truncate, unlink,
+  utimens,
 } from '../../support/ops.js';
 import type { Op } from '../../support/ops.js';
 import { at, getflags, setflags, start, stop } from '../../support/ops-objects.js';
@@ -14,6 +15,7 @@ const long = (letter: string): string => letter.repeat(255);
 const line = Array.from({ length: 18 }, () => long('d'));
 const down: Layer = Object.fromEntries(line.map((_, i) => [line.slice(0, i + 1).join('/'), dir()]));
 const far = (op: Op): Op => at(line.slice(0, 17), op);
+const OLD = '1000000000000000000';
 const program = { 'd/p': file(PROGRAM, { mode: 0o755 }) };
 
 export const objectCases: readonly Case[] = [
@@ -69,6 +71,23 @@ export const objectCases: readonly Case[] = [
     ],
   },
   {
+    name: 'what is written through a map shows in the time of a file that was looked at before',
+    stack: { lower: [{ 'd/f': file('lower') }], upper: { 'd/g': file('upper') } },
+    ops: ['d/f', 'd/g', 'd/n'].flatMap((path) => [
+      put(path, 'anew'),
+      utimens(path, OLD, OLD),
+      stat(path),
+      open('f', path, 'RDWR'),
+      mmap('m', 'f', 4, 'rw', true),
+      mwrite('m', 0, 'MAP'),
+      stat(path),
+      utimens(path, OLD, OLD),
+      close('f'),
+      mwrite('m', 1, 'MAP'),
+      stat(path),
+    ]),
+  },
+  {
     name: 'a copy keeps the flags of its inode',
     stack: { lower: [{ 'd/f': file('lower', { flags: 'SA' }), 'd/s': dir({ flags: 'A' }), 'd/s/g': file('g') }] },
     ops: [
@@ -121,6 +140,9 @@ export const protectionCases: readonly Case[] = (['i', 'a'] as const).flatMap((f
       ...['f', 'g', 'h', 'k'].map((name) => unlink(`d/${name}`)), rmdir('d/s'), setflags('d', flags),
       ...[put('d/f', 'again'), mkdir('d/g'), link('e/m', 'd/h'), rename('e/m', 'd/k'), rename('e/n', 'd/s')].map((op) => (flags === 'i' ? fails('EPERM', op) : op)),
       gives(flags, getflags('d')), readdir('d'), setflags('d', ''),
+    ] },
+    { name: `layers with a directory that has chattr ${flags}`, stack: { lower: [{ 'd/s/g': file('g'), 'd/t/h': file('h') }] }, ops: [
+      chmod('d/s', 0o700), setflags('d/s', flags), chmod('d/t', 0o700), setflags('d', flags), readdir('d'), readdir('d/s'),
     ] },
     { name: `a lower directory with chattr ${flags}`, stack: { lower: [{ 'd/s': dir({ flags }), 'd/s/f': file('f'), 'd/s/t': dir() }] }, ops: [
       ...[unlink('d/s/f'), rmdir('d/s/t'), rename('d/s/f', 'd/f'), rmdir('d/s'), rename('d/s', 'd/t'), chmod('d/s', 0o700)].map((op) => fails('EPERM', op)),

@@ -51,6 +51,8 @@ const EARLIER: Readonly<Record<string, readonly string[]>> = {
   unlink: ['EISDIR'],
   rmdir: ['ENOTDIR'],
   rename: ['EISDIR', 'ENOTDIR'],
+  // A default ACL of what is no directory.
+  setxattr: ['EACCES'],
 };
 
 /** Of chattr i and a: the kernel's side of FUSE does not know of them. */
