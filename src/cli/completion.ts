@@ -13,7 +13,6 @@ const PLAIN: readonly string[] = [
   'load',
   'volume',
   'daemon',
-  'version',
   'completion',
   'help',
 ];

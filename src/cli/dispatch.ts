@@ -1,6 +1,8 @@
 // Which command the words after `lamina` mean. Loads only the file that it is in, for a quick start.
 
+import type { CommandSpec } from './arguments.js';
 import { type Commands, runCommand } from './engine.js';
+import { groupHelp, groups, refuseMember } from './groups.js';
 
 type Loader = () => Promise<Commands>;
 
@@ -20,7 +22,7 @@ const FILES: readonly (readonly [load: Loader, words: readonly string[]])[] = [
     async () => (await import('./image-commands.js')).commands,
     ['pull', 'push', 'save', 'tag', 'history', 'import', 'image prune', 'image inspect'],
   ],
-  [async () => (await import('./build-command.js')).commands, ['build']],
+  [async () => (await import('./build-command.js')).commands, ['build', 'builder prune']],
   [async () => (await import('./image-lists.js')).commands, ['image ls', 'image rm']],
   [
     async () => (await import('./volume-commands.js')).commands,
@@ -31,6 +33,7 @@ const FILES: readonly (readonly [load: Loader, words: readonly string[]])[] = [
     ['ls', 'create', 'rm', 'prune', 'connect', 'disconnect', 'inspect'].map((name) => `network ${name}`),
   ],
   [async () => (await import('./system-commands.js')).commands, ['info', 'events', 'system df', 'system prune']],
+  [async () => (await import('./version-command.js')).commands, ['version']],
   [async () => (await import('./registry-commands.js')).commands, ['login', 'logout', 'search']],
   [async () => (await import('./stats-command.js')).commands, ['stats']],
 ];
@@ -43,11 +46,13 @@ const GROUPED: Readonly<Record<string, readonly string[]>> = {
     ...['kill', 'pause', 'unpause', 'update', 'cp', 'diff', 'export', 'commit', 'stats'],
   ],
   image: ['pull', 'push', 'save', 'tag', 'history', 'import', 'build'],
+  builder: ['build'],
   system: ['info', 'events'],
 };
-const GROUPS: readonly string[] = ['container', 'image', 'network', 'system', 'volume'];
-/** Commands of groups that are known elsewhere. */
-const ELSEWHERE: Readonly<Record<string, readonly string[]>> = { image: ['load'] };
+/** Commands of groups that are run elsewhere. */
+const ELSEWHERE: Readonly<Record<string, Readonly<Record<string, () => Promise<CommandSpec>>>>> = {
+  image: { load: async () => (await import('./image.js')).LOAD },
+};
 
 /** Words of a group's own that lead elsewhere. */
 function plain(group: string, name: string): string {
@@ -56,27 +61,29 @@ function plain(group: string, name: string): string {
 }
 
 /** Names of all commands that talk to the engine. */
-export const engineCommands: readonly string[] = [...[...LOADERS.keys()].filter((words) => !words.includes(' ')), ...GROUPS];
+export const engineCommands: readonly string[] = [...[...LOADERS.keys()].filter((words) => !words.includes(' ')), ...groups];
 
 async function runNamed(words: string, argv: readonly string[]): Promise<number | undefined> {
   const command = (await LOADERS.get(words)?.())?.[words];
   return command && runCommand(command, argv);
 }
 
-function groupHelp(group: string, given: string | undefined): number {
-  const asked = given === undefined || given === '--help' || given === '-h';
-  if (!asked) {
-    const usage = `lamina: unknown command: lamina ${group} ${given}\n\nUsage:  lamina ${group} COMMAND\n\n`;
-    process.stderr.write(`${usage}Run 'lamina ${group} --help' for more information\n`);
-    return 1;
+/** The commands of a group and what describes them. */
+async function membersOf(group: string): Promise<[name: string, spec: CommandSpec][]> {
+  const own = [...LOADERS.keys()].filter((words) => words.startsWith(`${group} `));
+  const members: [string, CommandSpec][] = [];
+  for (const words of [...own, ...(GROUPED[group] ?? [])]) {
+    const spec = (await LOADERS.get(words)?.())?.[words]?.spec;
+    if (spec) members.push([words === 'ps' ? 'ls' : words.replace(`${group} `, ''), spec]);
   }
-  const own = [...LOADERS.keys()].filter((words) => words.startsWith(`${group} `)).map((words) => words.slice(group.length + 1));
-  const names = [
-    ...own,
-    ...(ELSEWHERE[group] ?? []),
-    ...(GROUPED[group] ?? []).map((name) => (group === 'container' && name === 'ps' ? 'ls' : name)),
-  ];
-  process.stdout.write(`Usage:  lamina ${group} COMMAND\n\nCommands: ${names.sort().join(', ')}\n`);
+  for (const [name, load] of Object.entries(ELSEWHERE[group] ?? {})) members.push([name, await load()]);
+  return members;
+}
+
+async function runGroup(group: string, given: string | undefined): Promise<number> {
+  const asked = given === '--help' || given === '-h';
+  if (given !== undefined && !asked) return refuseMember(group, given);
+  (asked ? process.stdout : process.stderr).write(groupHelp(group, await membersOf(group)));
   return 0;
 }
 
@@ -87,5 +94,5 @@ export async function dispatch(word: string, argv: readonly string[]): Promise<n
   const [given = '', ...rest] = argv;
   const name = plain(word, given);
   const code = GROUPED[word]?.includes(name) ? await runNamed(name, rest) : await runNamed(`${word} ${name}`, rest);
-  return code ?? (GROUPS.includes(word) ? groupHelp(word, argv[0]) : undefined);
+  return code ?? (groups.includes(word) ? runGroup(word, argv[0]) : undefined);
 }

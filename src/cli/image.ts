@@ -36,7 +36,7 @@ export interface ImageCommandOptions {
   readonly inUse?: RemoveOptions['inUse'];
 }
 
-const LOAD: CommandSpec = {
+export const LOAD: CommandSpec = {
   command: 'lamina image load',
   usage: '[OPTIONS] [FILE|DIRECTORY]',
   summary: 'Load images from a docker-save archive or an OCI layout (a directory, a tar, or standard input)',
@@ -189,8 +189,7 @@ export async function imageCommand(argv: readonly string[], io: ImageIo, options
   const spec = SPECS[verb];
   if (!spec) {
     const asked = ['', '--help', '-h'].includes(command);
-    const text =
-      'Usage:  lamina image COMMAND\n\nCommands: load, ls, rm, inspect, prune, pull, push, build, save, import, tag, history\n';
+    const text = `Usage:  lamina image COMMAND\n\nCommands: ${Object.keys(SPECS).join(', ')}\n`;
     (asked ? io.stdout : io.stderr).write(asked ? text : `Error: unknown command "lamina image ${command}"\n\n${text}`);
     return asked ? 0 : 125;
   }

@@ -1,5 +1,6 @@
 // The `lamina` command: finds the subcommand and loads only what it needs, for a quick start.
 
+import { programVersion } from './program-version.js';
 import { fail, leave, reportReady } from './ready.js';
 
 const HELP = `Usage:  lamina COMMAND [OPTIONS]
@@ -26,14 +27,10 @@ Volumes and networks:
 
 The engine:
   daemon      Run the engine behind the Docker Engine API; commands start it when it is absent
-  info, events, system df|prune, version, completion
+  info, events, system df|prune, builder prune, version, completion
 
 Run 'lamina COMMAND --help' for more on a command.
 `;
-
-function version(): string {
-  return (require('../../../package.json') as { version: string }).version;
-}
 
 /** Runs a subcommand; undefined means that the process stays (it serves a mount). */
 async function run(command: string | undefined, argv: readonly string[]): Promise<number | undefined> {
@@ -60,11 +57,10 @@ async function run(command: string | undefined, argv: readonly string[]): Promis
     case 'volume':
       return volume(argv);
     case 'daemon':
-      return (await import('./daemon.js')).daemon(argv, version());
-    case 'version':
+      return (await import('./daemon.js')).daemon(argv, programVersion());
     case '--version':
     case '-V':
-      process.stdout.write(`lamina version ${version()}\n`);
+      process.stdout.write(`lamina version ${programVersion()}\n`);
       return 0;
     case undefined:
     case 'help':

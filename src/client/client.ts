@@ -42,7 +42,9 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
-const PREFIX = '/v1.47';
+/** What it speaks. */
+export const API_VERSION = '1.47';
+const PREFIX = `/v${API_VERSION}`;
 
 function search(query: Query = {}): string {
   const params = new URLSearchParams();

@@ -70,6 +70,7 @@ const missing = { status: 404, json: { message: 'No such container: nope' } };
 
 const ANSWERS: Answers = {
   'GET /info': { json: { ID: 'x', OSType: 'linux', Containers: 1, DriverStatus: [] } },
+  'POST /build/prune': { json: { CachesDeleted: null, SpaceReclaimed: 1234 } },
   'GET /version': { json: { Version: '1', ApiVersion: '1.47', Components: [] } },
   'GET /containers/json': {
     json: [
@@ -228,6 +229,8 @@ const CASES: readonly string[] = [
   'network rm net1',
   'network inspect net1',
   'tag a:1 b:2',
+  'builder prune -f',
+  'builder prune -a -f --filter until=1h',
   'history busybox',
   'history -q --no-trunc busybox',
 ];
