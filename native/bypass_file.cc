@@ -37,10 +37,23 @@ uint32_t flushFlag(const Mount& mount, const Node* node, uint32_t flags) {
   return locked ? 0 : kFopenNoflush;
 }
 
+/**
+ * Who only writes, and directly, takes the flag off for a last block that is not whole (dd does), and passthrough goes
+ * by the flags of the open (Linux: backing_file_write_iter). So such data goes through us; the file stays passed
+ * through.
+ */
+bool streamsDirect(uint32_t flags) { return (flags & O_DIRECT) && (flags & O_ACCMODE) == O_WRONLY; }
+
 /** 0 when answered, 1 when this file must be relayed, or -errno. */
 int openPassthrough(Mount& mount, Node* node, uint32_t flags, OpenOut* out) {
   bool relayed = node->opens > node->passthroughOpens;  // all opens of an inode must agree
   if (!mount.options.passthrough || node->has(kNodeRelay) || relayed) return 1;
+  UniqueFd stream;
+  if (streamsDirect(flags)) {
+    int fd = openForHandle(mount, node, flags);
+    if (fd < 0) return fd;
+    stream.reset(fd);
+  }
   int32_t id = mount.backingId(node);
   if (id == -EPERM) {
     mount.options.passthrough = false;  // no CAP_SYS_ADMIN in the first user namespace: for the whole mount
@@ -53,8 +66,14 @@ int openPassthrough(Mount& mount, Node* node, uint32_t flags, OpenOut* out) {
   if (id < 0) return id;
   out->openFlags = kFopenPassthrough | flushFlag(mount, node, flags);
   out->backingId = id;
-  if (mount.locks) out->fh = mount.passthroughHandle();
-  node->opens++;
+  if (stream) {
+    out->fh = mount.addHandle(std::move(stream), node, flags);
+    mount.handle(out->fh)->passthrough = true;
+    out->openFlags |= kFopenDirectIo;
+  } else {
+    if (mount.locks) out->fh = mount.passthroughHandle();
+    node->opens++;
+  }
   mount.openPassthrough(node, (flags & O_ACCMODE) == O_RDWR);
   return 0;
 }
@@ -120,14 +139,14 @@ int opRelease(Request& request) {
   auto* in = request.as<ReleaseIn>();
   if (!in) return -EINVAL;
   Mount& mount = request.mount;
-  bool relayed = in->fh && !(in->fh & kPassthroughHandle);
-  Handle* handle = relayed ? mount.handle(in->fh) : nullptr;
+  bool handled = in->fh && !(in->fh & kPassthroughHandle);
+  Handle* handle = handled ? mount.handle(in->fh) : nullptr;
   Node* node = handle ? handle->node : mount.nodes.find(request.in.nodeid);
   if (!node) return 0;
   for (Node* each = node; each && (in->flags & kOpenExec); each = each->forward) {
     if (each->running) each->running--;
   }
-  bool passed = !relayed && node->passthroughOpens;
+  bool passed = handled ? handle && handle->passthrough : node->passthroughOpens > 0;
   if (handle || passed) node->opens--;
   if (mount.locks) mount.locks->released(&mount, node, in->fh);
   if (handle) mount.dropHandle(in->fh);

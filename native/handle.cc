@@ -101,8 +101,10 @@ void Mount::closeHandle(uint64_t fh) {
   Handle* closed = handle(fh);
   if (!closed) return;
   Node* node = closed->node;
+  bool passthrough = closed->passthrough;
   dropHandle(fh);
   node->opens--;
+  if (passthrough) closePassthrough(node);
   nodes.release(node);
 }
 

@@ -14,7 +14,8 @@ struct Node;
 
 struct Handle : FdSlot {
   Node* node = nullptr;
-  uint32_t flags = 0;  // of its OPEN
+  uint32_t flags = 0;        // of its OPEN
+  bool passthrough = false;  // for reads and writes alone: the file is open through its backing id
 };
 
 /** A real fd on the node's object with the given open(2) flags, or -errno. */
