@@ -6,13 +6,29 @@ import type { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { aloneProgram } from '../native/load.js';
 
-/** What went wrong there: the name and the words of its error. */
-export class ApartError extends Error {
-  constructor(
-    override readonly name: string,
-    message: string,
-  ) {
+/** An error as it is told: its name, its words and, for that of a system call, what Node says of it. */
+export interface ToldError {
+  readonly name: string;
+  readonly message: string;
+  readonly code?: string;
+  readonly syscall?: string;
+  /** Negative. */
+  readonly errno?: number;
+}
+
+/** What went wrong there. */
+export class ApartError extends Error implements ToldError {
+  override readonly name: string;
+  readonly code?: string;
+  readonly syscall?: string;
+  readonly errno?: number;
+
+  constructor({ name, message, code, syscall, errno }: ToldError) {
     super(message);
+    this.name = name;
+    if (code !== undefined) this.code = code;
+    if (syscall !== undefined) this.syscall = syscall;
+    if (errno !== undefined) this.errno = errno;
   }
 }
 
@@ -21,17 +37,22 @@ export class ApartDied extends Error {
   override readonly name = 'ApartDied';
 }
 
-/** What serve.ts writes. */
-export type ApartReport = { readonly result: unknown } | { readonly error: { readonly name: string; readonly message: string } };
+/** A line of what serve.ts writes; the last says how it ended. */
+export type ApartReport = { readonly told: unknown } | { readonly result: unknown } | { readonly error: ToldError };
 
 export interface ApartOptions {
   readonly signal?: AbortSignal;
   /** Its stdin. When that breaks off, so does the work. */
   readonly input?: Readable;
+  /** It has these descriptors from `FIRST_FILE_FD` on. */
+  readonly files?: readonly number[];
+  /** Called with what it tells while it works. */
+  readonly told?: (message: unknown) => void;
 }
 
 /** Descriptor of the request and of the report. */
 export const REPORT_FD = 3;
+export const FIRST_FILE_FD = REPORT_FD + 1;
 
 function textOf(stream: Readable): Promise<string> {
   return new Promise((resolve) => {
@@ -55,11 +76,29 @@ async function feed(child: ChildProcess, input: Readable): Promise<Error | undef
   }
 }
 
-function parse(report: string): ApartReport | undefined {
+/** Hands on what it tells. Resolves with its last word, if it had one. */
+async function listen(channel: Readable, told: (message: unknown) => void): Promise<ApartReport | undefined> {
+  let last: ApartReport | undefined;
+  // A line that breaks off is nothing said.
+  for await (const line of linesOf(channel)) {
+    const report = JSON.parse(line) as ApartReport;
+    if ('told' in report) told(report.told);
+    else last = report;
+  }
+  return last;
+}
+
+/** Complete lines until it closes. */
+async function* linesOf(stream: Readable): AsyncGenerator<string> {
+  let text = '';
   try {
-    return JSON.parse(report) as ApartReport;
+    for await (const chunk of stream.setEncoding('utf8') as AsyncIterable<string>) {
+      const lines = (text + chunk).split('\n');
+      text = lines.pop() ?? '';
+      yield* lines;
+    }
   } catch {
-    return undefined;
+    // Reset by a process that was killed: how it ended says what there is to say.
   }
 }
 
@@ -67,10 +106,11 @@ function parse(report: string): ApartReport | undefined {
  * Has the program at `path` do `work` (JSON) and resolves with its result. Errors: ApartError, ApartDied, the signal's reason,
  * what broke the input off. Whatever becomes of it, the process has ended by then.
  */
-export async function runApart<T>(path: string, work: unknown, { signal, input }: ApartOptions = {}): Promise<T> {
+export async function runApart<T>(path: string, work: unknown, options: ApartOptions = {}): Promise<T> {
+  const { signal, input, files = [], told = (): void => undefined } = options;
   signal?.throwIfAborted();
-  const command = [String(REPORT_FD + 1), String(process.pid), process.execPath, path];
-  const stdio = [input ? 'pipe' : 'ignore', 'ignore', 'pipe', 'pipe'] as const;
+  const command = [String(FIRST_FILE_FD + files.length), String(process.pid), process.execPath, path];
+  const stdio = [input ? 'pipe' : 'ignore', 'ignore', 'pipe', 'pipe', ...files] as const;
   const child = spawn(aloneProgram(), command, {
     stdio: [...stdio],
     cwd: '/',
@@ -85,13 +125,15 @@ export async function runApart<T>(path: string, work: unknown, { signal, input }
   const channel = child.stdio[REPORT_FD] as Readable & Writable;
   channel.end(JSON.stringify(work));
   const fed = input ? feed(child, input) : undefined;
-  const said = Promise.all([textOf(channel), textOf(child.stderr as Readable)]);
+  const said = Promise.all([listen(channel, told), textOf(child.stderr as Readable)]);
+  // Awaited when it has ended.
+  said.catch(() => undefined);
   const end = await ended;
-  const report = parse((await said)[0]);
+  const [report, complaint] = await said;
   if (report && 'result' in report) return report.result as T;
-  if (report) throw new ApartError(report.error.name, report.error.message);
+  if (report && 'error' in report) throw new ApartError(report.error);
   signal?.throwIfAborted();
   const broken = await fed;
   if (broken !== undefined) throw broken;
-  throw new ApartDied((await said)[1].trim() || `the process that was to do it ${end}`);
+  throw new ApartDied(complaint.trim() || `the process that was to do it ${end}`);
 }
