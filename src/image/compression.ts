@@ -150,7 +150,8 @@ async function* byProgram(kind: keyof typeof PROGRAMS, source: Readable, signal?
   if (error) throw error;
 }
 
-async function* prefixed(start: Buffer, rest: AsyncIterator<Buffer>): AsyncGenerator<Buffer> {
+/** A stream that has been begun to be read, from its start. */
+export async function* prefixed(start: Buffer, rest: AsyncIterator<Buffer>): AsyncGenerator<Buffer> {
   yield start;
   for (let next = await rest.next(); !next.done; next = await rest.next()) yield next.value;
 }

@@ -10,6 +10,13 @@ export class ImageError extends Error {
   constructor(subject: string, cause: string, next: string, from?: unknown) {
     super(`${subject}: ${cause}; ${next}`, from === undefined ? undefined : { cause: from });
   }
+
+  /** One that another process has met: `from` has its words. */
+  static met(from: Error): ImageError {
+    const error = new ImageError('', '', '', from);
+    error.message = from.message;
+    return error;
+  }
 }
 
 export const MAKE_AGAIN = 'the archive is damaged or cut short, copy or create it again';

@@ -1,5 +1,5 @@
 // Streams one layer of an archive through its decompressor into a tar sink, hashing what is read and what comes out.
-// Each byte is read once. Called by load.ts.
+// Each byte is read once. Called by layer-unpack.ts.
 
 import { createHash } from 'node:crypto';
 import type { Hash } from 'node:crypto';
@@ -18,29 +18,35 @@ import { TarSplitWriter } from './tar-split.js';
 
 const CHUNK = 1 << 18;
 
-export interface LayerStream {
+/** A layer of an archive. */
+export interface StoredLayer {
   readonly piece: Piece;
   /** Expected hex sha256 of the stored bytes, if known, and of the uncompressed tar. */
   readonly digest?: string;
   readonly diffId: string;
+}
+
+export interface LayerOptions {
   readonly label: string;
+  /** Where to record how to build the tar again. */
+  readonly split: string;
   /** Bytes of the archive read so far. */
   readonly progress?: (done: number) => void;
   readonly signal?: AbortSignal;
-  /** Where to record how to build the tar again. */
-  readonly split?: string;
 }
 
 class Source {
   private at = 0;
   constructor(
-    private readonly layer: LayerStream,
+    private readonly piece: Piece,
     private readonly hash: Hash | undefined,
+    private readonly options: LayerOptions,
   ) {}
 
   /** The next bytes, in `reuse` if given; undefined at the end. */
   next(reuse?: Buffer): Buffer | undefined {
-    const { piece, label, signal, progress } = this.layer;
+    const { piece } = this;
+    const { label, signal, progress } = this.options;
     signal?.throwIfAborted();
     const want = Math.min(CHUNK, piece.size - this.at);
     if (want === 0) return undefined;
@@ -63,8 +69,7 @@ function expect(label: string, what: string, found: string, wanted: string): voi
   if (found !== wanted) throw new ImageError(label, `its ${what} is sha256:${found}, expected sha256:${wanted}`, MAKE_AGAIN);
 }
 
-async function pumpPlain(layer: LayerStream, sink: (chunk: Buffer) => void): Promise<void> {
-  const source = new Source(layer, undefined);
+async function pumpPlain(source: Source, sink: (chunk: Buffer) => void): Promise<void> {
   const buffer = Buffer.allocUnsafe(CHUNK);
   for (let chunk = source.next(buffer); chunk; chunk = source.next(buffer)) {
     sink(chunk);
@@ -72,39 +77,56 @@ async function pumpPlain(layer: LayerStream, sink: (chunk: Buffer) => void): Pro
   }
 }
 
-function compressionOf({ piece }: LayerStream): Compression {
+export function compressionOf(piece: Piece): Compression {
   const start = Buffer.alloc(SNIFF_BYTES);
   return sniff(start.subarray(0, readAt(piece.fd, start, Math.min(SNIFF_BYTES, piece.size), piece.offset)));
 }
 
-/** Feeds the layer's tar to `sink` and checks both digests. Throws `ImageError`, and what the sink throws. */
-export async function streamLayer(layer: LayerStream, sink: TarSink): Promise<void> {
-  const split = layer.split === undefined ? undefined : new TarSplitWriter(layer.split, sink);
-  const reader = new TarReader(split ?? sink);
-  const kind = compressionOf(layer);
-  const plain = createHash('sha256');
-  const stored = kind === 'plain' || layer.digest === undefined ? undefined : createHash('sha256');
-  const take = (chunk: Buffer): void => {
-    plain.update(chunk);
-    if (split) split.through(chunk, (each) => reader.write(each));
-    else reader.write(chunk);
-  };
+/** Hands the tar that `feed` brings to `sink` and records it. Returns its hex sha256. Errors: ImageError, those of `feed` and the sink. */
+async function takeTar(
+  { label, split: path }: LayerOptions,
+  sink: TarSink,
+  feed: (take: (chunk: Buffer) => void) => Promise<void>,
+): Promise<string> {
+  const split = new TarSplitWriter(path, sink);
+  const reader = new TarReader(split);
+  const hash = createHash('sha256');
   try {
-    if (kind === 'plain') await pumpPlain(layer, take);
-    else {
-      const source = new Source(layer, stored);
-      await decompress(kind, Readable.from(source.chunks(), { objectMode: false, highWaterMark: CHUNK }), take, layer.signal);
-      // A decompressor may stop before the end; the digest is of all bytes.
-      for (let chunk = source.next(); chunk; chunk = source.next());
-    }
+    await feed((chunk) => {
+      hash.update(chunk);
+      split.through(chunk, (each) => reader.write(each));
+    });
     reader.finish();
-    await split?.finish();
+    await split.finish();
   } catch (error) {
-    split?.abort();
-    if (!(error instanceof TarFormatError)) throw explain(layer.label, error);
-    throw new ImageError(layer.label, `the tar is broken at byte ${reader.position}: ${error.message}`, MAKE_AGAIN, error);
+    split.abort();
+    if (!(error instanceof TarFormatError)) throw error;
+    throw new ImageError(label, `the tar is broken at byte ${reader.position}: ${error.message}`, MAKE_AGAIN, error);
   }
-  const found = plain.digest('hex');
-  if (layer.digest !== undefined) expect(layer.label, 'digest', stored?.digest('hex') ?? found, layer.digest);
-  expect(layer.label, 'uncompressed digest', found, layer.diffId);
+  return hash.digest('hex');
+}
+
+/** Feeds a plain tar to `sink`. Returns its hex sha256. Errors: ImageError, those of the tar's source and of the sink. */
+export function streamTar(tar: AsyncIterable<Buffer>, options: LayerOptions, sink: TarSink): Promise<string> {
+  return takeTar(options, sink, async (take) => {
+    for await (const chunk of tar) take(chunk);
+  });
+}
+
+/** Feeds the layer's tar to `sink` and checks both digests. Errors: ImageError, those of the sink. */
+export async function streamLayer({ piece, digest, diffId }: StoredLayer, options: LayerOptions, sink: TarSink): Promise<string> {
+  const { label, signal } = options;
+  const kind = compressionOf(piece);
+  const stored = kind === 'plain' || digest === undefined ? undefined : createHash('sha256');
+  const source = new Source(piece, stored, options);
+  const found = await takeTar(options, sink, async (take) => {
+    if (kind === 'plain') return pumpPlain(source, take);
+    const input = Readable.from(source.chunks(), { objectMode: false, highWaterMark: CHUNK });
+    await decompress(kind, input, take, signal).catch((error: unknown) => Promise.reject(explain(label, error) as Error));
+    // A decompressor may stop before the end; the digest is of all bytes.
+    for (let chunk = source.next(); chunk; chunk = source.next());
+  });
+  if (digest !== undefined) expect(label, 'digest', stored?.digest('hex') ?? found, digest);
+  expect(label, 'uncompressed digest', found, diffId);
+  return found;
 }

@@ -1,15 +1,11 @@
 // Loads the images of an archive: plans, unpacks what is missing into the store's staging directory, then publishes
 // layers and records in one transaction. All or nothing: an error leaves no directory and no record.
 
-import { createHash } from 'node:crypto';
 import { closeSync, constants, fsync, mkdirSync, openSync, renameSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { errnoText } from '../abi/errno.js';
-import { isHostRoot } from '../native/host-root.js';
 import { sys } from '../native/load.js';
-import { TarFormatError } from '../tar/tar-header.js';
-import { TarReader } from '../tar/tar-reader.js';
 import { removeTree } from '../process/remove-tree.js';
 import type { Change, ImageRecord, Store, Transaction } from '../store/index.js';
 import { openArchive } from './archive.js';
@@ -17,12 +13,10 @@ import type { Archive } from './archive.js';
 import { parseConfig } from './config.js';
 import { planArchive } from './docker-archive.js';
 import { explainSystem, ImageError, MAKE_AGAIN } from './image-error.js';
-import { streamLayer } from './layer-stream.js';
+import { type LayerTarget, unpackLayer } from './layer-unpack.js';
 import { sha256, withJson } from './plan.js';
 import type { ImagePlan, LayerPlan, Platform } from './plan.js';
 import { canonicalName } from './reference.js';
-import { TAR_SPLIT, TarSplitWriter } from './tar-split.js';
-import { Unpacker } from './unpack.js';
 
 /** A step of a load. `done` and `total` are bytes of the archive. */
 export type LoadEvent =
@@ -93,27 +87,9 @@ class Load {
 
   /** Unpacks a layer's plain tar from a stream; its digest is found, not known. Returns the diffID. */
   async stage(tar: AsyncIterable<Buffer>, lower: readonly string[], label: string): Promise<string> {
-    const { path, unpacker, close } = this.prepare(lower, label);
-    const split = new TarSplitWriter(join(path, TAR_SPLIT), unpacker);
-    const reader = new TarReader(split);
-    const hash = createHash('sha256');
-    try {
-      for await (const chunk of tar) {
-        hash.update(chunk);
-        split.through(chunk, (each) => reader.write(each));
-      }
-      reader.finish();
-      await split.finish();
-      unpacker.finish();
-    } catch (error) {
-      split.abort();
-      if (!(error instanceof TarFormatError)) throw error;
-      throw new ImageError(label, `the tar is broken at byte ${reader.position}: ${error.message}`, MAKE_AGAIN, error);
-    } finally {
-      close();
-    }
-    const diffId = hash.digest('hex');
-    this.staged.set(diffId, { path, size: unpacker.size, dependent: false });
+    const target = this.prepare(lower, label);
+    const { diffId, size } = await unpackLayer(target, tar, {});
+    this.staged.set(diffId, { path: target.home, size, dependent: false });
     return diffId;
   }
 
@@ -159,41 +135,28 @@ class Load {
     const { diffId, digest, label } = layer;
     const piece = layer.piece ?? (await layer.fetch?.());
     if (!piece) throw new ImageError(label, 'it is missing from the archive', MAKE_AGAIN);
-    const { path, unpacker, close } = this.prepare(lower, label);
+    const target = this.prepare(lower, label);
     const { progress, signal } = this.options;
-    try {
-      const report = progress && ((done: number): void => progress({ kind: 'layer', diffId, done, total: piece.size }));
-      await streamLayer({ piece, diffId, digest, label, signal, progress: report, split: join(path, TAR_SPLIT) }, unpacker);
-      unpacker.finish();
-    } finally {
-      close();
-    }
-    for (const [kind, count] of unpacker.omitted.counts) this.omitted.set(kind, (this.omitted.get(kind) ?? 0) + count);
-    const { dependent, size } = unpacker;
+    const { dependent, size, omitted } = await unpackLayer(
+      target,
+      { piece, diffId, digest },
+      {
+        signal,
+        progress: progress && ((done: number): void => progress({ kind: 'layer', diffId, done, total: piece.size })),
+      },
+    );
+    for (const [kind, count] of omitted) this.omitted.set(kind, (this.omitted.get(kind) ?? 0) + count);
     const key = dependent ? layer.chainId : diffId;
-    this.staged.set(key, { path, size, dependent });
+    this.staged.set(key, { path: target.home, size, dependent });
     return key;
   }
 
-  private prepare(lower: readonly string[], label: string): { path: string; unpacker: Unpacker; close: () => void } {
+  private prepare(lower: readonly string[], label: string): LayerTarget {
     const number = this.unpackings++;
-    const path = join(this.staging, `layer-${number}`);
+    const home = join(this.staging, `layer-${number}`);
     const trash = join(this.staging, `replaced-${number}`);
-    for (const dir of [path, join(path, 'diff'), trash]) mkdirSync(dir, { mode: 0o700 });
-    const target = {
-      dir: openDirectory(join(path, 'diff')),
-      trash: openDirectory(trash),
-      privileged: isHostRoot(),
-      lower: [...lower],
-      label,
-    };
-    const unpacker = new Unpacker(target);
-    const close = (): void => {
-      unpacker.close();
-      closeSync(target.dir);
-      closeSync(target.trash);
-    };
-    return { path, unpacker, close };
+    for (const dir of [home, join(home, 'diff'), trash]) mkdirSync(dir, { mode: 0o700 });
+    return { home, trash, lower: [...lower], label };
   }
 
   /** Everything unpacked must be on disk before a record can say that it is. */

@@ -1,6 +1,6 @@
 // Unpacks one layer's tar into a directory in kernel overlayfs format: `.wh.x` becomes a character device 0:0 and
 // `.wh..wh..opq` an opaque xattr. The tree depends on the tar alone unless `dependent` says otherwise. The directory must
-// be this process's own: it is published by rename afterwards. Called by load.ts, which owns the directory and its descriptor.
+// be this process's own: it is published by rename afterwards. Called by layer-unpack.ts, which owns its descriptor.
 
 import { errno } from '../abi/errno.js';
 import { sys } from '../native/load.js';

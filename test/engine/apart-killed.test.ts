@@ -1,7 +1,8 @@
-// kill -9 of the process that does long work for the daemon, and of the daemon while it does: volumes have all of their new
-// content or what they had before, nothing is left, and the work can be done again.
+// kill -9 of the process that does long work for the daemon, and of the daemon while it does: volumes and images have all of
+// their new content or what they had before, nothing is left, and the work can be done again.
 
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { procStat } from '../../src/native/proc-stat.js';
 import { waitFor } from '../support/command.js';
@@ -14,6 +15,8 @@ const FILES = 3000;
 const rig = new EngineRig();
 const audit = new EngineAudit(rig);
 let tar: Buffer;
+let other: Buffer;
+let seed: readonly string[] = [];
 
 const must = (method: string, path: string, body?: unknown): Promise<unknown> => mustCall(rig.socket, method, path, body);
 const may = (method: string, path: string): Promise<unknown> => call(rig.socket, method, path);
@@ -25,23 +28,37 @@ t.before(async () => {
   tar = image.data;
   await rig.start();
   await must('POST', '/images/load', image.archive);
+  seed = readdirSync(rig.path('data', 'layers'));
+  other = makeDataImage('other', FILES, (i) => [String(i), `other ${i}\n`]).archive;
 });
 
-/** Numbers of files that it may have; none at all when it is not there. */
-const filesOf = (volume: string): number | undefined => {
-  const path = rig.path('data', 'volumes', volume, '_data');
-  return existsSync(path) ? readdirSync(path).length : undefined;
+const filesIn = (path: string): number | undefined =>
+  existsSync(path) ? readdirSync(path, { recursive: true }).length : undefined;
+const volumeFiles = (volume: string) => (): number | undefined => filesIn(rig.path('data', 'volumes', volume, '_data'));
+const [vol, twin] = [volumeFiles('vol'), volumeFiles('twin')];
+/** In layers that are not the image's that everything begins from. */
+const layerFiles = (): number | undefined => {
+  const layers = rig.path('data', 'layers');
+  return readdirSync(layers)
+    .filter((key) => !seed.includes(key))
+    .map((key) => filesIn(join(layers, key, 'diff')) ?? 0)
+    .reduce<number | undefined>((sum, count) => (sum ?? 0) + count, undefined);
 };
 const container = { Image: 'large', Cmd: ['true'], HostConfig: { NetworkMode: 'none', Binds: ['vol:/data'] } };
 const small = (): Promise<unknown> => must('POST', '/volumes/create', { Name: 'vol' });
 const imported = (): Promise<unknown> => must('POST', '/volumes/vol/import', tar);
 
+async function written(): Promise<void> {
+  await must('POST', '/containers/create?name=cc', { ...container, HostConfig: { NetworkMode: 'none' } });
+  await must('PUT', '/containers/cc/archive?path=/data', tar);
+}
+
 interface Work {
   readonly name: string;
   readonly before?: () => Promise<unknown>;
   readonly act: () => Promise<unknown>;
-  /** Files of the volume that the work is about, before and after it. */
-  readonly volume: string;
+  /** Files of what the work is about, before and after it. */
+  readonly count: () => number | undefined;
   readonly files: readonly [before: number | undefined, after: number | undefined];
   /** When the process is killed that does it, another does the rest. */
   readonly goesOn?: boolean;
@@ -51,41 +68,52 @@ const works: readonly Work[] = [
   {
     name: 'the fill of a new volume',
     act: () => must('POST', '/containers/create?name=cc', container),
-    volume: 'vol',
+    count: vol,
     files: [undefined, FILES],
   },
   {
     name: 'the fill of one that was empty',
     before: small,
     act: () => must('POST', '/containers/create?name=cc', container),
-    volume: 'vol',
+    count: vol,
     files: [0, FILES],
   },
-  { name: 'import of a new one', act: imported, volume: 'vol', files: [undefined, FILES] },
-  { name: 'import over another', before: small, act: imported, volume: 'vol', files: [0, FILES] },
+  { name: 'import of a new one', act: imported, count: vol, files: [undefined, FILES] },
+  { name: 'import over another', before: small, act: imported, count: vol, files: [0, FILES] },
   {
     name: 'clone',
     before: imported,
     act: () => must('POST', '/volumes/vol/clone', { Name: 'twin' }),
-    volume: 'twin',
+    count: twin,
     files: [undefined, FILES],
+  },
+  { name: 'load', act: () => must('POST', '/images/load', other), count: layerFiles, files: [undefined, FILES + 1] },
+  {
+    name: 'import of an image',
+    act: () => must('POST', '/images/create?fromSrc=-&repo=other', tar),
+    count: layerFiles,
+    files: [undefined, FILES],
+  },
+  {
+    name: 'commit',
+    before: written,
+    act: () => must('POST', '/commit?container=cc&repo=other'),
+    count: layerFiles,
+    files: [undefined, FILES + 1],
   },
   {
     name: 'removal of a volume',
     before: imported,
     act: () => must('DELETE', '/volumes/vol?force=1'),
-    volume: 'vol',
+    count: vol,
     files: [FILES, undefined],
     goesOn: true,
   },
   {
     name: 'removal of a container that has written much',
-    before: async () => {
-      await must('POST', '/containers/create?name=cc', { ...container, HostConfig: { NetworkMode: 'none' } });
-      await must('PUT', '/containers/cc/archive?path=/data', tar);
-    },
+    before: written,
     act: () => must('DELETE', '/containers/cc?force=1'),
-    volume: 'vol',
+    count: vol,
     files: [undefined, undefined],
     goesOn: true,
   },
@@ -115,10 +143,10 @@ async function stopped(ticks: number): Promise<number> {
 
 const isGone = (pid: number): boolean => /^[ZX]/.test(procStat(String(pid))?.state ?? 'X');
 
-async function cut(t: Test, { name, before, act, volume, files, goesOn }: Work, victim: string, ticks: number): Promise<void> {
+async function cut(t: Test, { name, before, act, count, files, goesOn }: Work, victim: string, ticks: number): Promise<void> {
   const what = `${victim}, ${name}, after ${ticks} ticks`;
   await before?.();
-  t.equal(filesOf(volume), files[0], what);
+  t.equal(count(), files[0], what);
   const outcome = act().then(
     () => 'done',
     () => 'failed',
@@ -136,18 +164,18 @@ async function cut(t: Test, { name, before, act, volume, files, goesOn }: Work, 
   t.same(await audit.run(), [], `${what}: nothing is left`);
   if (!goesOn) {
     // A named volume that was made for a container stays when the daemon dies.
-    t.equal(filesOf(volume) ?? 0, files[0] ?? 0, `${what}: nothing of it is there`);
+    t.equal(count() ?? 0, files[0] ?? 0, `${what}: nothing of it is there`);
     await act();
   }
-  t.equal(filesOf(volume), files[1], `${what}: done in the end`);
-  for (const path of ['containers/cc', 'volumes/vol', 'volumes/twin']) await may('DELETE', `/${path}?force=1`);
+  t.equal(count(), files[1], `${what}: done in the end`);
+  for (const path of ['containers/cc', 'volumes/vol', 'volumes/twin', 'images/other']) await may('DELETE', `/${path}?force=1`);
   t.same(await audit.run(), [], what);
 }
 
 for (const victim of ['the process', 'daemon']) {
   for (const work of works) {
     void t.test(`killed: ${victim}, in ${work.name}`, { timeout: 300_000 }, async (t) => {
-      for (const ticks of work.volume === 'twin' ? [0, 9] : [9]) await cut(t, work, victim, ticks);
+      for (const ticks of work.count === twin ? [0, 9] : [9]) await cut(t, work, victim, ticks);
     });
   }
 }

@@ -1,4 +1,5 @@
-// Others are answered at once while one client has the engine fill, clone, import or remove what is large.
+// Others are answered at once while one client has the engine fill, clone, import or remove what is large, or bring large images
+// in and out.
 //
 // What another process of this machine needs to answer at the same time is measured beside it, and allowed for.
 
@@ -6,6 +7,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import t, { type Test } from 'tap';
+import { startRegistry } from '../image/registry-rig.js';
 import { makeDataImage } from '../support/data-image.js';
 import { EngineAudit } from '../support/engine-audit.js';
 import { call, mustCall } from '../support/engine-api.js';
@@ -19,6 +21,7 @@ const rig = new EngineRig();
 const audit = new EngineAudit(rig);
 const idle = rig.path('idle.sock');
 let other: ChildProcess;
+let archive: Buffer;
 let tar: Buffer;
 
 t.setTimeout(900_000);
@@ -31,10 +34,9 @@ t.before(async () => {
   const server = `require('node:http').createServer((_, answer) => answer.end('OK')).listen(process.argv[1], () => console.log('up'))`;
   other = spawn(process.execPath, ['-e', server, idle], { stdio: ['ignore', 'pipe', 'inherit'] });
   if (other.stdout) await once(other.stdout, 'data');
-  const image = makeDataImage('large', FILES, (i) => [`${i % DIRECTORIES}/${i}`, `${i}\n`]);
-  tar = image.data;
+  ({ archive, data: tar } = makeDataImage('large', FILES, (i) => [`${i % DIRECTORIES}/${i}`, `${i}\n`]));
   await rig.start();
-  await mustCall(rig.socket, 'POST', '/images/load', image.archive);
+  await mustCall(rig.socket, 'POST', '/images/load', archive);
 });
 
 async function answerIn(socket: string, path: string): Promise<number> {
@@ -96,7 +98,29 @@ void t.test('a volume is filled, cloned, replaced and removed', { timeout: 300_0
   t.same(await audit.run(), [], 'nothing is left');
 });
 
+void t.test('images come in and go out', { timeout: 300_000 }, async (t) => {
+  const host = await startRegistry(t);
+  await must('DELETE', '/images/large');
+  await whileOthersAsk(t, 'load', must('POST', '/images/load', archive));
+  await must('POST', `/images/large/tag?repo=${host}/large&tag=1`);
+  await whileOthersAsk(t, 'save', must('GET', '/images/large/get'));
+  await whileOthersAsk(t, 'push', must('POST', `/images/${host}/large/push?tag=1`));
+  await must('DELETE', `/images/large`);
+  await must('DELETE', `/images/${host}/large:1`);
+  await whileOthersAsk(t, 'pull', must('POST', `/images/create?fromImage=${host}/large&tag=1`));
+  await must('POST', `/images/${host}/large:1/tag?repo=large`);
+  await whileOthersAsk(t, 'import of an image', must('POST', '/images/create?fromSrc=-&repo=imported', tar));
+  const container = { Image: 'large', Cmd: ['true'], HostConfig: { NetworkMode: 'none' } };
+  await must('POST', '/containers/create?name=cc', container);
+  await must('PUT', '/containers/cc/archive?path=/data', tar);
+  await whileOthersAsk(t, 'commit', must('POST', '/commit?container=cc&repo=committed'));
+  await must('DELETE', '/containers/cc');
+  for (const image of ['imported', 'committed', 'large', `${host}/large:1`]) await must('DELETE', `/images/${image}`);
+  t.same(await audit.run(), [], 'nothing is left');
+});
+
 void t.test('containers and images are removed', { timeout: 300_000 }, async (t) => {
+  await must('POST', '/images/load', archive);
   const container = { Image: 'large', Cmd: ['true'], Volumes: { '/data': {} }, HostConfig: { NetworkMode: 'none' } };
   await must('POST', '/containers/create?name=cc', container);
   await whileOthersAsk(t, 'remove a container and its volume', must('DELETE', '/containers/cc?v=1'));
