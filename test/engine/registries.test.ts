@@ -143,7 +143,7 @@ for (const client of clients) {
     );
     await refused(/^Error response from daemon: Unexpected status code 404\n$/, `${basic}/thing`);
     await refused(
-      /^Error response from daemon: GET https:\/\/127.0.0.1:9\/v1\/search.*ECONNREFUSED.*check the name/,
+      /^Error response from daemon: GET http:\/\/127.0.0.1:9\/v1\/search.*ECONNREFUSED.*check the name/,
       '127.0.0.1:9/thing',
     );
   });

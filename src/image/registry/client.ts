@@ -4,7 +4,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { Authorization } from './authorization.js';
 import type { Credentials } from './credentials.js';
-import { RegistryError } from './registry-error.js';
+import { RegistryError, unreachable } from './registry-error.js';
+import { allowsPlain, tlsFirst } from './tls-first.js';
 import { discard, readBody, readRefusal, Transport } from './transport.js';
 import type { Outgoing, Reply } from './transport.js';
 
@@ -30,8 +31,6 @@ export const RETRIES = 5;
 const MAX_REDIRECTS = 5;
 const TEMPORARY = new Set([408, 429, 500, 502, 503, 504]);
 
-export const isLoopback = (domain: string): boolean => /^(localhost|127(\.\d+){3})(:\d+)?$/.test(domain);
-
 /** An error of the connection, which may not come again; not a wrong certificate, not a name that does not exist. */
 function isTemporary(error: unknown): boolean {
   const code = (error as NodeJS.ErrnoException).code ?? '';
@@ -53,7 +52,7 @@ export class RegistryClient {
     const slash = repository.indexOf('/');
     const domain = repository.slice(0, slash);
     const path = repository.slice(slash + 1);
-    this.allowsPlain = isLoopback(domain) || (options.insecure ?? []).includes(domain);
+    this.allowsPlain = allowsPlain(domain, options.insecure);
     this.transport = new Transport(!this.allowsPlain, options.patienceMs);
     this.base = new URL(`https://${domain === 'docker.io' ? 'registry-1.docker.io' : domain}/v2/${path}/`);
     this.authorization = new Authorization(
@@ -66,26 +65,19 @@ export class RegistryClient {
 
   /** Finds the registry: with TLS, else (where allowed) without. To be called first. Errors: RegistryError. */
   async open(): Promise<void> {
-    const root = new URL('/v2/', this.base);
-    const plain = new URL(root.href.replace(/^https/, 'http'));
-    for (const url of this.allowsPlain ? [root, plain] : [root]) {
-      try {
-        const reply = await this.persist(
-          () => this.transport.send(url, { method: 'GET', signal: this.options.signal }),
-          (answer) => Promise.resolve(answer),
-        );
-        discard(reply);
-        if (reply.status !== 200 && reply.status !== 401)
-          throw new RegistryError('broken', `${url.href}: status ${reply.status}: this is no registry of version 2`);
-        if (reply.status === 401) this.authorization.learn(reply);
-        this.base = new URL(this.base.pathname, url);
-        return;
-      } catch (error) {
-        this.options.signal?.throwIfAborted();
-        if (url === root && this.allowsPlain) continue;
-        throw error instanceof RegistryError ? error : this.unreachable('GET', url, error);
-      }
-    }
+    const { signal } = this.options;
+    const ask = async (url: URL): Promise<URL> => {
+      const reply = await this.persist(
+        () => this.transport.send(url, { method: 'GET', signal }),
+        (answer) => Promise.resolve(answer),
+      );
+      discard(reply);
+      if (reply.status !== 200 && reply.status !== 401)
+        throw new RegistryError('broken', `${url.href}: status ${reply.status}: this is no registry of version 2`);
+      if (reply.status === 401) this.authorization.learn(reply);
+      return new URL(this.base.pathname, url);
+    };
+    this.base = await tlsFirst(new URL('/v2/', this.base), { plain: this.allowsPlain, signal }, ask);
   }
 
   close(): void {
@@ -119,7 +111,7 @@ export class RegistryClient {
       return await this.persist(async () => this.attempt(url, { ...outgoing, signal: this.options.signal }), take);
     } catch (error) {
       this.options.signal?.throwIfAborted();
-      throw error instanceof RegistryError ? error : this.unreachable(outgoing.method, url, error);
+      throw unreachable(outgoing.method, url, error);
     }
   }
 
@@ -185,16 +177,5 @@ export class RegistryClient {
       reply = await this.authorized(next, outgoing);
     }
     return reply;
-  }
-
-  private unreachable(method: string, url: URL, error: unknown): RegistryError {
-    const { code, message } = error as NodeJS.ErrnoException;
-    const next =
-      code === 'ECONNREFUSED' || code === 'ENOTFOUND' || code === 'EAI_AGAIN'
-        ? 'check the name of the registry and the network'
-        : /CERT|SIGNATURE|EPROTO|TLS/.test(code ?? '')
-          ? `check its certificate, put its authority into /etc/docker/certs.d/${url.host}/ca.crt, or allow it as an insecure registry`
-          : 'try again later';
-    return new RegistryError('unreachable', `${method} ${url.href}: ${message || (code ?? 'no answer')}; ${next}`, error);
   }
 }

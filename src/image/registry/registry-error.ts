@@ -25,3 +25,16 @@ export class RegistryError extends Error {
     super(line(message), from === undefined ? undefined : { cause: from });
   }
 }
+
+/** What kept an answer from coming, with the next step; a RegistryError as it is. */
+export function unreachable(method: string, url: URL, error: unknown): RegistryError {
+  if (error instanceof RegistryError) return error;
+  const { code, message } = error as NodeJS.ErrnoException;
+  const next =
+    code === 'ECONNREFUSED' || code === 'ENOTFOUND' || code === 'EAI_AGAIN'
+      ? 'check the name of the registry and the network'
+      : /CERT|SIGNATURE|EPROTO|TLS/.test(code ?? '')
+        ? `check its certificate, put its authority into /etc/docker/certs.d/${url.host}/ca.crt, or allow it as an insecure registry`
+        : 'try again later';
+  return new RegistryError('unreachable', `${method} ${url.href}: ${message || (code ?? 'no answer')}; ${next}`, error);
+}

@@ -4,9 +4,9 @@
 import { JsonError, array, object, optionalString, parseJson } from '../json.js';
 import type { Credentials } from './credentials.js';
 import { basic } from './authorization.js';
-import { isLoopback } from './client.js';
 import { RegistryError } from './registry-error.js';
-import { type Reply, Transport, readBody } from './transport.js';
+import { allowsPlain, tlsFirst } from './tls-first.js';
+import { Transport, readBody } from './transport.js';
 
 export interface SearchResult {
   readonly name: string;
@@ -49,56 +49,29 @@ function resultOf(item: unknown): SearchResult {
   };
 }
 
-class Index {
-  readonly #transport: Transport;
-  readonly #headers: Readonly<Record<string, string>>;
-
-  constructor(
-    private readonly host: string,
-    private readonly options: SearchOptions,
-  ) {
-    const { credentials } = options;
-    this.#transport = new Transport(!this.#allowsPlain);
-    this.#headers = credentials && 'username' in credentials ? { Authorization: basic(credentials) } : {};
-  }
-
-  get #allowsPlain(): boolean {
-    return isLoopback(this.host) || (this.options.insecure ?? []).includes(this.host);
-  }
-
-  /** With TLS, else (where allowed) without. */
-  async search(term: string): Promise<Buffer> {
-    const { signal, limit } = this.options;
-    const tried: string[] = [];
-    try {
-      for (const scheme of this.#allowsPlain ? ['https', 'http'] : ['https']) {
-        const url = new URL(
-          `${scheme}://${this.host}/v1/search?${new URLSearchParams({ q: term, n: String(limit) }).toString()}`,
-        );
-        const outgoing = { method: 'GET', headers: this.#headers, ...(signal ? { signal } : {}) };
-        const reply = await this.#transport.send(url, outgoing).catch((error: unknown) => {
-          signal?.throwIfAborted();
-          tried.push(`GET ${url.href}: ${(error as Error).message || String((error as NodeJS.ErrnoException).code)}`);
-        });
-        if (reply) return await this.#body(reply);
-      }
-    } finally {
-      this.#transport.close();
-    }
-    throw new RegistryError('unreachable', `${tried.join('; ')}; check the name of the index and the network`);
-  }
-
-  async #body(reply: Reply): Promise<Buffer> {
+/** The index's answer. Errors: RegistryError, the signal's reason. */
+async function ask(host: string, term: string, { credentials, insecure, limit, signal }: SearchOptions): Promise<Buffer> {
+  const plain = allowsPlain(host, insecure);
+  const transport = new Transport(!plain);
+  const headers: Record<string, string> = {};
+  if (credentials && 'username' in credentials) headers['Authorization'] = basic(credentials);
+  const query = new URLSearchParams({ q: term, n: String(limit) }).toString();
+  try {
+    const reply = await tlsFirst(new URL(`https://${host}/v1/search?${query}`), { plain, signal }, (url) =>
+      transport.send(url, { method: 'GET', headers, signal }),
+    );
     const data = await readBody(reply, MAX_ANSWER);
     if (reply.status === 200) return data;
     throw new RegistryError(reply.status === 401 ? 'unauthorized' : 'broken', `Unexpected status code ${reply.status}`);
+  } finally {
+    transport.close();
   }
 }
 
 /** Errors: RegistryError. */
 export async function searchImages(text: string, options: SearchOptions): Promise<SearchResult[]> {
   const { host, term } = splitTerm(text);
-  const data = await new Index(host, options).search(term);
+  const data = await ask(host, term, options);
   try {
     return array(object(parseJson(data.toString('utf8')), 'it')['results'] ?? [], 'results').map(resultOf);
   } catch (error) {
