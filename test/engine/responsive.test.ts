@@ -98,7 +98,7 @@ void t.test('a volume is filled, cloned, replaced and removed', { timeout: 300_0
   t.same(await audit.run(), [], 'nothing is left');
 });
 
-void t.test('images come in and go out', { timeout: 300_000 }, async (t) => {
+void t.test('images come in and go out', { timeout: 600_000 }, async (t) => {
   const host = await startRegistry(t);
   await must('DELETE', '/images/large');
   await whileOthersAsk(t, 'load', must('POST', '/images/load', archive));
