@@ -46,25 +46,23 @@ function lacksMapWrites(reference: Shown, tested: Shown): boolean {
 
 /** Whether an earlier operation made something immutable or append-only. */
 const protects = (ops: readonly Op[]): boolean => ops.some(({ letters }) => typeof letters === 'string' && /[ia]/.test(letters));
-/** What the kernel's side of FUSE says of itself before it asks us, who would say EPERM. */
+/** What the kernel's side of FUSE says of itself before it asks us, who would say EPERM; EACCES, which a mode is enough for, of any. */
 const EARLIER: Readonly<Record<string, readonly string[]>> = {
   unlink: ['EISDIR'],
   rmdir: ['ENOTDIR'],
   rename: ['EISDIR', 'ENOTDIR'],
-  // A default ACL of what is no directory.
-  setxattr: ['EACCES'],
 };
 
 /** Of chattr i and a: the kernel's side of FUSE does not know of them. */
 export const PROTECTED: readonly Allowance[] = [
   {
-    why: 'it looks at types first, filesystems of its own at flags',
+    why: 'it looks at types and modes first, filesystems of its own at flags',
     op: (op, reference, tested, ops) =>
       protects(ops) &&
       'e' in reference &&
       reference.e === 'EPERM' &&
       'e' in tested &&
-      EARLIER[op.op]?.includes(tested.e) === true,
+      (tested.e === 'EACCES' || EARLIER[op.op]?.includes(tested.e) === true),
   },
   {
     why: 'access(2) for writing is answered from the mode',
