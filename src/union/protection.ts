@@ -30,7 +30,9 @@ export function refuseGoing(union: Union, parent: NodeId, name: string): number 
   const index = typeof dir === 'number' ? dir : union.index(dir);
   const entry = typeof index === 'number' ? undefined : index.get(name);
   if (typeof dir === 'number' || entry === undefined || entryPlace(entry) === UPPER) return 0;
-  return flagsAt(union.native.placeFd(dir.place(entryPlace(entry))), name) === 0n ? 0 : -errno.EPERM;
+  // Upper would only see a whiteout come, which an append-only directory takes.
+  const above = dir.upper === undefined ? 0n : flagsAt(union.native.placeFd(dir.upper), '');
+  return above === 0n && flagsAt(union.native.placeFd(dir.place(entryPlace(entry))), name) === 0n ? 0 : -errno.EPERM;
 }
 
 /** What upper would refuse, for an op that is refused for another reason before upper is asked: EPERM, or else `otherwise`. */

@@ -6,7 +6,7 @@ import {
 } from '../../support/ops.js';
 import type { Op } from '../../support/ops.js';
 import { at, getflags, setflags, start, stop } from '../../support/ops-objects.js';
-import { dir, file, whiteout } from '../../support/tree.js';
+import { dir, file, symlink, whiteout } from '../../support/tree.js';
 import type { Layer } from '../../support/tree.js';
 import { PROGRAM } from '../oracle/program.js';
 import type { Case } from '../run.js';
@@ -140,6 +140,10 @@ export const protectionCases: readonly Case[] = (['i', 'a'] as const).flatMap((f
       ...['f', 'g', 'h', 'k'].map((name) => unlink(`d/${name}`)), rmdir('d/s'), setflags('d', flags),
       ...[put('d/f', 'again'), mkdir('d/g'), link('e/m', 'd/h'), rename('e/m', 'd/k'), rename('e/n', 'd/s')].map((op) => (flags === 'i' ? fails('EPERM', op) : op)),
       gives(flags, getflags('d')), readdir('d'), setflags('d', ''),
+    ] },
+    { name: `what lower has stays in a directory that got chattr ${flags}`, stack: { lower: [{ 'd/f': file('f'), 'd/l': symlink('f'), 'd/t': dir(), 'e/m': file('m') }] }, ops: [
+      setflags('d', flags), ...[unlink('d/l'), unlink('d/f'), rmdir('d/t'), rename('d/f', 'e/f'), rename('e/m', 'd/f')].map((op) => fails('EPERM', op)),
+      readdir('d'), setflags('d', ''), unlink('d/l'), rmdir('d/t'), rename('e/m', 'd/f'),
     ] },
     { name: `layers with a directory that has chattr ${flags}`, stack: { lower: [{ 'd/s/g': file('g'), 'd/t/h': file('h') }] }, ops: [
       chmod('d/s', 0o700), setflags('d/s', flags), chmod('d/t', 0o700), setflags('d', flags), readdir('d'), readdir('d/s'),
