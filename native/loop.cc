@@ -145,6 +145,16 @@ void Loop::send(const Request& request, int result) {
   if (lost || result < 0) undo(request, result);
 }
 
+namespace {
+
+/**
+ * Whether its sender may be closing files in the middle of an execve. It then holds what a read of its /proc/PID/stat
+ * waits for (Linux: exec_update_lock), and waits for us.
+ */
+bool mayBeExecuting(const InHeader& in) { return in.opcode == kFlush || in.opcode == kRelease; }
+
+}  // namespace
+
 Loop::Step Loop::serveOne(Decisions& decisions, const Served& served) {
   Mount& mount = *served.mount;
   ssize_t n = read(mount.device.get(), request_, requestSize_);
@@ -154,7 +164,7 @@ Loop::Step Loop::serveOne(Decisions& decisions, const Served& served) {
   }
   if (n < static_cast<ssize_t>(sizeof(InHeader))) return Step::kServed;
   auto* in = reinterpret_cast<const InHeader*>(request_);
-  wait_.arrived(nowNanoseconds(), in->pid);
+  wait_.arrived(nowNanoseconds(), mayBeExecuting(*in) ? 0 : in->pid);
   if (in->opcode < kOpcodeCount) mount.counters.requests[in->opcode]++;
   if (in->opcode == kInterrupt && n >= static_cast<ssize_t>(sizeof(InHeader) + sizeof(InterruptIn))) {
     interruptParked(served, reinterpret_cast<const InterruptIn*>(in + 1)->unique);

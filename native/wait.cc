@@ -109,7 +109,7 @@ void AdaptiveWait::turnTo(Way way, uint32_t pid) {
 }
 
 void AdaptiveWait::follow(uint32_t pid) {
-  int cpu = cpuOf(pid);
+  int cpu = pid ? cpuOf(pid) : -1;
   if (cpu < 0 || cpu >= CPU_SETSIZE || !CPU_ISSET(cpu, &allowed_) || (pinned_ && cpu == pinnedTo_)) return;
   cpu_set_t one;
   CPU_ZERO(&one);

@@ -18,7 +18,7 @@ int64_t nowNanoseconds();
 class AdaptiveWait {
  public:
   AdaptiveWait();
-  /** A request of thread `pid` was read. */
+  /** A request of thread `pid` was read; 0 for one whose processor must not be asked for. */
   void arrived(int64_t now, uint32_t pid);
   /** The reply is out: the gap to the next request starts. */
   void replied(int64_t now) { lastReply_ = now; }
