@@ -39,16 +39,6 @@ export default tseslint.config(
     rules: {
       // Tests compare what JSON and system calls gave, and borrow methods to put others in their place.
       '@typescript-eslint/unbound-method': 'off',
-      // tap waits for its subtests itself.
-      '@typescript-eslint/no-floating-promises': [
-        'error',
-        {
-          allowForKnownSafeCalls: [
-            { from: 'package', package: '@tapjs/test', name: 'test' },
-            { from: 'package', package: '@tapjs/core', name: 'test' },
-          ],
-        },
-      ],
     },
   },
   { files: ['src/cli/**', 'src/demo/**', 'bench/**'], rules: { 'no-console': 'off' } },

@@ -43,13 +43,13 @@ const understood: readonly (readonly [argv: readonly string[], shown: string])[]
   [['--help'], 'help |'],
 ];
 for (const [argv, shown] of understood) {
-  t.test(`${argv.join(' ') || '(nothing)'} is ${shown}`, (test) => {
+  void t.test(`${argv.join(' ') || '(nothing)'} is ${shown}`, (test) => {
     test.equal(show(argv), shown);
     test.end();
   });
 }
 
-t.test('options may end at the first argument that is none', (test) => {
+void t.test('options may end at the first argument that is none', (test) => {
   test.equal(show(['-q', 'image', 'ls', '-v', '--nope'], true), 'quiet | image ls -v --nope');
   test.end();
 });
@@ -69,24 +69,24 @@ const refused: readonly (readonly [argv: readonly string[], message: string])[] 
   [['-q=maybe'], 'invalid argument "maybe" for "-q, --quiet" flag: strconv.ParseBool: parsing "maybe": invalid syntax'],
 ];
 for (const [argv, message] of refused) {
-  t.test(`${argv.join(' ')} is refused`, (test) => {
+  void t.test(`${argv.join(' ')} is refused`, (test) => {
     test.throws(() => parseArguments(spec, argv), { name: 'UsageError', message, command: 'lamina try' });
     test.end();
   });
 }
 
-t.test('-volume is -v with the value olume, as in Docker', (test) => {
+void t.test('-volume is -v with the value olume, as in Docker', (test) => {
   test.equal(show(['-volume']), 'volume=olume |');
   test.end();
 });
 
-t.test('the last value of a repeated flag counts', (test) => {
+void t.test('the last value of a repeated flag counts', (test) => {
   test.equal(parseArguments(spec, ['--name', 'a', '--name=b']).value('name'), 'b');
   test.equal(parseArguments(spec, []).value('name'), undefined);
   test.end();
 });
 
-t.test('the table of flags makes the help', (test) => {
+void t.test('the table of flags makes the help', (test) => {
   test.equal(
     helpText(spec),
     `Usage:  lamina try [OPTIONS] IMAGE

@@ -17,7 +17,7 @@ const rows: Row[] = [
   { Name: 'a longer name', Driver: 'remote driver', Labels: {} },
 ];
 
-t.test('columns stand three spaces apart, and nothing after the last', (test) => {
+void t.test('columns stand three spaces apart, and nothing after the last', (test) => {
   test.equal(
     table(
       ['A', 'LONG', 'C'],
@@ -32,7 +32,7 @@ t.test('columns stand three spaces apart, and nothing after the last', (test) =>
   test.end();
 });
 
-t.test('a character counts as one, however it is encoded', (test) => {
+void t.test('a character counts as one, however it is encoded', (test) => {
   test.equal(
     table(
       ['A', 'B'],
@@ -46,7 +46,7 @@ t.test('a character counts as one, however it is encoded', (test) => {
   test.end();
 });
 
-t.test('a name cannot move the cursor or end a line', (test) => {
+void t.test('a name cannot move the cursor or end a line', (test) => {
   test.equal(table(['A'], [['x\u001b[2J\ny\u009b']]), 'A\nx\\x1b[2J\\x0ay\\x9b\n');
   test.end();
 });
@@ -63,18 +63,18 @@ const formats: readonly (readonly [format: string | undefined, output: string])[
   ['plain', 'plain\nplain\n'],
 ];
 for (const [format, output] of formats) {
-  t.test(`--format ${format ?? '(absent)'}`, (test) => {
+  void t.test(`--format ${format ?? '(absent)'}`, (test) => {
     test.equal(renderRows(format, columns, rows), output);
     test.end();
   });
 }
 
-t.test('a template reaches into objects', (test) => {
+void t.test('a template reaches into objects', (test) => {
   test.equal(fillTemplate('{{.Labels.a}} {{.Labels}}', rows[0]), 'b map[a:b]');
   test.end();
 });
 
-t.test('what a template cannot have is named', (test) => {
+void t.test('what a template cannot have is named', (test) => {
   const refused: readonly (readonly [string, RegExp])[] = [
     ['{{.Nope}}', /^template: there is no field \.Nope: use one of \.Name, \.Driver, \.Labels$/],
     ['{{.Name.x}}', /^template: there is no field \.Name\.x: it has no fields$/],

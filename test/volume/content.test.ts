@@ -44,7 +44,7 @@ const cases: readonly (readonly [name: string, script: string, starts: number])[
 ];
 
 for (const [name, script, starts] of cases) {
-  t.test(`${name}: ${starts === 0 ? 'filled in place' : 'filled by a process of its own'}`, async (test) => {
+  void t.test(`${name}: ${starts === 0 ? 'filled in place' : 'filled by a process of its own'}`, async (test) => {
     const rig = rigFor(test);
     const layer = rig.layer('layer', script);
     const volume = rig.volume();
@@ -58,7 +58,7 @@ for (const [name, script, starts] of cases) {
   });
 }
 
-t.test('two that fill one volume at once fill it once', async (test) => {
+void t.test('two that fill one volume at once fill it once', async (test) => {
   const rig = rigFor(test);
   const layer = rig.layer('layer', 'mkdir d; echo x > d/f');
   const volume = rig.volume();
@@ -67,7 +67,7 @@ t.test('two that fill one volume at once fill it once', async (test) => {
   test.same(readdirSync(volume), ['f']);
 });
 
-t.test('while another process has the lock of the volume, one of ours waits for it', async (test) => {
+void t.test('while another process has the lock of the volume, one of ours waits for it', async (test) => {
   const rig = rigFor(test);
   const layer = rig.layer('layer', 'mkdir d; echo x > d/f');
   const volume = rig.volume();
@@ -83,7 +83,7 @@ t.test('while another process has the lock of the volume, one of ours waits for 
   test.equal(started(), 1);
 });
 
-t.test('a fill in place that ends while it waits for the disk leaves nothing', async (test) => {
+void t.test('a fill in place that ends while it waits for the disk leaves nothing', async (test) => {
   const rig = rigFor(test);
   const layer = rig.layer('layer', 'mkdir d; echo x > d/f');
   const volume = rig.volume();

@@ -90,13 +90,13 @@ function show(found: Destination<Dir> | string): string {
 }
 
 for (const [destination, result] of cases) {
-  t.test(`${destination} is ${result}`, (test) => {
+  void t.test(`${destination} is ${result}`, (test) => {
     test.equal(show(resolveDestination(treeOf(root), destination)), result);
     test.end();
   });
 }
 
-t.test('what is missing is named, and where it begins', (test) => {
+void t.test('what is missing is named, and where it begins', (test) => {
   const found = resolveDestination(treeOf(root), '/a/up/x/y');
   test.not(typeof found, 'string');
   if (typeof found === 'string') return test.end();

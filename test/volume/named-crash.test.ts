@@ -56,7 +56,7 @@ const makings: readonly (readonly [call: Call, counts: readonly number[]])[] = [
   ['_batch', [0]],
 ];
 for (const [call, counts] of makings) {
-  t.test(`killed before ${call} ${counts.join(', ')} of making: made by the next use`, async (test) => {
+  void t.test(`killed before ${call} ${counts.join(', ')} of making: made by the next use`, async (test) => {
     for (const count of counts) {
       const rig = rigFor(test);
       const child = worker(rig.root, 'openVolume', call, count);
@@ -71,7 +71,7 @@ for (const [call, counts] of makings) {
   });
 }
 
-t.test('killed between the record and the rename that follows it: made to the end by whoever looks next', async (test) => {
+void t.test('killed between the record and the rename that follows it: made to the end by whoever looks next', async (test) => {
   const rig = rigFor(test);
   const child = worker(rig.root, 'openVolume', 'renameSync', 0);
   test.teardown(child.kill);
@@ -91,7 +91,7 @@ const removals: readonly (readonly [call: Call, count: number, state: 'kept' | '
   ['rmdirSync', 0, 'gone'],
 ];
 for (const [call, count, state] of removals) {
-  t.test(`killed before ${call} ${count} of removing: ${state}`, async (test) => {
+  void t.test(`killed before ${call} ${count} of removing: ${state}`, async (test) => {
     const rig = rigFor(test);
     const made = await openVolume(rig.root, rig.records, 'data');
     for (const name of ['one', 'two']) writeFileSync(join(made.path, name), 'x');
@@ -110,7 +110,7 @@ for (const [call, count, state] of removals) {
   });
 }
 
-t.test('a volume that is being filled is not removed', async (test) => {
+void t.test('a volume that is being filled is not removed', async (test) => {
   const rig = rigFor(test);
   const { path } = await openVolume(rig.root, rig.records, 'data');
   const holder = spawn('flock', [join(path, '..'), '-c', 'echo locked; cat'], { stdio: ['pipe', 'pipe', 'inherit'] });

@@ -23,7 +23,7 @@ function volumesOf(rig: VolumeRig): string[] {
   return names.filter((name) => !/^\.[a-z]+$/.test(name));
 }
 
-t.test('a named volume is made once and found again', async (test) => {
+void t.test('a named volume is made once and found again', async (test) => {
   const rig = rigFor(test);
   const umask = process.umask(0o077);
   const made = await openVolume(rig.root, rig.records, 'data');
@@ -38,7 +38,7 @@ t.test('a named volume is made once and found again', async (test) => {
   test.same(volumesOf(rig), ['data']);
 });
 
-t.test('an anonymous volume is new each time and named by 64 hex digits', async (test) => {
+void t.test('an anonymous volume is new each time and named by 64 hex digits', async (test) => {
   const rig = rigFor(test);
   const one = await openVolume(rig.root, rig.records, undefined);
   const two = await openVolume(rig.root, rig.records, undefined);
@@ -49,14 +49,14 @@ t.test('an anonymous volume is new each time and named by 64 hex digits', async 
   test.equal((await listVolumes(rig.root, rig.records)).length, 2);
 });
 
-t.test('many callers at once get one volume', async (test) => {
+void t.test('many callers at once get one volume', async (test) => {
   const rig = rigFor(test);
   const all = await Promise.all(Array.from({ length: 10 }, () => openVolume(rig.root, rig.records, 'data')));
   test.equal(new Set(all.map((each) => `${each.path} ${each.created}`)).size, 1);
   test.same(volumesOf(rig), ['data']);
 });
 
-t.test('names that are no directory names of ours are refused and make nothing', async (test) => {
+void t.test('names that are no directory names of ours are refused and make nothing', async (test) => {
   const rig = rigFor(test);
   for (const name of ['', 'x', '..', '../up', 'a/b', '.new', '-v', 'é é', 'n'.repeat(256)]) {
     test.match(
@@ -70,7 +70,7 @@ t.test('names that are no directory names of ours are refused and make nothing',
   test.notOk(existsSync(join(rig.root, 'volumes')) && volumesOf(rig).length > 0);
 });
 
-t.test('a directory without a record is taken over, a kill between the two left it', async (test) => {
+void t.test('a directory without a record is taken over, a kill between the two left it', async (test) => {
   const rig = rigFor(test);
   const path = join(rig.root, 'volumes', 'data', '_data');
   mkdirSync(path, { recursive: true });
@@ -81,7 +81,7 @@ t.test('a directory without a record is taken over, a kill between the two left 
   test.equal((await rig.records.get('data'))?.path, path);
 });
 
-t.test('what a killed maker or remover left is cleared by the next use', async (test) => {
+void t.test('what a killed maker or remover left is cleared by the next use', async (test) => {
   const rig = rigFor(test);
   const volumes = join(rig.root, 'volumes');
   const gone = await openVolume(rig.root, rig.records, 'gone');
@@ -96,7 +96,7 @@ t.test('what a killed maker or remover left is cleared by the next use', async (
   test.same(volumesOf(rig), []);
 });
 
-t.test('removing takes directory and record, deep and sealed ones too', async (test) => {
+void t.test('removing takes directory and record, deep and sealed ones too', async (test) => {
   const rig = rigFor(test);
   const { path } = await openVolume(rig.root, rig.records, 'data');
   let at = path;
@@ -109,7 +109,7 @@ t.test('removing takes directory and record, deep and sealed ones too', async (t
   test.same(readdirSync((await openVolume(rig.root, rig.records, 'data')).path), []);
 });
 
-t.test('a recorded volume whose directory vanished is named, not replaced', async (test) => {
+void t.test('a recorded volume whose directory vanished is named, not replaced', async (test) => {
   const rig = rigFor(test);
   const { path } = await openVolume(rig.root, rig.records, 'data');
   rmSync(join(path, '..'), { recursive: true });
@@ -121,7 +121,7 @@ t.test('a recorded volume whose directory vanished is named, not replaced', asyn
   test.equal(await rig.records.get('data'), undefined);
 });
 
-t.test('volumes are listed by name', async (test) => {
+void t.test('volumes are listed by name', async (test) => {
   const rig = rigFor(test);
   for (const name of ['bb', 'aa', 'cc']) await openVolume(rig.root, rig.records, name);
   test.same(

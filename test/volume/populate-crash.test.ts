@@ -62,7 +62,7 @@ const stops: readonly (readonly [call: Stop['call'], counts: readonly number[], 
 ];
 
 for (const [call, counts, state] of stops) {
-  t.test(`killed before ${call} ${counts.join(', ')}: ${state} at the next use`, async (test) => {
+  void t.test(`killed before ${call} ${counts.join(', ')}: ${state} at the next use`, async (test) => {
     const rig = rigFor(test);
     const layer = rig.layer('layer', CONTENT);
     const expected = dumpTree(join(layer, 'data'));
@@ -83,7 +83,7 @@ for (const [call, counts, state] of stops) {
   });
 }
 
-t.test('the directory that others have open is the one that is filled', async (test) => {
+void t.test('the directory that others have open is the one that is filled', async (test) => {
   const rig = rigFor(test);
   const layer = rig.layer('layer', CONTENT);
   const path = rig.volume();
@@ -92,7 +92,7 @@ t.test('the directory that others have open is the one that is filled', async (t
   test.equal(statSync(path).ino, before);
 });
 
-t.test('what is made while a complete copy is moved in stays', async (test) => {
+void t.test('what is made while a complete copy is moved in stays', async (test) => {
   const rig = rigFor(test);
   const layer = rig.layer('layer', CONTENT);
   const path = rig.volume();
@@ -106,7 +106,7 @@ t.test('what is made while a complete copy is moved in stays', async (test) => {
   test.equal(readdirSync(path).length, readdirSync(join(layer, 'data')).length);
 });
 
-t.test('what is made while the copy is built keeps the copy out', async (test) => {
+void t.test('what is made while the copy is built keeps the copy out', async (test) => {
   const rig = rigFor(test);
   const layer = rig.layer('layer', CONTENT);
   const path = rig.volume();
@@ -125,7 +125,7 @@ t.test('what is made while the copy is built keeps the copy out', async (test) =
   test.same(readdirSync(join(path, '..')), ['_data']);
 });
 
-t.test('fillers at once fill once', async (test) => {
+void t.test('fillers at once fill once', async (test) => {
   const rig = rigFor(test);
   const layer = rig.layer('layer', CONTENT);
   const path = rig.volume();
@@ -138,7 +138,7 @@ t.test('fillers at once fill once', async (test) => {
 
 const skip = process.geteuid?.() === 0 ? false : 'needs root, to mount a small file system and to become another user';
 
-t.test('a full disk is named and leaves the volume empty', { skip }, async (test) => {
+void t.test('a full disk is named and leaves the volume empty', { skip }, async (test) => {
   const rig = rigFor(test);
   const layer = rig.layer('layer', 'mkdir -p data/a; echo x > data/a/small; head -c 3000000 /dev/urandom > data/big');
   const small = join(rig.dir, 'small');
@@ -156,7 +156,7 @@ t.test('a full disk is named and leaves the volume empty', { skip }, async (test
   test.same(readdirSync(path), []);
 });
 
-t.test('a file that cannot be read is named and leaves the volume empty', { skip }, async (test) => {
+void t.test('a file that cannot be read is named and leaves the volume empty', { skip }, async (test) => {
   const rig = rigFor(test);
   const layer = rig.layer('layer', CONTENT);
   const path = rig.volume();
@@ -172,7 +172,7 @@ t.test('a file that cannot be read is named and leaves the volume empty', { skip
   test.same(readdirSync(join(path, '..')), ['_data']);
 });
 
-t.test('without privilege a read-only directory is filled, and moved in', { skip }, async (test) => {
+void t.test('without privilege a read-only directory is filled, and moved in', { skip }, async (test) => {
   const rig = rigFor(test);
   const layer = rig.layer('layer', `${CONTENT}; chmod 555 .`);
   const path = rig.volume();

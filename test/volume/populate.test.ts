@@ -41,7 +41,7 @@ print(found)`;
   return spawnSync('python3', ['-c', script, path], { encoding: 'latin1' }).stdout;
 }
 
-t.test('every kind of file arrives with owner, mode, times, attributes and links', privileged, async (test) => {
+void t.test('every kind of file arrives with owner, mode, times, attributes and links', privileged, async (test) => {
   const rig = rigFor(test);
   const image = rig.layer(
     'image',
@@ -75,7 +75,7 @@ t.test('every kind of file arrives with owner, mode, times, attributes and links
   test.same(besides(volume), []);
 });
 
-t.test('holes stay holes', async (test) => {
+void t.test('holes stay holes', async (test) => {
   const rig = rigFor(test);
   const image = rig.layer(
     'image',
@@ -95,7 +95,7 @@ t.test('holes stay holes', async (test) => {
   test.same(dumpTree(volume), dumpTree(join(image, 'd')));
 });
 
-t.test('three layers show as their union, in every format of whiteout', privileged, async (test) => {
+void t.test('three layers show as their union, in every format of whiteout', privileged, async (test) => {
   const rig = rigFor(test);
   const bottom = rig.layer(
     'bottom',
@@ -132,7 +132,7 @@ t.test('three layers show as their union, in every format of whiteout', privileg
   test.same(readdirSync(two).sort(), ['between', 'keep', 'merged', 'opaque-f', 'opaque-x', 'over', 'replaced', 'x']);
 });
 
-t.test('a directory that was renamed in a layer brings its content along', privileged, async (test) => {
+void t.test('a directory that was renamed in a layer brings its content along', privileged, async (test) => {
   const rig = rigFor(test);
   const bottom = rig.layer('bottom', 'mkdir -p d/old a/far; echo 1 > d/old/file; echo 2 > a/far/bottom');
   const middle = rig.layer('middle', 'mkdir -p a/far; echo 3 > a/far/middle; setfattr -n trusted.overlay.opaque -v y a');
@@ -151,7 +151,7 @@ t.test('a directory that was renamed in a layer brings its content along', privi
   test.same(readdirSync(join(opaque, 'abs')), ['middle'], 'an opaque directory on the way still counts itself');
 });
 
-t.test('symlinks in the path are followed inside the layers, also across them', async (test) => {
+void t.test('symlinks in the path are followed inside the layers, also across them', async (test) => {
   const rig = rigFor(test);
   const bottom = rig.layer('bottom', 'mkdir -p home/foo etc; echo 1 > home/foo/file; ln -s ../../../../../home out');
   const top = rig.layer('top', 'ln -s home bar; ln -s /bar/foo abs; ln -s loop loop; mkdir -p é; echo 2 > é/file');
@@ -167,7 +167,7 @@ t.test('symlinks in the path are followed inside the layers, also across them', 
   }
 });
 
-t.test('an empty directory gives the volume its owner and mode', privileged, async (test) => {
+void t.test('an empty directory gives the volume its owner and mode', privileged, async (test) => {
   const rig = rigFor(test);
   const image = rig.layer('image', `mkdir d; chown 1001:1001 d; chmod 1700 d; touch -d '2002-02-02 02:02:02.2' d`);
   const volume = rig.volume();
@@ -175,7 +175,7 @@ t.test('an empty directory gives the volume its owner and mode', privileged, asy
   test.same(dumpTree(volume), dumpTree(join(image, 'd')));
 });
 
-t.test('a volume that holds anything is left as it is', async (test) => {
+void t.test('a volume that holds anything is left as it is', async (test) => {
   const rig = rigFor(test);
   const image = rig.layer('image', 'mkdir -m 700 d; echo 1 > d/file; echo 2 > d/.hidden');
   const volume = rig.volume();
@@ -186,7 +186,7 @@ t.test('a volume that holds anything is left as it is', async (test) => {
   test.same(besides(volume), []);
 });
 
-t.test('an emptied volume is filled again', async (test) => {
+void t.test('an emptied volume is filled again', async (test) => {
   const rig = rigFor(test);
   const image = rig.layer('image', 'mkdir d; echo 1 > d/file');
   const volume = rig.volume();
@@ -196,7 +196,7 @@ t.test('an emptied volume is filled again', async (test) => {
   test.same(readdirSync(volume), ['file']);
 });
 
-t.test('a file at the destination is refused in the words of Docker', async (test) => {
+void t.test('a file at the destination is refused in the words of Docker', async (test) => {
   const rig = rigFor(test);
   const image = rig.layer('image', 'mkdir etc; touch etc/passwd; ln -s /etc/passwd link');
   const volume = rig.volume();
@@ -209,7 +209,7 @@ t.test('a file at the destination is refused in the words of Docker', async (tes
   test.same(readdirSync(volume), []);
 });
 
-t.test('a full disk is named, and nothing is left', privileged, async (test) => {
+void t.test('a full disk is named, and nothing is left', privileged, async (test) => {
   const rig = rigFor(test);
   const image = rig.layer(
     'image',
@@ -233,7 +233,7 @@ t.test('a full disk is named, and nothing is left', privileged, async (test) => 
   test.same(readdirSync(volume).sort(), ['a', 'b', 'sub']);
 });
 
-t.test('a deep tree of long names is copied, and no descriptor stays open', async (test) => {
+void t.test('a deep tree of long names is copied, and no descriptor stays open', async (test) => {
   const rig = rigFor(test);
   const image = rig.layer(
     'image',
@@ -248,7 +248,7 @@ t.test('a deep tree of long names is copied, and no descriptor stays open', asyn
   test.equal((await count(volume)).trim(), '40');
 });
 
-t.test('a missing layer is named', async (test) => {
+void t.test('a missing layer is named', async (test) => {
   const rig = rigFor(test);
   const descriptors = openDescriptors();
   const missing = join(rig.dir, 'nothing');
@@ -259,7 +259,7 @@ t.test('a missing layer is named', async (test) => {
   test.equal(openDescriptors(), descriptors);
 });
 
-t.test('who has the empty volume open sees it filled', async (test) => {
+void t.test('who has the empty volume open sees it filled', async (test) => {
   const rig = rigFor(test);
   const image = rig.layer('image', 'mkdir d; echo 1 > d/file');
   const volume = rig.volume();

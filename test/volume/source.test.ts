@@ -23,7 +23,7 @@ const MARKED = `mkdir -p data/opaque; touch data/.wh.gone; echo x > data/there; 
   setfattr -n trusted.overlay.opaque -v y data/opaque; setfattr -n trusted.overlay.overlay.redirect -v mine data/there
   setfattr -n user.overlay.origin -v o data/there; setfattr -n user.plain -v p data/there; touch -d @1000000000.123456789 data/opaque data`;
 
-t.test('a plain directory is copied as it is, marks of layers too', { skip }, async (test) => {
+void t.test('a plain directory is copied as it is, marks of layers too', { skip }, async (test) => {
   const rig = rigFor(test);
   const layer = rig.layer('layer', MARKED);
   const volume = rig.volume();
@@ -35,7 +35,7 @@ t.test('a plain directory is copied as it is, marks of layers too', { skip }, as
   test.same(dumpTree(volume), dumpTree(join(layer, 'data')));
 });
 
-t.test('of a layer the marks do not show, and what a user named so is unescaped', { skip }, async (test) => {
+void t.test('of a layer the marks do not show, and what a user named so is unescaped', { skip }, async (test) => {
   const rig = rigFor(test);
   const layer = rig.layer('layer', MARKED);
   const volume = rig.volume();
@@ -48,7 +48,7 @@ t.test('of a layer the marks do not show, and what a user named so is unescaped'
   );
 });
 
-t.test('hard links that are shown from one layer stay links, others are files of their own', async (test) => {
+void t.test('hard links that are shown from one layer stay links, others are files of their own', async (test) => {
   const rig = rigFor(test);
   const top = rig.layer('top', 'mkdir -p d; echo 1 > d/a; ln d/a d/b');
   const low = rig.layer('low', 'mkdir -p d; echo 2 > d/a; ln d/a d/c; ln d/a d/e; ln d/a outside');
@@ -60,7 +60,7 @@ t.test('hard links that are shown from one layer stay links, others are files of
   test.same(links, ['/a ', '/b same as /a', '/c ', '/e same as /c']);
 });
 
-t.test('a directory that cannot be listed is an error of the tree, and nothing stays open', async (test) => {
+void t.test('a directory that cannot be listed is an error of the tree, and nothing stays open', async (test) => {
   const rig = rigFor(test);
   const layer = rig.layer('layer', 'mkdir -p a/b');
   const before = openDescriptors();
@@ -78,7 +78,7 @@ t.test('a directory that cannot be listed is an error of the tree, and nothing s
   test.equal(openDescriptors(), before);
 });
 
-t.test('a union of many layers closes what it opened', async (test) => {
+void t.test('a union of many layers closes what it opened', async (test) => {
   const rig = rigFor(test);
   const layers = Array.from({ length: 60 }, (_, i) =>
     rig.layer(`l${i}`, `mkdir -p a/b/c; echo ${i} > a/b/c/f${i}; echo ${i} > a/b/same`),

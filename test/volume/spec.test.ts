@@ -49,7 +49,7 @@ const understood: readonly (readonly [text: string, shown: string])[] = [
   ['/\u00e9:/\u4e2d', 'bind /\u00e9 /\u4e2d create'],
 ];
 for (const [text, shown] of understood) {
-  t.test(`-v ${text} is ${shown}`, (test) => {
+  void t.test(`-v ${text} is ${shown}`, (test) => {
     test.equal(show(parseVolume(text, CWD)), shown);
     test.end();
   });
@@ -106,7 +106,7 @@ const refused: readonly (readonly [text: string, message: string])[] = [
   [`${'n'.repeat(256)}:/c`, `create ${'n'.repeat(256)}: file name too long: at most 255 characters`],
 ];
 for (const [text, message] of refused) {
-  t.test(`-v ${text.slice(0, 40) || '(empty)'} is refused`, (test) => {
+  void t.test(`-v ${text.slice(0, 40) || '(empty)'} is refused`, (test) => {
     test.equal(
       messageOf(() => parseVolume(text, CWD)),
       message,
@@ -129,7 +129,7 @@ const mounts: readonly (readonly [text: string, shown: string])[] = [
   ['type=bind,src=/a=b,dst=/c,consistency=cached', 'bind /a=b /c'],
 ];
 for (const [text, shown] of mounts) {
-  t.test(`--mount ${text} is ${shown}`, (test) => {
+  void t.test(`--mount ${text} is ${shown}`, (test) => {
     test.equal(show(parseMount(text, CWD)), shown);
     test.end();
   });
@@ -165,7 +165,7 @@ const refusedMounts: readonly (readonly [text: string, message: string])[] = [
   ['src=a/b,dst=/c', badName('a/b')],
 ];
 for (const [text, message] of refusedMounts) {
-  t.test(`--mount ${text || '(empty)'} is refused`, (test) => {
+  void t.test(`--mount ${text || '(empty)'} is refused`, (test) => {
     test.equal(
       messageOf(() => parseMount(text, CWD)),
       message,
@@ -174,7 +174,7 @@ for (const [text, message] of refusedMounts) {
   });
 }
 
-t.test('volumes are mounted shallow first, else as given', (test) => {
+void t.test('volumes are mounted shallow first, else as given', (test) => {
   const all = parseVolumes(['one:/a/b/c', 'two:/z', 'two:/a/b', '/y', '/a/b/d'], CWD);
   test.same(
     all.map((spec) => spec.destination),
@@ -183,12 +183,12 @@ t.test('volumes are mounted shallow first, else as given', (test) => {
   test.end();
 });
 
-t.test('the same argument twice is one volume', (test) => {
+void t.test('the same argument twice is one volume', (test) => {
   test.equal(parseVolumes(['one:/a:ro', 'one:/a:ro', '/b', '/b'], CWD).length, 2);
   test.end();
 });
 
-t.test('an anonymous volume gives way to one with a source, in either order', (test) => {
+void t.test('an anonymous volume gives way to one with a source, in either order', (test) => {
   for (const texts of [
     ['/a', 'one:/a/'],
     ['one:/a/', '/a'],
@@ -198,7 +198,7 @@ t.test('an anonymous volume gives way to one with a source, in either order', (t
   test.end();
 });
 
-t.test('two volumes on one destination are refused', (test) => {
+void t.test('two volumes on one destination are refused', (test) => {
   const message = 'Duplicate mount point: /a';
   test.equal(
     messageOf(() => parseVolumes(['one:/a', 'two:/a'], CWD)),
@@ -215,7 +215,7 @@ t.test('two volumes on one destination are refused', (test) => {
   test.end();
 });
 
-t.test('a missing bind source is made for -v and named for --mount', (test) => {
+void t.test('a missing bind source is made for -v and named for --mount', (test) => {
   const dir = scratchDir();
   test.teardown(() => rmSync(dir, { recursive: true }));
   const missing = join(dir, 'a', 'b');
@@ -229,7 +229,7 @@ t.test('a missing bind source is made for -v and named for --mount', (test) => {
   test.end();
 });
 
-t.test('a bind source that is there stays as it is, a file too', (test) => {
+void t.test('a bind source that is there stays as it is, a file too', (test) => {
   const dir = scratchDir();
   test.teardown(() => rmSync(dir, { recursive: true }));
   writeFileSync(join(dir, 'file'), 'x');
