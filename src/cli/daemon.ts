@@ -1,8 +1,8 @@
 // `lamina daemon`: the engine in the foreground. The other commands start it when it is absent.
 
-import { mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Daemon, DaemonError } from '../engine/daemon.js';
+import { makeChosenDirectory } from '../native/make-directories.js';
 import { dataRoot } from '../store/index.js';
 import { type CommandSpec, helpText, parseArguments } from './arguments.js';
 import { socketPath } from './socket-path.js';
@@ -26,7 +26,7 @@ export async function daemon(argv: readonly string[], version: string): Promise<
   const given = args.value('root');
   const root = given === undefined ? dataRoot() : resolve(given);
   const socket = args.value('socket') ?? socketPath(given === undefined ? process.env : { ...process.env, LAMINA_ROOT: root });
-  mkdirSync(root, { recursive: true, mode: 0o711 });
+  makeChosenDirectory(root, 0o711, 'LAMINA_ROOT');
   const running = new Daemon({
     root,
     socket: resolve(socket),

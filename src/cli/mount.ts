@@ -3,6 +3,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { familiarName, resolveImage } from '../image/index.js';
+import { makeChosenDirectory } from '../native/make-directories.js';
 import { dataRoot, withStore } from '../store/index.js';
 import { planMount, type MountRequest } from '../transport/check.js';
 import { splitLowers } from '../transport/overlay-options.js';
@@ -55,7 +56,7 @@ async function findLayers(args: Arguments): Promise<Layers & { target: string }>
 
 /** A place for mountpoints that a read-only root lacks: made in it before the root is sealed, gone with the mount. */
 function scratch(): { upper: string; work: string; remove: () => void } {
-  mkdirSync(runDirectory(), { recursive: true, mode: 0o700 });
+  makeChosenDirectory(runDirectory(), 0o700, 'LAMINA_RUN');
   const base = mkdtempSync(join(runDirectory(), 'scratch-'));
   for (const name of ['upper', 'work']) mkdirSync(join(base, name), { mode: 0o755 });
   return { upper: join(base, 'upper'), work: join(base, 'work'), remove: () => rmSync(base, { recursive: true, force: true }) };

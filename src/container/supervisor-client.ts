@@ -2,10 +2,11 @@
 // carry attached clients.
 
 import { spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { type Socket, createConnection } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { makeChosenDirectory } from '../native/make-directories.js';
 import { LineReader } from './line-reader.js';
 import { OWNER } from './orphans.js';
 import type { AttachRequest, ControlMessage, Operation, Operations, TaskExit } from './supervisor-protocol.js';
@@ -66,7 +67,7 @@ export class SupervisorClient {
   /** Connects, starting one if none runs. Errors: SupervisorError. */
   async start(): Promise<void> {
     if (await this.find()) return;
-    mkdirSync(this.run, { recursive: true, mode: 0o711 });
+    makeChosenDirectory(this.run, 0o711, 'LAMINA_RUN');
     const log = openSync(join(this.run, 'supervisor.log'), 'a', 0o600);
     const child = spawn(process.execPath, [join(__dirname, 'supervisor-main.js'), this.#path], {
       detached: true,

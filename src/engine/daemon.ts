@@ -2,7 +2,7 @@
 // and start again while containers run: their mounts and processes belong to the supervisor.
 
 import { createHash } from 'node:crypto';
-import { chmodSync, closeSync, mkdirSync, openSync, realpathSync, rmSync } from 'node:fs';
+import { chmodSync, closeSync, openSync, realpathSync, rmSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { createConnection } from 'node:net';
 import { dirname, join } from 'node:path';
@@ -16,6 +16,7 @@ import { Registry } from '../container/registry.js';
 import { SupervisorClient } from '../container/supervisor-client.js';
 import type { TaskExit } from '../container/supervisor-protocol.js';
 import { sys } from '../native/load.js';
+import { makeChosenDirectory } from '../native/make-directories.js';
 import { openStore, type Store } from '../store/index.js';
 import { runDirectory } from '../transport/registry.js';
 import { buildRoutes } from './builds.js';
@@ -77,7 +78,7 @@ async function listenOn(server: Server, path: string): Promise<void> {
   if (await isServed(path)) {
     throw new DaemonError(`${path}: another daemon listens there: stop that, or choose another socket (--socket)`);
   }
-  mkdirSync(dirname(path), { recursive: true, mode: 0o711 });
+  makeChosenDirectory(dirname(path), 0o711, 'LAMINA_SOCKET');
   rmSync(path, { force: true });
   // Nobody else may connect between the socket's birth and its mode.
   const mask = sys.umask(0o177);
@@ -168,7 +169,7 @@ export class Daemon {
   }
 
   async #recover(): Promise<void> {
-    mkdirSync(this.#run, { recursive: true, mode: 0o711 });
+    makeChosenDirectory(this.#run, 0o711, 'LAMINA_RUN');
     const client = this.#client();
     const found = await client.find();
     if (!found) await this.#waitForOrphans('supervisor');

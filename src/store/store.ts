@@ -1,11 +1,12 @@
 // The store of one data root: its directories, its database (opened for one transaction at a time unless held), and
 // the removal of what dead processes left. Opened by cli/ and engine/, passed to image/, volume/ and container/.
 
-import { mkdirSync, readdirSync, renameSync } from 'node:fs';
+import { readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { databaseAt } from './database.js';
 import type { Database, Transaction } from './database.js';
 import { removeTree } from '../process/remove-tree.js';
+import { makeDirectories } from '../native/make-directories.js';
 import { makeStaging, sweepStaging } from '../process/staging.js';
 import { StoreError } from './store-error.js';
 
@@ -82,7 +83,7 @@ export class Store {
 export function openStore(root: string, options: StoreOptions = {}): Store {
   try {
     // The layers hold setuid files and devices that only the containers may reach.
-    for (const dir of [root, join(root, 'layers'), join(root, 'tmp')]) mkdirSync(dir, { recursive: true, mode: 0o700 });
+    for (const dir of [root, join(root, 'layers'), join(root, 'tmp')]) makeDirectories(dir, 0o700);
     sweepStaging(join(root, 'tmp'));
     return new Store(root, options);
   } catch (error) {

@@ -1,9 +1,10 @@
 // What is mounted, for other processes: a record per mount in the run directory, written when it is usable, removed when
 // it ends. A record whose process is gone is dropped by whoever reads it.
 
-import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isHostRoot, uidOutside } from '../native/host-root.js';
+import { makeChosenDirectory } from '../native/make-directories.js';
 import { procStat } from '../native/proc-stat.js';
 import type { RoutePlan } from './plan.js';
 import type { ServedMount } from './server.js';
@@ -41,7 +42,7 @@ function startTime(pid: number): string | undefined {
 /** Publishes a live mount; returns the record and its path. */
 export function writeRecord(mount: ServedMount, image: string | undefined): { record: MountRecord; path: string } {
   const directory = runDirectory();
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makeChosenDirectory(directory, 0o700, 'LAMINA_RUN');
   const base = join(directory, `${process.pid}-${Buffer.from(mount.plan.target).toString('hex').slice(-40)}`);
   const { target, lowers, upper, work, routes } = mount.plan;
   const record: MountRecord = {

@@ -1,14 +1,16 @@
 // The host path behind a bind volume: found, made when `-v` names what is not there yet, and checked before anything is
 // mounted. Called by cli/ and engine/.
 
-import { accessSync, chmodSync, constants, lstatSync, mkdirSync, statSync } from 'node:fs';
+import { accessSync, chmodSync, constants, lstatSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { makeDirectories } from '../native/make-directories.js';
 import { VolumeError, VolumeSpecError } from './volume-error.js';
 
 /** Cause and next step of an errno. */
 const EXPLAINED: Readonly<Record<string, string>> = {
   EACCES: 'permission denied: use a path that you may read, or run as its owner',
   EPERM: 'operation not permitted: use a path that you may read, or run as its owner',
+  ENOENT: 'no such file or directory: nothing can be made there, check the path',
   ENOTDIR: 'not a directory: a file is where a directory must be, check the path',
   EEXIST: 'a symbolic link that leads nowhere is there: make its target, or check the path',
   ENOTCONN: 'transport endpoint is not connected: the server of a mount there died, unmount that first',
@@ -31,7 +33,7 @@ function explain(what: string, error: unknown): VolumeError {
 function makeDirectory(path: string): void {
   // What leads nowhere would be a directory made in a place that nobody named.
   if (lstatSync(path, { throwIfNoEntry: false })) throw Object.assign(new Error('dangling link'), { code: 'EEXIST' });
-  const first = mkdirSync(path, { recursive: true, mode: 0o755 });
+  const first = makeDirectories(path, 0o755);
   if (first === undefined) return;
   for (let made = path; made.length >= first.length; made = dirname(made)) chmodSync(made, 0o755);
 }
