@@ -1,15 +1,17 @@
 // Several clients pull one image from Debian's docker-registry at the same time, one of them goes away, or somebody removes the
-// image meanwhile: whoever stays has it whole, there is one record of it, and nothing is left of the others.
+// image meanwhile: it comes once for all of them, whoever stays has it whole, there is one record of it, and nothing is left.
 
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
-import { request } from 'node:http';
+import { type IncomingMessage, request } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { imageId, type Source } from '../image/archives.js';
 import { fill, serve, startRegistry } from '../image/registry-rig.js';
 import { tar } from '../image/tar-bytes.js';
+import { waitFor } from '../support/command.js';
 import { EngineAudit } from '../support/engine-audit.js';
 import { call, mustCall } from '../support/engine-api.js';
 import { EngineRig } from '../support/engine-rig.js';
@@ -25,9 +27,11 @@ const audit = new EngineAudit(rig);
 interface Gate {
   host: string;
   blobs: string[];
+  /** Blobs that are on their way. */
+  sending: number;
   pauseMs: number;
 }
-const gate: Gate = { host: '', blobs: [], pauseMs: 0 };
+const gate: Gate = { host: '', blobs: [], sending: 0, pauseMs: 0 };
 
 async function* slowly(body: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   for await (const piece of body) {
@@ -42,7 +46,11 @@ async function open(test: Test): Promise<void> {
   gate.host = await serve(test, (incoming, reply) => {
     const [hostname, port] = registry.split(':');
     const { method, url = '', headers } = incoming;
-    if (method === 'GET' && url.includes('/blobs/')) gate.blobs.push(url);
+    if (method === 'GET' && url.includes('/blobs/')) {
+      gate.blobs.push(url);
+      gate.sending++;
+      reply.on('close', () => gate.sending--);
+    }
     const asked = request({ hostname, port, method, path: url, headers: { ...headers, host: registry } }, (answer) => {
       reply.writeHead(answer.statusCode ?? 500, answer.headers);
       pipeline(answer, slowly, reply).catch(() => undefined);
@@ -61,7 +69,28 @@ t.before(async () => {
 });
 
 const query = (): string => `/images/create?fromImage=${gate.host}/many&tag=1`;
-const pull = (): Promise<unknown> => mustCall(rig.socket, 'POST', query());
+const pull = (): ReturnType<typeof mustCall> => mustCall(rig.socket, 'POST', query());
+
+interface Client {
+  readonly leave: () => void;
+  /** All that it was told, when the pull is over. */
+  readonly told: Promise<string>;
+}
+
+/** A client whose pull has told of bytes that came. */
+async function waiting(): Promise<Client> {
+  const asked = request({ socketPath: rig.socket, method: 'POST', path: query(), agent: false });
+  asked.on('error', () => undefined);
+  asked.end();
+  const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+  answer.on('error', () => undefined);
+  let text = '';
+  answer.on('data', (data: Buffer) => (text += data.toString()));
+  const told = new Promise<string>((resolve) => answer.on('close', () => resolve(text)));
+  await waitFor('bytes to come', () => text.includes('"Downloading"'));
+  return { leave: () => void asked.destroy(), told };
+}
+
 const remove = (): ReturnType<typeof call> => call(rig.socket, 'DELETE', `/images/${gate.host}/many:1`);
 
 async function images(): Promise<{ Id: string; RepoTags: string[] }[]> {
@@ -95,9 +124,11 @@ void t.test('all who pull at the same time have it, recorded once', { timeout: 1
   for (const blob of gate.blobs) fetched.set(blob, (fetched.get(blob) ?? 0) + 1);
   t.comment(`each blob was fetched ${[...fetched.values()].join(', ')} times`);
   t.equal(fetched.size, source.layers.length + 1, 'layers and config');
+  const single = [...fetched.values()].filter((times) => times === 1);
+  t.ok(single.length >= source.layers.length, 'each layer is fetched once for all of them');
   t.ok(
     [...fetched.values()].every((times) => times <= clients.length),
-    'at most once for each client',
+    'the config at most once for each client',
   );
   await isWhole(t);
   t.same(readdirSync(rig.path('data', 'download', 'kept')), []);
@@ -105,20 +136,48 @@ void t.test('all who pull at the same time have it, recorded once', { timeout: 1
   t.same(await audit.run(), []);
 });
 
-void t.test('one who goes away in the middle does not break the other', { timeout: 120_000 }, async (t) => {
+void t.test('one who goes away does not end the download of the other, whoever began it', { timeout: 120_000 }, async (t) => {
   gate.pauseMs = 20;
-  for (const waitMs of [5, 60, 200]) {
-    const staying = pull();
-    const leaving = request({ socketPath: rig.socket, method: 'POST', path: query(), agent: false });
-    leaving.on('error', () => undefined);
-    leaving.end();
-    await delay(waitMs);
-    leaving.destroy();
-    await staying;
+  for (const first of ['leaving', 'staying']) {
+    gate.blobs.length = 0;
+    const clients = [await waiting(), await waiting()] as const;
+    const [leaving, staying] = first === 'leaving' ? clients : ([clients[1], clients[0]] as const);
+    leaving.leave();
+    const body = await staying.told;
+    for (const status of ['Downloading', 'Download complete', 'Pull complete'])
+      t.equal(idsWith(body, status).size, source.layers.length, `${first} first: the other is told "${status}" of each layer`);
+    t.equal(gate.blobs.length, source.layers.length + 2, `${first} first: each layer once, the config twice`);
     await isWhole(t);
     t.equal((await remove()).status, 200);
     t.same(await audit.run(), []);
   }
+});
+
+/** Layers of which a pull's answer says so. */
+function idsWith(body: string, status: string): Set<string | undefined> {
+  const lines = body.trim().split('\n');
+  const events = lines.map((line) => JSON.parse(line) as { id?: string; status?: string });
+  return new Set(events.filter((event) => event.status === status).map(({ id }) => id));
+}
+
+void t.test('the last who goes away ends the download, and the next goes on from there', { timeout: 120_000 }, async (t) => {
+  gate.pauseMs = 50;
+  const [first, last] = [await waiting(), await waiting()];
+  first.leave();
+  gate.blobs.length = 0;
+  await delay(100);
+  t.equal(gate.sending, source.layers.length, 'the registry still sends');
+  last.leave();
+  await waitFor('the registry to be left alone', () => gate.sending === 0);
+  const kept = (): string[] => readdirSync(rig.path('data', 'download', 'kept'));
+  await waitFor('what came to be kept', () => kept().length === source.layers.length);
+  gate.pauseMs = 0;
+  await pull();
+  await isWhole(t);
+  t.same(readdirSync(rig.path('data', 'download')), ['kept']);
+  t.same(kept(), []);
+  t.equal((await remove()).status, 200);
+  t.same(await audit.run(), []);
 });
 
 void t.test(

@@ -46,6 +46,14 @@ export class Authorization {
     private readonly signal: AbortSignal | undefined,
   ) {}
 
+  /** One that knows as much, for another transport. */
+  fork(transport: Transport, signal: AbortSignal): Authorization {
+    const other = new Authorization(transport, this.credentials, this.scope, signal);
+    other.challenge = this.challenge;
+    other.token = this.token;
+    return other;
+  }
+
   /** Learns from a 401. False when it asks for something that we cannot give. */
   learn(reply: Reply): boolean {
     const challenges = parseChallenges(reply.header('www-authenticate') ?? '');

@@ -39,14 +39,14 @@ function isTemporary(error: unknown): boolean {
 
 export class RegistryClient {
   private readonly transport: Transport;
-  private readonly authorization: Authorization;
+  private authorization: Authorization;
   private readonly allowsPlain: boolean;
   private base: URL;
 
   /** `repository` is canonical; `actions` as the token server wants them: `pull` or `pull,push`, '' to be known and no more. */
   constructor(
-    repository: string,
-    actions: string,
+    private readonly repository: string,
+    private readonly actions: string,
     private readonly options: ClientOptions,
   ) {
     const slash = repository.indexOf('/');
@@ -78,6 +78,14 @@ export class RegistryClient {
       return new URL(this.base.pathname, url);
     };
     this.base = await tlsFirst(new URL('/v2/', this.base), { plain: this.allowsPlain, signal }, ask);
+  }
+
+  /** The same repository, found already, over connections of its own: for work that ends with `signal` and not with ours. */
+  fork(signal: AbortSignal): RegistryClient {
+    const other = new RegistryClient(this.repository, this.actions, { ...this.options, signal });
+    other.base = this.base;
+    other.authorization = this.authorization.fork(other.transport, signal);
+    return other;
   }
 
   close(): void {

@@ -1,9 +1,9 @@
-// Blobs on their way in: <root>/download/<owner>/<digest> while a pull writes them, <root>/download/kept/<digest> when it was
+// Blobs on their way in: <root>/download/<owner>/<digest> while they are written and read, <root>/download/kept/<digest> when it was
 // interrupted, for the next to go on from. A pull that was killed leaves its directory, which the next one takes over.
 
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { removeTree } from '../../process/remove-tree.js';
 import { abandonedStaging, makeStaging } from '../../process/staging.js';
 
 const KEPT_MS = 7 * 24 * 3600 * 1000;
@@ -37,9 +37,10 @@ export class DownloadArea {
     return path;
   }
 
-  /** Ends this pull: `done` drops the blobs, else what has arrived is kept. */
-  async close(done: boolean): Promise<void> {
-    if (done) await removeTree(this.own);
+  /** `isSpent` drops the blobs, else what has arrived is kept. */
+  async close(isSpent: boolean): Promise<void> {
+    // A few large files: not for a process of its own, nor for this thread.
+    if (isSpent) await rm(this.own, { recursive: true, force: true });
     else keepAll(this.own, this.kept);
   }
 }

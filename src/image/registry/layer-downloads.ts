@@ -5,9 +5,8 @@ import { closeSync, openSync } from 'node:fs';
 import type { Piece } from '../archive.js';
 import type { Reference } from '../reference.js';
 import type { RegistryClient } from './client.js';
-import type { DownloadArea } from './download-area.js';
-import { downloadBlob } from './download.js';
 import type { Descriptor } from './manifest.js';
+import { DownloadShare } from './shared-downloads.js';
 
 /** A line of Docker's progress stream. */
 export interface TransferEvent {
@@ -38,11 +37,12 @@ export function paced(report: (current: number) => void, total: number): (curren
 export class LayerDownloads {
   private readonly pieces = new Map<string, Promise<Piece>>();
   private readonly descriptors: number[] = [];
+  private readonly shares: DownloadShare[] = [];
   private readonly waiting: (() => void)[] = [];
   private running = 0;
 
   constructor(
-    private readonly source: { readonly client: RegistryClient; readonly reference: Reference; readonly area: DownloadArea },
+    private readonly source: { readonly client: RegistryClient; readonly reference: Reference; readonly root: string },
     private readonly stop: AbortController,
     private readonly signal: AbortSignal,
     private readonly report: Report,
@@ -59,11 +59,12 @@ export class LayerDownloads {
     return piece;
   }
 
-  /** Ends the downloads and closes their files. */
-  async close(): Promise<void> {
+  /** Ends the downloads that nobody else waits for and closes all files; `isSpent` drops them, else they are for the next pull. */
+  async close(isSpent: boolean): Promise<void> {
     this.stop.abort();
     await Promise.allSettled(this.pieces.values());
     for (const fd of this.descriptors.splice(0)) closeSync(fd);
+    await Promise.all(this.shares.splice(0).map((share) => share.leave(isSpent)));
   }
 
   private async run(blob: Descriptor): Promise<Piece> {
@@ -77,13 +78,13 @@ export class LayerDownloads {
     }
     try {
       this.signal.throwIfAborted();
-      const path = this.source.area.claim(blob.digest);
       const progress = paced(
         (current) => this.report({ id, status: 'Downloading', progressDetail: { current, total: blob.size } }),
         blob.size,
       );
-      const { client, reference } = this.source;
-      await downloadBlob({ client, reference, blob, path, signal: this.signal, progress });
+      const share = new DownloadShare({ ...this.source, blob }, progress);
+      this.shares.push(share);
+      const path = await share.path(this.signal);
       this.report({ id, status: 'Download complete', progressDetail: {} });
       const fd = openSync(path, 'r');
       this.descriptors.push(fd);

@@ -11,7 +11,6 @@ import type { Reference } from '../reference.js';
 import type { Store } from '../../store/index.js';
 import { RegistryClient } from './client.js';
 import type { ClientOptions } from './client.js';
-import { DownloadArea } from './download-area.js';
 import { LayerDownloads, paced, shortId } from './layer-downloads.js';
 import type { Report, TransferEvent } from './layer-downloads.js';
 import { fitness, platformText, refusal, resolveManifest, shownReference } from './manifest.js';
@@ -106,14 +105,13 @@ class Pull {
   }
 
   private async layers(manifest: Manifest, config: string, names: readonly string[]): Promise<void> {
-    const area = new DownloadArea(this.store.root);
     const downloads = new LayerDownloads(
-      { client: this.client, reference: this.reference, area },
+      { client: this.client, reference: this.reference, root: this.store.root },
       this.stop,
       this.signal,
       this.report,
     );
-    let done = false;
+    let isSpent = false;
     try {
       const sources = manifest.layers.map((blob) => ({
         piece: undefined,
@@ -125,14 +123,13 @@ class Pull {
       const unpacking = new Unpacking(plan, manifest.layers, this.report);
       await loadPlan(this.store, plan, this.shown, { signal: this.signal, progress: (event) => unpacking.take(event) });
       unpacking.flush();
-      done = true;
+      isSpent = true;
     } catch (error) {
       // What is kept for the next try must not be what keeps it from having room.
-      done = ['ENOSPC', 'EDQUOT'].includes(codeOf(error));
+      isSpent = ['ENOSPC', 'EDQUOT'].includes(codeOf(error));
       throw error;
     } finally {
-      await downloads.close();
-      await area.close(done);
+      await downloads.close(isSpent);
     }
   }
 
