@@ -77,7 +77,8 @@ function checkCpus({ NanoCpus = 0, CpuPeriod = 0, CpuQuota = 0, CpusetCpus = '' 
 function checkModes(host: HostConfig): void {
   const { NetworkMode: network = '', IpcMode: ipc = '', PidMode: pid = '', UTSMode: uts = '' } = host;
   const { UsernsMode: userns = '', CgroupnsMode: cgroupns = '' } = host;
-  if (/^container:?(:|$)/.test(network)) throw badParameter('Invalid network mode: invalid container format container:<name|id>');
+  if (/^container(:?$|::)/.test(network))
+    throw badParameter('Invalid network mode: invalid container format container:<name|id>');
   if (!/^(|private|shareable|host|none|container:.+)$/.test(ipc)) throw badParameter(`invalid IPC mode: ${ipc}`);
   if (!/^(|host|private|container:.+)$/.test(pid)) throw badParameter(`invalid PID mode: ${pid}`);
   if (!/^(|host)$/.test(uts)) throw badParameter(`invalid UTS mode: ${uts}`);
