@@ -53,6 +53,7 @@ const REFUSED: readonly (readonly [flags: readonly string[], stderr: RegExp, cod
     (mode) => [['--network', mode], /Invalid network mode: invalid container format container:<name\|id>/] as const,
   ),
   [['--ipc', 'container:nosuch'], /No such container: nosuch/],
+  [['--network', 'container:nosuch'], /No such container: nosuch/],
   [['--link', 'nosuch:alias'], /could not get container for nosuch: No such container: nosuch/],
   [['--security-opt', 'apparmor=mine'], /--security-opt apparmor=mine is not supported/],
   [['--storage-opt', 'size=1g'], /--storage-opt size is not supported/],
@@ -96,12 +97,17 @@ void t.test('the flags of run', { timeout: 240_000 }, async (t) => {
         t.match(await rig.run(client, 'run', '--rm', ...flags, 'busybox', 'true'), { code, stderr });
       });
     }
-    await t.test(`${client}: a container's IPC and PIDs are shared with who may`, async (t) => {
+    await t.test(`${client}: a container's IPC, PIDs and network are shared with who may`, async (t) => {
       await rig.must(client, 'run', '-d', '--name', 'donor', '--ipc', 'shareable', 'busybox', 'sleep', '1000');
       await rig.must(client, 'exec', 'donor', 'touch', '/dev/shm/seen');
       const look = ['busybox', 'sh', '-c', 'ls /dev/shm; cat /proc/1/cmdline | tr "\\0" " "'];
       const seen = await rig.must(client, 'run', '--rm', '--ipc', 'container:donor', '--pid', 'container:donor', ...look);
       t.equal(seen, 'seen\nsleep 1000 ');
+      const network = ['readlink', '/proc/self/ns/net'];
+      t.equal(
+        await rig.must(client, 'run', '--rm', '--network', 'container:donor', 'busybox', ...network),
+        await rig.must(client, 'exec', 'donor', ...network),
+      );
       await rig.must(client, 'run', '-d', '--name', 'private', 'busybox', 'sleep', '1000');
       t.match(await rig.run(client, 'run', '--rm', '--ipc', 'container:private', 'busybox', 'true'), {
         code: 125,
