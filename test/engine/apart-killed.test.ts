@@ -141,6 +141,14 @@ async function stopped(ticks: number): Promise<number> {
   return found;
 }
 
+function goOn(pid: number): void {
+  try {
+    process.kill(pid, 'SIGCONT');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
 const isGone = (pid: number): boolean => /^[ZX]/.test(procStat(String(pid))?.state ?? 'X');
 
 async function cut(t: Test, { name, before, act, count, files, goesOn }: Work, victim: string, ticks: number): Promise<void> {
@@ -154,7 +162,7 @@ async function cut(t: Test, { name, before, act, count, files, goesOn }: Work, v
   const child = await stopped(ticks);
   process.kill(victim === 'daemon' ? (rig.pid('daemon') ?? 0) : child, 'SIGKILL');
   // It dies without going on; unless it was stopped before the kernel knew whom it ends with.
-  if (ticks === 0 && !isGone(child)) process.kill(child, 'SIGCONT');
+  if (ticks === 0) goOn(child);
   await waitFor('the process to end', () => isGone(child));
   if (victim === 'daemon') {
     await rig.kill();
