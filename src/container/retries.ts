@@ -4,7 +4,7 @@
 import { messageOf } from './errors.js';
 
 const FIRST_MS = 500;
-const LONGEST_MS = 2000;
+const LONGEST_MS = 5000;
 
 export class Retries {
   readonly #timers = new Set<NodeJS.Timeout>();
