@@ -4,7 +4,8 @@
 import { posix } from 'node:path';
 import { BuildArgs } from './build-args.js';
 import { BuildError } from './build-error.js';
-import { Cache, hostArchitecture } from './cache.js';
+import { hostArchitecture } from '../native/architecture.js';
+import { Cache } from './cache.js';
 import type { Expansion } from './config-steps.js';
 import { ContainerTree } from './container-tree.js';
 import { ContextTree } from './context-tree.js';

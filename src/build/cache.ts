@@ -1,11 +1,8 @@
 // The layer cache of the classic builder: a step need not be done when an image exists that was made on the same parent, by
 // the same words, with the same config. After the first miss of a stage nothing more is looked for.
 
+import { hostArchitecture } from '../native/architecture.js';
 import type { BuildConfig, BuildHost, BuildImage } from './host.js';
-
-const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386' };
-
-export const hostArchitecture = ARCHITECTURES[process.arch] ?? process.arch;
 
 /** JSON with the keys of every object in order. */
 function ordered(value: unknown): string {

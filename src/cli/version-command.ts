@@ -2,11 +2,12 @@
 
 import { API_VERSION, Client } from '../client/client.js';
 import { isServed } from '../client/socket.js';
+import { hostArchitecture } from '../native/architecture.js';
 import { INSPECT_FORMAT } from './common-flags.js';
 import type { Command, Commands } from './engine.js';
 import { socketPath } from './socket-path.js';
 import { programVersion } from './program-version.js';
-import { fillTemplate } from './table.js';
+import { formatted } from './table.js';
 
 /** What /version answers; more is shown by `--format` only. */
 interface ServerVersion {
@@ -19,13 +20,11 @@ interface ServerVersion {
   readonly KernelVersion: string;
 }
 
-const ARCHES: Readonly<Record<string, string>> = { x64: 'amd64' };
-
 const CLIENT = {
   Version: programVersion(),
   ApiVersion: API_VERSION,
   Os: process.platform,
-  Arch: ARCHES[process.arch] ?? process.arch,
+  Arch: hostArchitecture,
 };
 
 /** The column in which values begin. */
@@ -67,7 +66,7 @@ const version: Command = {
     const format = args.value('format');
     const shown = { Client: CLIENT, Server: server };
     if (format === undefined) process.stdout.write(`${clientBlock(CLIENT)}${server ? serverBlock(server) : ''}`);
-    else process.stdout.write(`${format === 'json' ? JSON.stringify(shown) : fillTemplate(format, shown)}\n`);
+    else process.stdout.write(`${formatted(shown, format)}\n`);
     if (server) return 0;
     throw new Error(`Cannot connect to the Docker daemon at unix://${socket}. Is the docker daemon running?`);
   },

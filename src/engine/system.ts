@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { arch, cpus, hostname, release, totalmem } from 'node:os';
 import { volumeRecords } from '../container/volume-records.js';
+import { hostArchitecture } from '../native/architecture.js';
 import { containerRow } from './container-view.js';
 import { containerSize } from './container-size.js';
 import { familiarName, listImages } from '../image/index.js';
@@ -12,8 +13,6 @@ import { parseMoment } from './containers.js';
 import type { Engine } from './engine.js';
 import { API_VERSION, type Call, type Filters, type Router } from './http.js';
 import { usageOf, volumeView } from './volumes.js';
-
-const ARCHES: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' };
 
 function ping(call: Call): void {
   const isHead = call.request.method === 'HEAD';
@@ -30,7 +29,7 @@ function version(engine: Engine, call: Call): void {
   const common = { Version: engine.version, ApiVersion: API_VERSION, MinAPIVersion: '1.24' };
   const built = {
     Os: 'linux',
-    Arch: ARCHES[arch()] ?? arch(),
+    Arch: hostArchitecture,
     KernelVersion: release(),
     GoVersion: '',
     GitCommit: '',

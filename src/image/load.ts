@@ -5,6 +5,7 @@ import { closeSync, constants, fsync, mkdirSync, openSync, renameSync } from 'no
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { errnoText } from '../abi/errno.js';
+import { hostArchitecture } from '../native/architecture.js';
 import { sys } from '../native/load.js';
 import { removeTree } from '../process/remove-tree.js';
 import type { Change, ImageRecord, Store, Transaction } from '../store/index.js';
@@ -54,18 +55,8 @@ interface Staged {
   readonly dependent: boolean;
 }
 
-const ARCHITECTURES: Readonly<Record<string, string>> = {
-  x64: 'amd64',
-  arm64: 'arm64',
-  ia32: '386',
-  ppc64: 'ppc64le',
-  s390x: 's390x',
-  riscv64: 'riscv64',
-  arm: 'arm',
-};
-
 export function hostPlatform(): Platform {
-  return { os: 'linux', architecture: ARCHITECTURES[process.arch] ?? process.arch };
+  return { os: 'linux', architecture: hostArchitecture };
 }
 
 function openDirectory(path: string): number {
