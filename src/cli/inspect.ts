@@ -4,7 +4,7 @@ import type { Client } from '../client/client.js';
 import type { Arguments } from './arguments.js';
 import { INSPECT_FORMAT } from './common-flags.js';
 import { type Command, type Commands, engine, forEach, path } from './engine.js';
-import { fillTemplate } from './table.js';
+import { formatted } from './table.js';
 
 const KINDS: Readonly<Record<string, string>> = {
   container: '/containers/',
@@ -39,8 +39,7 @@ async function inspectObjects(args: Arguments, type: string | undefined): Promis
   const format = args.value('format');
   if (format === undefined) process.stdout.write(`${JSON.stringify(found, null, 4)}\n`);
   else if (found.length === 0) process.stdout.write('\n');
-  else
-    for (const each of found) process.stdout.write(`${format === 'json' ? JSON.stringify(each) : fillTemplate(format, each)}\n`);
+  else for (const each of found) process.stdout.write(`${formatted(each, format)}\n`);
   return code;
 }
 

@@ -6,7 +6,7 @@ import { confirm } from './confirm.js';
 import { type Command, type Commands, engine, filterQuery } from './engine.js';
 import { parseTime } from './moments.js';
 import { type PrunedImages, prunedImages } from './pruned-images.js';
-import { fillTemplate, renderRows } from './table.js';
+import { formatted, renderRows } from './table.js';
 import { humanSize } from './units.js';
 
 const info: Command = {
@@ -20,8 +20,7 @@ const info: Command = {
   async run(args) {
     const found = await (await engine()).json<Record<string, unknown>>('GET', '/info');
     const format = args.value('format');
-    if (format !== undefined)
-      process.stdout.write(`${format === 'json' ? JSON.stringify(found) : fillTemplate(format, found)}\n`);
+    if (format !== undefined) process.stdout.write(`${formatted(found, format)}\n`);
     else {
       const keys = [
         'Containers',
@@ -76,9 +75,7 @@ const events: Command = {
         .map(([key, value]) => `${key}=${value}`)
         .join(', ');
       const plain = `${new Date(event.timeNano / 1e6).toISOString()} ${event.Type} ${event.Action} ${event.Actor.ID}${attributes === '' ? '' : ` (${attributes})`}`;
-      process.stdout.write(
-        `${format === undefined ? plain : format === 'json' ? JSON.stringify(event) : fillTemplate(format, event)}\n`,
-      );
+      process.stdout.write(`${format === undefined ? plain : formatted(event, format)}\n`);
     }
     return 0;
   },

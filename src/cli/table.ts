@@ -1,9 +1,9 @@
 // Lists as commands print them: Docker's tables (upper-case headers, columns three spaces apart), JSON lines, and the
 // `--format` templates.
 
-import { TemplateError, fillTemplate } from './template.js';
+import { TemplateError, fillTemplate, formatted } from './template.js';
 
-export { TemplateError, fillTemplate };
+export { TemplateError, fillTemplate, formatted };
 
 /** Of a column of a list, without the space to the next; Docker's. */
 const NARROWEST = 7;

@@ -193,6 +193,11 @@ class Run {
   }
 }
 
+/** A whole value as `--format` asks: `json`, or a template. Errors: TemplateError. */
+export function formatted(value: unknown, format: string): string {
+  return format === 'json' ? JSON.stringify(value) : fillTemplate(format, value);
+}
+
 /** Fills a template from `value`; `\t` and `\n` outside of strings are understood, as in Docker. Errors: TemplateError. */
 export function fillTemplate(template: string, value: unknown): string {
   const text = template.replace(/\\([tn])/g, (_, letter: string) => (letter === 't' ? '\t' : '\n'));
