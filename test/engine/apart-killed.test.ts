@@ -128,15 +128,9 @@ async function stopped(ticks: number): Promise<number> {
       return false;
     }
   };
-  const spent = (pid: number): number => {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'latin1')
-      .replace(/^.*\) /, '')
-      .split(' ');
-    return Number(fields[11]) + Number(fields[12]);
-  };
   let found = -1;
   await waitFor('a process to do it', () => (found = rig.processes().find(isWorking) ?? -1) > 0);
-  await waitFor('it to be in the middle', () => spent(found) >= ticks);
+  await waitFor('it to be in the middle', () => (procStat(found)?.spent ?? 0) >= ticks);
   process.kill(found, 'SIGSTOP');
   return found;
 }
