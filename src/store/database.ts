@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Level } from 'level';
 import type { Change, Table, Tables } from './records.js';
+import { fillReserve, releaseReserve, releaseReserveIfFull } from './reserve.js';
 import { StoreError } from './store-error.js';
 
 const SCHEMA = 1;
@@ -18,6 +19,8 @@ const LINGER_MS = 150;
 
 /** Reads and changes of records while the database is this process's alone. Valid only inside `Store.transaction`. */
 export class Transaction {
+  private hasFailed = false;
+
   constructor(private readonly level: Level<string, unknown>) {}
 
   get<T extends Table>(table: T, key: string): Promise<Tables[T] | undefined> {
@@ -30,14 +33,25 @@ export class Transaction {
     return this.level.values({ gte: from, lt: `${from}\u{10FFFF}` }).all() as Promise<Tables[T][]>;
   }
 
-  /** Applies all changes or none; durable when it resolves. */
+  /** Applies all changes or none; durable when it resolves. When it fails, the transaction is over. */
   async commit(changes: readonly Change[]): Promise<void> {
     const batch = changes.map(({ table, key, value }) =>
       value === undefined
         ? { type: 'del' as const, key: `${table}!${key}` }
         : { type: 'put' as const, key: `${table}!${key}`, value: value },
     );
+    if (this.hasFailed) throw new Error('a transaction goes no further when a commit has failed');
+    this.hasFailed = true;
     await this.level.batch(batch, { sync: true });
+    this.hasFailed = false;
+  }
+
+  /**
+   * Whether the database may be used on. LevelDB goes on behind the piece that a failed write has left in its log, and the
+   * next open drops everything from that piece on (log_reader.cc): nothing may follow it.
+   */
+  get isSound(): boolean {
+    return !this.hasFailed;
   }
 }
 
@@ -47,7 +61,7 @@ function causeOf(error: unknown): NodeJS.ErrnoException | undefined {
 }
 
 const isLocked = (error: unknown): boolean => causeOf(error)?.code === 'LEVEL_LOCKED';
-const isFull = (error: unknown): boolean => /no space left on device/i.test(causeOf(error)?.message ?? '');
+const isFull = (error: unknown): boolean => /no space left on device|disk quota exceeded/i.test(causeOf(error)?.message ?? '');
 
 function openFailure(location: string, error: unknown): StoreError {
   const cause = causeOf(error) ?? (error as Error);
@@ -64,7 +78,6 @@ async function checkSchema(level: Level<string, unknown>): Promise<void> {
   const found = await level.get(SCHEMA_KEY);
   if (found === undefined) return level.put(SCHEMA_KEY, SCHEMA);
   if (found === SCHEMA) return;
-  await level.close();
   throw new StoreError(
     `${level.location}: the database has schema ${JSON.stringify(found)}, this lamina knows ${SCHEMA}; use the version that wrote it`,
   );
@@ -85,8 +98,12 @@ export class Database {
       const fresh = this.level === undefined;
       this.level ??= await openDatabase(this.location, waitMs);
       const records = new Transaction(this.level);
-      if (fresh) await opened(records);
-      return fn(records);
+      try {
+        if (fresh) await opened(records);
+        return await fn(records);
+      } finally {
+        if (!records.isSound) await this.close();
+      }
     });
   }
 
@@ -126,7 +143,9 @@ export class Database {
   private async close(): Promise<void> {
     const level = this.level;
     this.level = undefined;
-    await level?.close();
+    if (level === undefined) return;
+    fillReserve(this.location);
+    await level.close();
   }
 }
 
@@ -151,12 +170,15 @@ async function openDatabase(location: string, waitMs: number): Promise<Level<str
   for (;;) {
     const level = new Level<string, unknown>(location, { valueEncoding: 'json' });
     try {
+      releaseReserveIfFull(location);
       await level.open();
       await checkSchema(level);
       return level;
     } catch (error) {
+      await level.close();
       if (error instanceof StoreError) throw error;
       const room = isFull(error) && Date.now() - start < FULL_MS;
+      if (room) releaseReserve(location);
       if (!isLocked(error) && !room) throw openFailure(location, error);
       if (Date.now() >= end) {
         throw new StoreError(

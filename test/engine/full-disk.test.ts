@@ -13,6 +13,7 @@ import { makeDataImage } from '../support/data-image.js';
 import { type Answer, call, mustCall } from '../support/engine-api.js';
 import { EngineAudit } from '../support/engine-audit.js';
 import { EngineRig } from '../support/engine-rig.js';
+import { exhaust } from '../support/exhaust.js';
 
 function listing(directory: string): string[] {
   return existsSync(directory) ? readdirSync(directory).sort() : [];
@@ -122,23 +123,6 @@ void t.test('a full disk', { timeout: 180_000 }, async (t) => {
   t.equal(await must('run', '--rm', '--network', 'none', 'committed', 'stat', '-c', '%s', '/big'), String(12 << 20));
 });
 
-/** Takes every inode, or every byte, of the filesystem of `directory`. */
-function exhaust(directory: string, what: 'inodes' | 'bytes'): void {
-  mkdirSync(directory);
-  try {
-    for (let size = what === 'bytes' ? 1 << 20 : 0, i = 0; ; i++) {
-      try {
-        writeFileSync(join(directory, String(i)), Buffer.alloc(size));
-      } catch (error) {
-        if (size < 2 || (error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
-        size = Math.floor(size / 2);
-      }
-    }
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
-  }
-}
-
 function isAlive(pid: number): boolean {
   try {
     return !/^State:\t[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'latin1'));
@@ -161,6 +145,8 @@ for (const what of ['inodes', 'bytes'] as const) {
       await mustCall(rig.socket, 'POST', `/containers/create?name=${name}`, made);
       await mustCall(rig.socket, 'POST', `/containers/${name}/start`);
     }
+    await mustCall(rig.socket, 'POST', '/containers/create?name=unused', { ...made, Volumes: { '/v': {} } });
+    await mustCall(rig.socket, 'POST', '/volumes/create', { Name: 'unused' });
     const { body: shown } = await mustCall(rig.socket, 'GET', '/containers/ends/json');
     const pid = (JSON.parse(shown) as { State: { Pid: number } }).State.Pid;
     const archive = readFileSync(rig.path('busybox.tar'));
@@ -182,6 +168,12 @@ for (const what of ['inodes', 'bytes'] as const) {
     t.comment(`refused: ${told.map(([name]) => name).join(', ')}`);
     t.ok(told.length >= 3);
     for (const [name, { body }] of told) t.match(body, /no space left on device|ENOSPC/i, name);
+    // What shows what there is, and what makes room, works all the same.
+    for (const path of ['/containers/json?all=1', '/images/json', '/volumes', '/networks', '/system/df', '/info'])
+      await mustCall(rig.socket, 'GET', path);
+    await mustCall(rig.socket, 'DELETE', '/containers/unused?v=1');
+    await mustCall(rig.socket, 'DELETE', '/volumes/unused');
+    await mustCall(rig.socket, 'POST', '/volumes/prune?all=1');
     rmSync(filler, { recursive: true });
     t.equal((await killed).status, 204);
     const status = async (): Promise<string> =>
