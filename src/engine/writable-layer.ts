@@ -21,10 +21,11 @@ function openDirectory(path: string): number {
 /** The tar of the container's changes. A renamed directory of the image goes in whole, read from the mounted root. */
 export async function* layerOf(context: Context, record: ContainerRecord): AsyncGenerator<Buffer> {
   const upper = openDirectory(join(context.directory(record.id), 'upper'));
-  const mount = hasRedirects(upper, context.scheme) && !isUp(record);
   const root = join(context.directory(record.id), 'root');
+  let mounted = false;
   try {
-    if (mount) await mountRoot(context, record);
+    mounted = !isUp(record) && (await hasRedirects(upper, context.scheme));
+    if (mounted) await mountRoot(context, record);
     yield* packLayer(upper, context.scheme, (dirfd, name, path) => {
       if (readMarks(dirfd, name, context.scheme).redirect === undefined) return undefined;
       const fd = openDirectory(`${root}/${Buffer.from(path, 'latin1').toString()}`);
@@ -32,7 +33,7 @@ export async function* layerOf(context: Context, record: ContainerRecord): Async
     });
   } finally {
     sys.close(upper);
-    if (mount) await (await context.supervisor()).call('unmount', { id: record.id });
+    if (mounted) await (await context.supervisor()).call('unmount', { id: record.id });
   }
 }
 

@@ -1,6 +1,7 @@
 // A container's writable layer as an image layer: an upper directory in kernel overlayfs format packed as an OCI layer
 // (image-spec layer.md), and the image that it makes with its parent. Called by engine/.
 
+import { setImmediate as breathe } from 'node:timers/promises';
 import { sys } from '../native/load.js';
 import { DirentType, Open } from '../native/syscalls.js';
 import { OPAQUE_MARKER, WHITEOUT_PREFIX, type XattrScheme, readLayerDirectory, readMarks, shownXattr } from '../layer/format.js';
@@ -33,21 +34,23 @@ function layerEntries(scheme: XattrScheme): NonNullable<PackOptions['entries']> 
   };
 }
 
-/** Whether a directory of the layer, at any depth, says where its lower part has gone. */
-export function hasRedirects(dirfd: number, scheme: XattrScheme): boolean {
+/** Whether a directory of the layer, at any depth, says where its lower part has gone. Lets others have a turn at each. */
+export async function hasRedirects(dirfd: number, scheme: XattrScheme): Promise<boolean> {
+  await breathe();
   const listing = sys.readdir(dirfd);
   if (typeof listing === 'number') return false;
-  return listing.names.some((name, i) => {
-    if (listing.types[i] !== DirentType.DIR) return false;
-    if (readMarks(dirfd, name, scheme).redirect !== undefined) return true;
+  const directories = listing.names.filter((_, i) => listing.types[i] === DirentType.DIR);
+  if (directories.some((name) => readMarks(dirfd, name, scheme).redirect !== undefined)) return true;
+  for (const name of directories) {
     const fd = sys.openat2(dirfd, name, Open.RDONLY | Open.DIRECTORY | Open.NOFOLLOW, 0, 0);
-    if (fd < 0) return false;
+    if (fd < 0) continue;
     try {
-      return hasRedirects(fd, scheme);
+      if (await hasRedirects(fd, scheme)) return true;
     } finally {
       sys.close(fd);
     }
-  });
+  }
+  return false;
 }
 
 /** The upper directory `dirfd` as a layer's tar. Errors: PackError. */
