@@ -19,12 +19,8 @@ const stat = new BigInt64Array(STAT_WORDS);
 
 /** Whether `name` in `dirfd` is a character device 0:0; false when absent. */
 export function isWhiteoutDevice(dirfd: number, name: string): boolean {
-  return sys.statx(dirfd, name, stat) === 0 && isWhiteoutStat(stat);
-}
-
-/** The same of an object that was looked at. */
-export function isWhiteoutStat(found: BigInt64Array): boolean {
-  return (Number(found[Stat.mode]) & Mode.FMT) === Mode.CHR && found[Stat.rdev] === 0n;
+  if (sys.statx(dirfd, name, stat) !== 0) return false;
+  return (Number(stat[Stat.mode]) & Mode.FMT) === Mode.CHR && stat[Stat.rdev] === 0n;
 }
 
 function attributeIs(dirfd: number, name: string, attribute: string, value: string): boolean {

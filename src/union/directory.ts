@@ -44,6 +44,8 @@ export class DirectoryIndex {
   readonly order: string[] = [];
   /** Whiteouts by name (`.wh.x`, xattr), per place: they hide names in the places below but leave no device to see. */
   readonly hidden = new Map<PlaceIndex, Set<string>>();
+  /** Names that upper has or hides and a lower would show. */
+  readonly #covered = new Set<string>();
   /**
    * Set when the native side listed this directory before we did: a reader may still come back with an offset of the
    * backing directory. Position of the next name by such an offset.
@@ -51,6 +53,7 @@ export class DirectoryIndex {
   resume: Map<bigint, number> | undefined;
 
   set(name: string, place: PlaceIndex, type: number): void {
+    if (place === UPPER) this.#coverLower(name);
     const known = this.entries.get(name);
     let position = known === undefined ? -1 : entryPosition(known);
     if (position < 0 || this.order[position] !== name) position = this.order.push(name) - 1;
@@ -58,6 +61,7 @@ export class DirectoryIndex {
   }
 
   setWhiteout(name: string, place: PlaceIndex): void {
+    if (place === UPPER) this.#coverLower(name);
     const known = this.get(name);
     if (known !== undefined) this.order[entryPosition(known)] = '';
     this.entries.set(name, packEntry(place, WHITEOUT_TYPE, 0));
@@ -68,6 +72,25 @@ export class DirectoryIndex {
     if (known === undefined) return;
     if (!isWhiteout(known)) this.order[entryPosition(known)] = '';
     this.entries.delete(name);
+  }
+
+  /** Whether a lower shows `name`, or would if upper neither had nor hid it. Asking the layers would cost a stat in each. */
+  shownByLower(name: string): boolean {
+    return this.#isOfLower(name) || this.#covered.has(name);
+  }
+
+  /** A lower has a name that upper has or hides too. */
+  cover(name: string): void {
+    this.#covered.add(name);
+  }
+
+  #isOfLower(name: string): boolean {
+    const entry = this.get(name);
+    return entry !== undefined && entryPlace(entry) !== UPPER;
+  }
+
+  #coverLower(name: string): void {
+    if (this.#isOfLower(name)) this.cover(name);
   }
 
   /** Closes the gaps that removed names left in the order; nobody may be between two requests of a listing. */

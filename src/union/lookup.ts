@@ -1,7 +1,7 @@
 // Merged lookup: which layers a name lives in, and the index of a directory's names.
 
 import { ErrnoError, errno } from '../abi/errno.js';
-import { isWhiteoutStat, readLayerDirectory, readMarks, type DirectoryMarks, type LayerEntries } from '../layer/format.js';
+import { readLayerDirectory, readMarks, type DirectoryMarks, type LayerEntries } from '../layer/format.js';
 import { sys } from '../native/load.js';
 import type { NativeMount, NodeId, PlaceId } from '../native/mount.js';
 import { Mode, Open, STAT_WORDS, Stat } from '../native/syscalls.js';
@@ -36,17 +36,27 @@ function openDirectory(native: NativeMount, place: PlaceId): number {
   return fd < 0 ? fd : sys.openat2(fd, '.', Open.RDONLY | Open.DIRECTORY, 0, 0);
 }
 
-function indexPlace(native: NativeMount, dir: UnionDirectory, at: PlaceIndex, index: DirectoryIndex): number {
+/** `barred` are names of upper that a lower hides from those below it. */
+function indexPlace(
+  native: NativeMount,
+  dir: UnionDirectory,
+  at: PlaceIndex,
+  index: DirectoryIndex,
+  barred: Set<string>,
+): number {
   const fd = openDirectory(native, dir.place(at));
   if (fd < 0) return fd;
   const entries = readLayerDirectory(fd, dir.xattrWhiteouts.has(at));
   sys.close(fd);
   if (typeof entries === 'number') return entries;
   for (const [name, type] of entries.present) {
-    if (!index.entries.has(name)) index.set(name, at, type);
+    const known = index.entries.get(name);
+    if (known === undefined) index.set(name, at, type);
+    else if (entryPlace(known) === UPPER && !barred.has(name)) index.cover(name);
   }
   for (const name of entries.whiteouts) {
     if (!index.entries.has(name)) index.setWhiteout(name, at);
+    else if (at !== UPPER && !index.shownByLower(name)) barred.add(name);
   }
   if (entries.whiteouts.size > 0) index.hidden.set(at, entries.whiteouts);
   if (dir.takenOver) noteOffsets(index, entries);
@@ -69,26 +79,12 @@ function noteOffsets(index: DirectoryIndex, { offsets, names }: LayerEntries): v
 /** Reads every layer's names of `dir`. Errors: -errno of the first layer that cannot be read. */
 export function buildIndex(native: NativeMount, dir: UnionDirectory): DirectoryIndex | number {
   const index = new DirectoryIndex();
-  if (dir.upper !== undefined) {
-    const error = indexPlace(native, dir, UPPER, index);
-    if (error) return error;
-  }
-  for (let i = 1; i <= dir.lowers.length; i++) {
-    const error = indexPlace(native, dir, i as PlaceIndex, index);
+  const barred = new Set<string>();
+  for (let i = dir.upper === undefined ? 1 : UPPER; i <= dir.lowers.length; i++) {
+    const error = indexPlace(native, dir, i as PlaceIndex, index, barred);
     if (error) return error;
   }
   return index;
-}
-
-/** Whether a lower of `dir` would show `name` if upper did not hide it. */
-export function shownByLower(native: NativeMount, dir: UnionDirectory, name: string): boolean {
-  for (let i = 1; i <= dir.lowers.length; i++) {
-    const fd = layerFd(native, dir.place(i as PlaceIndex));
-    const whitedOut = dir.index?.hidden.get(i as PlaceIndex)?.has(name) === true;
-    if (sys.statx(fd, name, stat) === 0) return !isWhiteoutStat(stat) && !(whitedOut && dir.xattrWhiteouts.has(i as PlaceIndex));
-    if (whitedOut) return false;
-  }
-  return false;
 }
 
 function isDirectoryAt(fd: number, name: string): boolean | undefined {

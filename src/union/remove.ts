@@ -9,7 +9,7 @@ import { Rename } from '../native/syscalls.js';
 import { copyMetadata, openSource, type Source } from './copy-source.js';
 import { copyUpEntry } from './copy-up.js';
 import { type Entry, UPPER, type UnionDirectory, entryPlace, isDirectory, isWhiteout } from './directory.js';
-import { buildIndex, dropFound, findDirectory, shownByLower, toDirectory } from './lookup.js';
+import { buildIndex, dropFound, findDirectory, toDirectory } from './lookup.js';
 import { refuseGoing, refusedByUpper } from './protection.js';
 import type { Answer } from './stack.js';
 import type { Union } from './union.js';
@@ -39,7 +39,7 @@ export function unlink(union: Union, parent: NodeId, name: string): Answer {
   const entry = at.index.get(name);
   if (entry === undefined) return -errno.ENOENT;
   if (isDirectory(entry)) return -errno.EISDIR;
-  const hide = shownByLower(union.native, at.dir, name);
+  const hide = at.index.shownByLower(name);
   const counted = entryPlace(entry) === UPPER ? 0 : countLinks(union, at, name, at.dir.place(entryPlace(entry)));
   if (counted) return counted;
   const current = at.index.get(name) ?? entry; // counting may have brought it to upper
@@ -136,7 +136,7 @@ export function rmdir(union: Union, parent: NodeId, name: string): Answer {
   const entry = at.index.get(name);
   if (entry === undefined) return -errno.ENOENT;
   if (!isDirectory(entry)) return -errno.ENOTDIR;
-  const hide = shownByLower(union.native, at.dir, name);
+  const hide = at.index.shownByLower(name);
   const inUpper = entryPlace(entry) === UPPER;
   const view = viewOf(union, at.dir.place(entryPlace(entry)), name);
   const error = inUpper ? removeUpperDirectory(union, at, name, hide) : hideLower(union, at, name, entry);

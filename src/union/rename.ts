@@ -9,7 +9,7 @@ import type { NodeId } from '../native/mount.js';
 import { Rename } from '../native/syscalls.js';
 import { copyUpDirectory, copyUpEntry } from './copy-up.js';
 import { type Entry, UPPER, type UnionDirectory, entryPlace, entryType, isDirectory } from './directory.js';
-import { dropFound, findDirectory, shownByLower } from './lookup.js';
+import { dropFound, findDirectory } from './lookup.js';
 import { carryImpurity } from './origin.js';
 import { inPlaceOfWhiteout, refuseGoing, refuseNew, refusedByUpper } from './protection.js';
 import { clearDirectory, countLinks, forgetLower, isEmpty, noteRemoved, refuseFull, viewOf } from './remove.js';
@@ -98,7 +98,7 @@ function settleDirectory(union: Union, from: End, to: { at: Writable; name: stri
   dropFound(union.native, found);
   const { scheme } = union.stack;
   if (hasLower) return redirect(union, from, to.at.dir);
-  return shownByLower(union.native, to.at.dir, to.name) ? setOpaque(from.at.fd, from.name, scheme) : 0;
+  return to.at.index.shownByLower(to.name) ? setOpaque(from.at.fd, from.name, scheme) : 0;
 }
 
 /** Makes way at the target: an empty directory loses what whiteouts it has. 0 or -errno. */
@@ -190,7 +190,7 @@ function replace(union: Union, made: Plan): Answer {
   if (!error && directory) error = settleDirectory(union, from, to);
   error ||= carryImpurity(native, from.at.dir, to.at.dir, union.stack.scheme);
   if (error) return error;
-  const hide = shownByLower(native, from.at.dir, from.name) || (made.flags & Rename.WHITEOUT) !== 0;
+  const hide = from.at.index.shownByLower(from.name) || (made.flags & Rename.WHITEOUT) !== 0;
   const overWhiteout = !target && isWhiteoutDevice(to.at.fd, to.name);
   const moved = native.nodeAt(from.at.upper, from.name);
   const replaced = target && entryPlace(target.entry) === UPPER ? native.keepBeforeUnlink(to.at.upper, to.name) : 0;

@@ -10,10 +10,11 @@ import { Rig } from './rig.js';
 const isWhiteout = (path: string): boolean => ((describe(path)?.mode ?? 0) & Mode.FMT) === Mode.CHR;
 
 void t.test('a lower file, copied up or not, leaves a whiteout', async (t) => {
-  for (const first of ['', 'write', 'rename away and back'] as const) {
+  for (const first of ['', 'write', 'write, mount again', 'rename away and back'] as const) {
     const rig = new Rig(t, [{ 'd/f': 'x' }, { 'd/f': 'y', 'd/g': 'z' }]);
-    const client = rig.open();
-    if (first === 'write') client.write('d/f', 'new');
+    let client = rig.open();
+    if (first.startsWith('write')) client.write('d/f', 'new');
+    if (first === 'write, mount again') client = rig.open();
     if (first === 'rename away and back') {
       client.rename('d/f', 'd/h');
       client.rename('d/h', 'd/f');
@@ -45,6 +46,9 @@ for (const [how, layer] of Object.entries(hidden)) {
     t.same(namesIn(join(rig.upper, 'd')), []);
     t.match(client.mkdir('d/f'), { nodeid: Number });
     t.equal(client.rmdir('d/f'), 0);
+    t.same(namesIn(join(rig.upper, 'd')), []);
+    t.match(client.create('d/f'), { size: 0 });
+    t.equal(rig.open().unlink('d/f'), 0, 'mounted again');
     t.same(namesIn(join(rig.upper, 'd')), []);
     t.equal(rig.open().lookup('d/f'), -errno.ENOENT);
   });

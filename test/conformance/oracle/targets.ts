@@ -75,6 +75,17 @@ export const PROTECTED: readonly Allowance[] = [
       'v' in tested &&
       tested.v === true,
   },
+  {
+    why: 'a file that was open for writing before it became append-only can be mapped for writing (mm/mmap.c: IS_APPEND)',
+    op: (op, reference, tested, ops) =>
+      op.op === 'mmap' &&
+      op['shared'] === true &&
+      op['prot'] === 'rw' &&
+      protects(ops) &&
+      'e' in reference &&
+      reference.e === 'EACCES' &&
+      !('e' in tested),
+  },
 ];
 
 const RELAYED: readonly Allowance[] = [
