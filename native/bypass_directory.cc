@@ -60,13 +60,12 @@ uint32_t Request::group() const {
 
 bool hasUnionMarks(const Mount& mount, int dirfd, const char* name) {
   std::string path = procPath(dirfd, name);
-  const char* base = mount.options.userXattr ? "user.overlay." : "trusted.overlay.";
   char value[2];
-  auto present = [&](const char* attribute) {
-    return lgetxattr(path.c_str(), (std::string(base) + attribute).c_str(), nullptr, 0) >= 0;
+  auto sizeOf = [&](const char* attribute, size_t room) {
+    return lgetxattr(path.c_str(), mount.options.overlayXattr(attribute).c_str(), value, room);
   };
-  if (present("redirect") || present("impure")) return true;
-  return lgetxattr(path.c_str(), (std::string(base) + "opaque").c_str(), value, sizeof value) == 1 && value[0] == 'x';
+  if (sizeOf("redirect", 0) >= 0 || sizeOf("impure", 0) >= 0) return true;
+  return sizeOf("opaque", sizeof value) == 1 && value[0] == 'x';
 }
 
 bool isIndexedLink(const Mount& mount, const Node* directory, const struct statx& st) {

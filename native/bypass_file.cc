@@ -323,9 +323,8 @@ bool knownCommand(uint32_t command) {
  * be.
  */
 void markForKernel(const Mount& mount, int fd) {
-  bool user = mount.options.userXattr;
-  fsetxattr(fd, user ? "user.overlay.origin" : "trusted.overlay.origin", "", 0, XATTR_CREATE);
-  fsetxattr(fd, user ? "user.overlay.impure" : "trusted.overlay.impure", "y", 1, XATTR_CREATE);
+  fsetxattr(fd, mount.options.overlayXattr("origin").c_str(), "", 0, XATTR_CREATE);
+  fsetxattr(fd, mount.options.overlayXattr("impure").c_str(), "y", 1, XATTR_CREATE);
 }
 
 }  // namespace

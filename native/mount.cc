@@ -114,9 +114,10 @@ Node* Mount::known(Place* dir, std::string_view name) {
 // hard link that were not copied up count though upper does not have them; the link in the index does not.
 int32_t Mount::readNlinkDelta(int dirfd, std::string_view name) const {
   char text[16] = {};
-  const char* attribute = options.userXattr ? "user.overlay.nlink" : "trusted.overlay.nlink";
   std::string path = procPath(dirfd, std::string(name));
-  return lgetxattr(path.c_str(), attribute, text, sizeof text - 1) > 1 && text[0] == 'U' ? atoi(text + 1) : 0;
+  return lgetxattr(path.c_str(), options.overlayXattr("nlink").c_str(), text, sizeof text - 1) > 1 && text[0] == 'U'
+             ? atoi(text + 1)
+             : 0;
 }
 
 Node* Mount::enter(Node* parent, Place* dir, std::string_view name, const struct statx& st, uint32_t flags,

@@ -42,6 +42,11 @@ struct MountOptions {
   uint32_t maxWrite = 1 << 20;
   double attrTimeout = 1e9;  // seconds, for the union; routes use 0
   double entryTimeout = 1e9;
+
+  /** What this union calls the attribute `name` of kernel overlayfs. */
+  std::string overlayXattr(const char* name) const {
+    return std::string(userXattr ? "user.overlay." : "trusted.overlay.") + name;
+  }
 };
 
 /** Set in the numbers of opens whose data does not come to us: there is no Handle behind them. */
