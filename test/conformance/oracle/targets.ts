@@ -44,9 +44,8 @@ function lacksMapWrites(reference: Shown, tested: Shown): boolean {
   );
 }
 
-/** Whether an operation, or one inside of it, makes something immutable or append-only. */
-const protects = (ops: readonly Op[]): boolean =>
-  ops.some(({ letters, between }) => (typeof letters === 'string' && /[ia]/.test(letters)) || protects((between ?? []) as Op[]));
+/** Whether an earlier operation made something immutable or append-only. */
+const protects = (ops: readonly Op[]): boolean => ops.some(({ letters }) => typeof letters === 'string' && /[ia]/.test(letters));
 /** What the kernel's side of FUSE says of itself before it asks us, who would say EPERM; EACCES, which a mode is enough for, of any. */
 const EARLIER: Readonly<Record<string, readonly string[]>> = {
   unlink: ['EISDIR'],
