@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Level } from 'level';
 import type { Change, Table, Tables } from './records.js';
-import { fillReserve, releaseReserve, releaseReserveIfFull } from './reserve.js';
+import { fillReserve, isOnReserve, releaseReserve, releaseReserveIfFull } from './reserve.js';
 import { StoreError } from './store-error.js';
 
 const SCHEMA = 1;
@@ -33,7 +33,10 @@ export class Transaction {
     return this.level.values({ gte: from, lt: `${from}\u{10FFFF}` }).all() as Promise<Tables[T][]>;
   }
 
-  /** Applies all changes or none; durable when it resolves. When it fails, the transaction is over. */
+  /**
+   * Applies all changes or none; durable when it resolves. When it fails, the transaction is over. On a full disk what adds
+   * records is refused: see reserve.ts.
+   */
   async commit(changes: readonly Change[]): Promise<void> {
     const batch = changes.map(({ table, key, value }) =>
       value === undefined
@@ -41,9 +44,21 @@ export class Transaction {
         : { type: 'put' as const, key: `${table}!${key}`, value: value },
     );
     if (this.hasFailed) throw new Error('a transaction goes no further when a commit has failed');
+    if (isOnReserve(this.level.location) && (await this.adds(changes)))
+      throw new StoreError(`${this.level.location}: no space left on device: only what removes something is recorded`);
     this.hasFailed = true;
     await this.level.batch(batch, { sync: true });
     this.hasFailed = false;
+  }
+
+  /** Whether there are more records afterwards. */
+  private async adds(changes: readonly Change[]): Promise<boolean> {
+    let more = 0;
+    for (const { table, key, value } of changes) {
+      if (value === undefined) more--;
+      else if ((await this.get(table, key)) === undefined) more++;
+    }
+    return more > 0;
   }
 
   /**

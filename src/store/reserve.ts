@@ -1,5 +1,6 @@
 // Room kept back for the database: files that take it up, and are gone while the database is open on a disk that is full. So
-// what frees room (rm, rmi, prune) and what only reads still can open it and write their records. Used by `Database`.
+// what frees room (rm, rmi, prune) and what only reads still can open it and write their records; what adds records is
+// refused then, for it would use the room up. Used by `Database`.
 
 import { randomBytes } from 'node:crypto';
 import { readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
@@ -24,11 +25,21 @@ export function releaseReserve(directory: string): void {
   for (const name of held(directory)) rmSync(join(directory, name), { force: true });
 }
 
-/** Gives the room up if there is next to none beside it. */
-export function releaseReserveIfFull(directory: string): void {
+/** Whether there is less room left than is kept back. */
+function isFull(directory: string): boolean {
   const { bavail, bsize, files, ffree } = statfsSync(dirname(directory)); // it may not be there yet
   // Some filesystems do not count files.
-  if (bavail * bsize < FILES * BYTES || (files > 0 && ffree < FILES)) releaseReserve(directory);
+  return bavail * bsize < FILES * BYTES || (files > 0 && ffree < FILES);
+}
+
+/** Gives the room up if there is next to none beside it. */
+export function releaseReserveIfFull(directory: string): void {
+  if (isFull(directory)) releaseReserve(directory);
+}
+
+/** Whether what room there is has been given up and is needed to open the database again. */
+export function isOnReserve(directory: string): boolean {
+  return held(directory).length < FILES && isFull(directory);
 }
 
 /** Takes what is missing of it, as far as there is room. */
