@@ -25,7 +25,7 @@ const layers = (store: Store): Promise<string[]> =>
 async function holder(root: string): Promise<ChildProcess> {
   const store = join(__dirname, '../../src/store/index.js');
   const script = `const { openStore } = require(${JSON.stringify(store)}); const s = openStore(process.argv[1]);
-    s.hold().then(() => { console.log(s.makeStaging()); process.stdin.resume().once('end', () => s.close()); });`;
+    s.transaction(() => new Promise((end) => (console.log(s.makeStaging()), process.stdin.resume().once('end', end))));`;
   const child = spawn(process.execPath, ['-e', script, root], { stdio: ['pipe', 'pipe', 'inherit'] });
   await once(child.stdout, 'data');
   return child;
