@@ -1,6 +1,6 @@
 // What the kernel forgets is given back: nodes, views of directories, fds. And what it still holds goes on working.
 
-import { readdirSync } from 'node:fs';
+import { readdirSync, readlinkSync } from 'node:fs';
 import t from 'tap';
 import { errno } from '../../src/abi/errno.js';
 import type { Client } from './client.js';
@@ -12,7 +12,20 @@ const layers: Spec[] = [
   { 'a/b/c/g': 'low', 'a/b/h': '', 'z/y/x': 'x' },
 ];
 
-const openFds = (): number => readdirSync('/proc/self/fd').length;
+/** What the open descriptors are of, but for the one that keeps a busy host's processors awake, which comes and goes by time. */
+const openFds = (): string[] =>
+  readdirSync('/proc/self/fd')
+    .map((fd) => readlink(`/proc/self/fd/${fd}`))
+    .filter((path) => path !== '' && path !== '/dev/cpu_dma_latency');
+
+/** '' for what is gone: the descriptor of the listing itself. */
+function readlink(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return '';
+  }
+}
 
 /** Opens more places than there are fds for. */
 function driveOut(client: Client): void {
@@ -48,7 +61,8 @@ void t.test('all is given back when all is forgotten', async (t) => {
   const before = openFds();
   visit(client);
   client.forgetAll();
-  t.ok(openFds() <= before, 'no fd is left open');
+  const after = openFds();
+  t.ok(after.length <= before.length, `no fd is left open: ${after.join(' ')}`);
 });
 
 void t.test('a node is kept until its last lookup is forgotten', async (t) => {
