@@ -45,7 +45,7 @@ export class Transaction {
     );
     if (this.hasFailed) throw new Error('a transaction goes no further when a commit has failed');
     if (isOnReserve(this.level.location) && (await this.adds(changes)))
-      throw new StoreError(`${this.level.location}: no space left on device: only what removes something is recorded`);
+      throw new StoreError(`${this.level.location}: no space left on device; remove something first`);
     this.hasFailed = true;
     await this.level.batch(batch, { sync: true });
     this.hasFailed = false;
