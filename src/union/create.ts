@@ -12,14 +12,12 @@ import { noteCopy } from './origin.js';
 import { inPlaceOfWhiteout, refuseNew } from './protection.js';
 import { UPPER, isWhiteout } from './directory.js';
 import type { Answer, Owner } from './stack.js';
-import type { Union } from './union.js';
+import type { Union, WritableDirectory } from './union.js';
 
 const stat = new BigInt64Array(STAT_WORDS);
 
-type Writable = Exclude<ReturnType<Union['writableDirectory']>, number>;
-
 /** Whether upper itself holds a whiteout at `name`, which must give way. */
-function whitedOutInUpper(at: Writable, name: string): boolean {
+function whitedOutInUpper(at: WritableDirectory, name: string): boolean {
   const entry = at.index.entries.get(name);
   return entry !== undefined && isWhiteout(entry) && isWhiteoutDevice(at.fd, name);
 }
@@ -29,7 +27,13 @@ function whitedOutInUpper(at: Writable, name: string): boolean {
  * @param make makes the object under the given name; returns an fd on it (regular file), 0, or -errno
  * Returns what `make` returned.
  */
-function place(union: Union, at: Writable, name: string, type: number, make: (dirfd: number, name: string) => number): number {
+function place(
+  union: Union,
+  at: WritableDirectory,
+  name: string,
+  type: number,
+  make: (dirfd: number, name: string) => number,
+): number {
   if (name.startsWith(WHITEOUT_PREFIX)) return -errno.EINVAL;
   if (at.index.get(name) !== undefined) return -errno.EEXIST;
   if (!whitedOutInUpper(at, name)) {
@@ -45,7 +49,7 @@ function place(union: Union, at: Writable, name: string, type: number, make: (di
 /** Builds the object in work/, in a directory that hands down what its parent will, and exchanges it for the whiteout. */
 function replaceWhiteout(
   union: Union,
-  at: Writable,
+  at: WritableDirectory,
   name: string,
   type: number,
   make: (dirfd: number, name: string) => number,

@@ -12,9 +12,7 @@ import { type Entry, UPPER, type UnionDirectory, entryPlace, isDirectory, isWhit
 import { buildIndex, dropFound, findDirectory, toDirectory } from './lookup.js';
 import { refuseGoing, refusedByUpper } from './protection.js';
 import type { Answer } from './stack.js';
-import type { Union } from './union.js';
-
-type Writable = Exclude<ReturnType<Union['writableDirectory']>, number>;
+import type { Union, WritableDirectory } from './union.js';
 
 /** Marks the node of a lower object whose name went: its layer keeps it, the union does not. */
 export function forgetLower(union: Union, place: PlaceId, name: string): void {
@@ -23,7 +21,7 @@ export function forgetLower(union: Union, place: PlaceId, name: string): void {
 }
 
 /** Records in the index what hides or no longer holds a name. */
-export function noteRemoved(at: Writable, name: string, hidden: boolean): void {
+export function noteRemoved(at: WritableDirectory, name: string, hidden: boolean): void {
   if (hidden) {
     at.index.setWhiteout(name, UPPER);
   } else {
@@ -48,7 +46,7 @@ export function unlink(union: Union, parent: NodeId, name: string): Answer {
   return error;
 }
 
-function hideLower(union: Union, at: Writable, name: string, entry: Entry): number {
+function hideLower(union: Union, at: WritableDirectory, name: string, entry: Entry): number {
   const place = at.dir.place(entryPlace(entry));
   const error = makeWhiteout(at.fd, name);
   if (!error) forgetLower(union, place, name);
@@ -59,12 +57,12 @@ function hideLower(union: Union, at: Writable, name: string, entry: Entry): numb
  * One of several names of a lower file is about to go: it comes to upper, so that name and link go in one step.
  * 0 or -errno.
  */
-export function countLinks(union: Union, at: Writable, name: string, place: PlaceId): number {
+export function countLinks(union: Union, at: WritableDirectory, name: string, place: PlaceId): number {
   const { links, native } = union;
   return links?.keyFor(native.placeFd(place), name) ? copyUpEntry(union, at.dir, at.fd, name, place) : 0;
 }
 
-function removeUpper(union: Union, at: Writable, name: string, hide: boolean): number {
+function removeUpper(union: Union, at: WritableDirectory, name: string, hide: boolean): number {
   const { native, work } = union;
   if (!work) return -errno.EROFS;
   const node = native.keepBeforeUnlink(at.upper, name);
@@ -95,7 +93,7 @@ export function isEmpty(union: Union, dir: UnionDirectory, name: string, entry: 
 }
 
 /** Takes an upper directory that shows nothing out of the way, with the whiteouts in it. */
-function removeUpperDirectory(union: Union, at: Writable, name: string, hide: boolean): number {
+function removeUpperDirectory(union: Union, at: WritableDirectory, name: string, hide: boolean): number {
   const { native, work } = union;
   if (!work) return -errno.EROFS;
   const node = native.keepBeforeUnlink(at.upper, name);
@@ -155,7 +153,7 @@ export function buildEmpty(workFd: number, temporary: string, source: Source, sc
  * Puts an empty directory of the same kind, opaque, in the place of an upper one that shows nothing, so that a rename
  * can replace it. In one step: whiteouts in an opaque directory would be names to kernel overlayfs. 0 or -errno.
  */
-export function clearDirectory(union: Union, at: Writable, name: string): number {
+export function clearDirectory(union: Union, at: WritableDirectory, name: string): number {
   const { native, work } = union;
   if (!work) return -errno.EROFS;
   const source = openSource(at.fd, name);

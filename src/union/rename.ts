@@ -15,16 +15,14 @@ import { inPlaceOfWhiteout, refuseGoing, refuseNew, refusedByUpper } from './pro
 import { clearDirectory, countLinks, forgetLower, isEmpty, noteRemoved, refuseFull, viewOf } from './remove.js';
 import { moveOver } from './move.js';
 import type { Answer } from './stack.js';
-import type { Union } from './union.js';
+import type { Union, WritableDirectory } from './union.js';
 
 /** The longest redirect that kernel overlayfs writes (Linux: OVL_REDIRECT_MAX); it reads longer ones. */
 const KERNEL_REDIRECT = 256;
 
-type Writable = Exclude<ReturnType<Union['writableDirectory']>, number>;
-
 /** One end of a rename. */
 export interface End {
-  at: Writable;
+  at: WritableDirectory;
   name: string;
   entry: Entry;
 }
@@ -92,7 +90,7 @@ function redirect(union: Union, from: End, to: UnionDirectory): number {
  * Prepares an upper directory for its new name: its lower part is redirected to, and a lower that the new name would
  * meet is shut out. Both before the rename, so that no crash shows a wrong merge.
  */
-function settleDirectory(union: Union, from: End, to: { at: Writable; name: string }): number {
+function settleDirectory(union: Union, from: End, to: { at: WritableDirectory; name: string }): number {
   const found = findDirectory(union.native, union.stack, from.at.dir, from.name, from.entry);
   const hasLower = found.lowers.length > 0;
   dropFound(union.native, found);
@@ -111,7 +109,7 @@ function prepareTarget(union: Union, target: End): number {
 
 export interface Plan {
   from: End;
-  to: { at: Writable; name: string };
+  to: { at: WritableDirectory; name: string };
   target: End | undefined;
   flags: number;
 }
@@ -129,11 +127,11 @@ function plan(union: Union, oldParent: NodeId, args: Renaming): Plan | number {
     refuseGoing(union, oldParent, args.oldName) || refuseNew(union, newParent) || refuseReplaced(union, newParent, args);
   if (refused) return refused;
   // Before anything is copied up for a rename that cannot be (Linux: ovl_rename).
-  const full = args.flags & Rename.EXCHANGE ? 0 : refuseFull(union, args.newParent as NodeId, args.newName);
+  const full = args.flags & Rename.EXCHANGE ? 0 : refuseFull(union, newParent, args.newName);
   if (full) return refusedByUpper(union, oldParent, args.oldName, full);
   const from = union.writableDirectory(oldParent);
   if (typeof from === 'number') return from;
-  const to = union.writableDirectory(args.newParent as NodeId);
+  const to = union.writableDirectory(newParent);
   if (typeof to === 'number') return to;
   if (args.newName.startsWith(WHITEOUT_PREFIX)) return -errno.EINVAL;
   const entry = from.index.get(args.oldName);

@@ -18,6 +18,16 @@ import { WorkDirectory } from './work.js';
 /** Bytes of a name, as on every filesystem that can be an upper. */
 const NAME_MAX = 255;
 
+/** A directory that upper has. */
+export interface WritableDirectory {
+  readonly dir: UnionDirectory;
+  /** Its place on upper. */
+  readonly upper: PlaceId;
+  /** O_PATH on that, the native side's own. */
+  readonly fd: number;
+  readonly index: DirectoryIndex;
+}
+
 /** Enters the node of the object `at` in `place`; `ino` 0n shows its own number. */
 type Enter = (place: PlaceId, flags: number, ino: bigint, at: string) => number;
 
@@ -116,7 +126,7 @@ export class Union {
   }
 
   /** A directory that upper has, copied up now if it must be, with its index. */
-  writableDirectory(id: NodeId): { dir: UnionDirectory; upper: PlaceId; fd: number; index: DirectoryIndex } | number {
+  writableDirectory(id: NodeId): WritableDirectory | number {
     if (!this.writable) return -errno.EROFS;
     const dir = this.directory(id);
     if (typeof dir === 'number') return dir;
