@@ -3,7 +3,7 @@
 import { type XattrScheme, readLayerDirectory, readMarks } from '../layer/format.js';
 import { sys } from '../native/load.js';
 import { AT_FDCWD, DirentType, Open, STAT_WORDS, Stat } from '../native/syscalls.js';
-import { type LayerView, openLayers } from './layer-view.js';
+import { LayerView } from './layer-view.js';
 
 /** Docker's numbers. */
 export const ChangeKind = { modify: 0, add: 1, delete: 2 } as const;
@@ -103,7 +103,7 @@ class Comparison {
 export function changesOf(upper: string, layers: readonly string[], scheme: XattrScheme): ContainerChange[] {
   const fd = sys.openat2(AT_FDCWD, Buffer.from(upper).toString('latin1'), Open.RDONLY | Open.DIRECTORY, 0, 0);
   if (fd < 0) return [];
-  const below = openLayers(layers, scheme);
+  const below = new LayerView(layers, scheme);
   try {
     const comparison = new Comparison(below, scheme);
     comparison.compare(fd, '');

@@ -4,11 +4,6 @@
 import { closeSync, ftruncateSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 
-export interface PeerEntry {
-  readonly ip: string;
-  readonly names: readonly string[];
-}
-
 /** What of a hosts file is ours: the container may have written the rest. */
 const OWN_LINES = 'hosts.peers';
 
@@ -19,10 +14,6 @@ function read(path: string): string {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
     throw error;
   }
-}
-
-export function peerLines(entries: readonly PeerEntry[]): string[] {
-  return entries.map(({ ip, names }) => `${ip}\t${[...new Set(names)].join(' ')}`);
 }
 
 /** Notes which lines of a fresh hosts file are those of the others. */

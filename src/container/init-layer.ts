@@ -19,7 +19,7 @@ import { sys } from '../native/load.js';
 import { Mode, STAT_WORDS, Stat } from '../native/syscalls.js';
 import { removeNow } from '../process/remove-tree.js';
 import type { Context } from './context.js';
-import { type LayerView, openLayers } from './layer-view.js';
+import { LayerView } from './layer-view.js';
 
 const DIRECTORIES: readonly string[] = ['dev', 'proc', 'sys', 'etc'];
 const FILES: readonly string[] = ['etc/hostname', 'etc/hosts', 'etc/resolv.conf'];
@@ -75,7 +75,7 @@ export function initLayer(context: Context, image: Image | undefined): string {
   if (existsSync(path)) return path;
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const staging = context.store.makeStaging();
-  const view = openLayers(image?.layers ?? [], context.scheme);
+  const view = new LayerView(image?.layers ?? [], context.scheme);
   try {
     const draft = join(staging, 'init');
     mkdirSync(draft, { mode: 0o755 });

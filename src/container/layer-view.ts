@@ -1,18 +1,11 @@
-// The union of a container's image layers, asked for single names. Used by changes.ts.
+// The union of a container's image layers, asked for single names. Used by changes.ts and init-layer.ts.
 
 import { mergedSource } from '../volume/merged-source.js';
 import type { XattrScheme } from '../layer/format.js';
 import type { OpenedDirectory, SourceEntry } from '../volume/source.js';
 
-export interface LayerView {
-  has(path: string, name: string): boolean;
-  names(path: string): readonly string[];
-  /** What `read` says of the object; undefined when there is none. */
-  at<T>(path: string, name: string, read: (dirfd: number, name: string) => T | undefined): T | undefined;
-  close(): void;
-}
-
-class MergedView implements LayerView {
+/** Of layers that are listed topmost first. Paths and names are bytes; the caller closes it. */
+export class LayerView {
   #path: string | undefined;
   #directory: OpenedDirectory | undefined;
   #entries = new Map<string, SourceEntry>();
@@ -31,6 +24,7 @@ class MergedView implements LayerView {
     return [...this.#open(path).keys()];
   }
 
+  /** What `read` says of the object; undefined when there is none. */
   at<T>(path: string, name: string, read: (dirfd: number, name: string) => T | undefined): T | undefined {
     const entry = this.#open(path).get(name);
     return entry && read(entry.dirfd, entry.name);
@@ -62,8 +56,4 @@ class MergedView implements LayerView {
     this.#entries = new Map(this.#directory?.entries.map((entry) => [entry.name, entry]));
     return this.#entries;
   }
-}
-
-export function openLayers(layers: readonly string[], scheme: XattrScheme): LayerView {
-  return new MergedView(layers, scheme);
 }

@@ -65,13 +65,14 @@ export class Lifecycle {
   async kill(reference: string, signal: string): Promise<void> {
     const record = this.context.registry.find(reference);
     const number = parseSignal(signal || 'SIGKILL');
-    this.#mustRun(record, `cannot kill container: ${reference}: `);
+    if (!isUp(record)) throw conflict(`cannot kill container: ${reference}: container ${record.id} is not running`);
     if (number === SIGKILL) await this.#noteStop(record.id);
     await this.#signal(record, number);
     this.context.publish('kill', record, { signal: String(number) });
+    if (number !== SIGKILL) return;
     // A paused container takes no signal; one that is to die must be thawed.
-    if (number === SIGKILL) await this.#thaw(record.id);
-    if (number === SIGKILL) await this.#untilExit(record.id, KILL_LIMIT_MS);
+    await this.#thaw(record.id);
+    await this.#untilExit(record.id, KILL_LIMIT_MS);
   }
 
   /** Signal, time to obey, SIGKILL. Errors: 304 when it does not run. */
@@ -215,7 +216,7 @@ export class Lifecycle {
     for (const entry of await store.transaction((records) => records.list('journal'))) {
       await takeDown(this.context, entry.id);
       if (entry.op === 'create') await undoCreate(this.context, entry.id, entry.volumes);
-      else await finishRemove(this.context, entry.id, entry.volumes, true);
+      else await finishRemove(this.context, entry.id, entry.volumes);
     }
     const mounted = mountedRoots(this.context);
     const tasks = new Map(state?.tasks.map((task) => [task.task, task]) ?? []);
@@ -341,10 +342,6 @@ export class Lifecycle {
   #cancelRestart(id: string): void {
     clearTimeout(this.#restarts.get(id)?.timer);
     this.#restarts.delete(id);
-  }
-
-  #mustRun(record: ContainerRecord, before: string): void {
-    if (!isUp(record)) throw conflict(`${before}container ${record.id} is not running`);
   }
 
   /** A full disk must keep nobody from stopping what fills it. */

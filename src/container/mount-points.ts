@@ -107,7 +107,7 @@ function volumeMount(mount: MountRequest, destination: string): PlannedMount {
   };
 }
 
-/** Only the built-in driver exists. Errors: 404, Docker's words. */
+/** Only the built-in driver exists. Errors: 400, Docker's words. */
 export function checkDriver(name: string | undefined): void {
   if (name === undefined || name === '' || name === LOCAL) return;
   throw badParameter(`error looking up volume plugin ${name}: plugin "${name}" not found`);

@@ -4,7 +4,6 @@
 import { removeTree } from '../process/remove-tree.js';
 import type { ContainerRecord } from '../store/index.js';
 import type { Context } from './context.js';
-import { takeDown } from './start.js';
 import { removeUnused, volumeRecords } from './volume-records.js';
 
 /** Anonymous volumes of a container that go with it when nothing else refers to them. */
@@ -12,9 +11,8 @@ function anonymousOf(record: ContainerRecord): string[] {
   return record.mounts.flatMap(({ Type, Name, named }) => (Type === 'volume' && Name !== undefined && !named ? [Name] : []));
 }
 
-/** Does what a journal entry `remove` says. */
-export async function finishRemove(context: Context, id: string, volumes: readonly string[], dirty: boolean): Promise<void> {
-  if (dirty) await takeDown(context, id);
+/** Does what a journal entry `remove` says, of a container that has nothing running or mounted any more. */
+export async function finishRemove(context: Context, id: string, volumes: readonly string[]): Promise<void> {
   await removeTree(context.directory(id));
   const records = volumeRecords(context.store);
   for (const name of volumes) {
@@ -29,7 +27,7 @@ export async function removeContainer(context: Context, record: ContainerRecord,
   const { id } = record;
   const going = volumes ? anonymousOf(record) : [];
   await context.registry.delete(id, [{ table: 'journal', key: id, value: { id, op: 'remove', volumes: going } }]);
-  await context.retries.do(`removal of ${id.slice(0, 12)}`, () => finishRemove(context, id, going, false));
+  await context.retries.do(`removal of ${id.slice(0, 12)}`, () => finishRemove(context, id, going));
   context.publish('destroy', record);
   context.registry.wake(record, 'removed');
 }

@@ -75,9 +75,8 @@ function explainStart(error: unknown): { error: EngineError; exitCode: number } 
   }
   if (/executable file not found|no such file or directory/.test(said)) return { error: badParameter(text), exitCode: 127 };
   if (/permission denied|is a directory/.test(said)) return { error: badParameter(text), exitCode: 126 };
-  const known = error instanceof Error && error.name === 'SupervisorError';
   if (error instanceof NetworkError) return { error: error.kind === 'not found' ? notFound(said) : failure(said), exitCode: 128 };
-  return { error: known ? failure(text) : failure(said, error), exitCode: 128 };
+  return { error: error instanceof SupervisorError ? failure(text) : failure(said, error), exitCode: 128 };
 }
 
 interface Started {

@@ -2,7 +2,6 @@
 // begin with one JSON line and then carry the bytes of an attached client.
 
 import type { MountRequest } from '../transport/check.js';
-import type { MountStats } from '../native/mount.js';
 
 /** A process to run in a container: its init, or one more. */
 export interface TaskRequest {
@@ -66,7 +65,6 @@ export interface Operations {
   list: { request: object; answer: SupervisorState };
   mount: { request: { id: string; mount: MountRequest; image: string }; answer: null };
   unmount: { request: { id: string }; answer: null };
-  mountStats: { request: { id: string }; answer: MountStats | null };
   start: { request: TaskRequest; answer: { pid: number } };
   signal: { request: { task: string; signal: number }; answer: boolean };
   resize: { request: { task: string; rows: number; columns: number }; answer: null };

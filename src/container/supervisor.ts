@@ -62,7 +62,6 @@ export class Supervisor {
       await this.#mounts.get(id)?.withdraw();
       return null;
     },
-    mountStats: async ({ id }) => (await this.#mounts.get(id)?.stats()) ?? null,
     start: (request) => this.#start(request),
     signal: ({ task, signal }) => this.#tasks.get(task)?.signal(signal) ?? false,
     resize: ({ task, rows, columns }) => {

@@ -16,8 +16,8 @@ import { type Streams } from './streams.js';
 import type { TaskExit, TaskRequest } from './supervisor-protocol.js';
 import { TaskLog } from './task-log.js';
 
-/** Output of what a task left running in the background is waited for this long after its end. */
 const LONGEST_SOCKET_PATH = 107;
+/** Output of what a task left running in the background is waited for this long after its end. */
 const DRAIN_MS = 1000;
 
 /** runc could not start the process; its words. */

@@ -10,7 +10,7 @@ import { Context } from '../container/context.js';
 import { messageOf } from '../container/errors.js';
 import { Execs } from '../container/exec.js';
 import { Health } from '../container/health.js';
-import { Lifecycle } from '../container/lifecycle.js';
+import { Lifecycle, isUp } from '../container/lifecycle.js';
 import { OWNER, waitForOrphans } from '../container/orphans.js';
 import { Registry } from '../container/registry.js';
 import { SupervisorClient } from '../container/supervisor-client.js';
@@ -177,9 +177,13 @@ export class Daemon {
     await this.#engine.lifecycle.recover(found ? await client.call('list', {}) : undefined);
     this.#engine.health.adopt();
     const { registry } = this.#engine.context;
-    await this.#engine.networks.sweep(
-      (id) => registry.get(id)?.state.status === 'running' || registry.get(id)?.state.status === 'paused',
+    const running = new Set(
+      registry
+        .list()
+        .filter(isUp)
+        .map(({ id }) => id),
     );
+    await this.#engine.networks.sweep((id) => running.has(id));
   }
 
   #owner(kind: 'daemon' | 'supervisor'): string {

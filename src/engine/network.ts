@@ -2,16 +2,15 @@
 
 import type { NetworkSeam, ConnectedNetwork } from '../container/network-seam.js';
 import { badParameter, EngineError } from '../container/errors.js';
+import { isUp } from '../container/lifecycle.js';
 import type { Registry } from '../container/registry.js';
 import { type Endpoint, Endpoints, mustBeRoot } from '../network/endpoints.js';
 import { linkEntries, linkEnvironment, linksOf } from './links.js';
-import { peerLines, rewritePeers } from '../container/hosts-peers.js';
-import { type HostEntry, hostsFile, resolvConf } from '../network/name-files.js';
+import { rewritePeers } from '../container/hosts-peers.js';
+import { type HostEntry, hostLines, hostsFile, resolvConf } from '../network/name-files.js';
 import { type Network, Networks } from '../network/networks.js';
-import type { PublishedPort } from '../network/ports.js';
+import { ANY_IP, type PublishedPort } from '../network/ports.js';
 import type { ContainerRecord, EndpointRecord, NetworkJoin, PortBinding } from '../store/index.js';
-
-const ANY_IP = '0.0.0.0';
 
 /** What `-p` and `-P` ask. Errors: 400. */
 function publishedPorts(record: ContainerRecord): PublishedPort[] {
@@ -41,8 +40,6 @@ function bindingsOf(ports: readonly PublishedPort[]): Record<string, PortBinding
 function isShared(mode = 'bridge'): boolean {
   return mode === 'host' || mode === 'none' || mode.startsWith('container:');
 }
-
-const isRunning = ({ state }: ContainerRecord): boolean => state.status === 'running' || state.status === 'paused';
 
 const forbidden = (message: string): EngineError => new EngineError(403, message);
 
@@ -97,7 +94,7 @@ export class EngineNetworks implements NetworkSeam {
     if (record.networks.some(({ name }) => name === network.name))
       throw forbidden(`endpoint with name ${record.name} already exists in network ${network.name}`);
     const networks = [...record.networks, join];
-    const endpoints = isRunning(record) ? [await this.#endpoints.connect(record.id, network, join)] : [];
+    const endpoints = isUp(record) ? [await this.#endpoints.connect(record.id, network, join)] : [];
     const added = endpoints.map((endpoint) => ({ ...endpoint, aliases: join.aliases }));
     await this.registry.update(record.id, { networks, endpoints: [...record.endpoints, ...added] });
     this.#rewrite([network.id]);
@@ -108,7 +105,7 @@ export class EngineNetworks implements NetworkSeam {
     const networks = record.networks.filter(({ name }) => name !== network.name);
     if (networks.length === record.networks.length)
       throw forbidden(`container ${record.id} is not connected to network ${network.name}`);
-    if (isRunning(record)) await this.#endpoints.disconnect(record.id, network);
+    if (isUp(record)) await this.#endpoints.disconnect(record.id, network);
     const endpoints = record.endpoints.filter(({ networkId }) => networkId !== network.id);
     const left = await this.registry.update(record.id, { networks, endpoints });
     this.#rewrite([network.id]);
@@ -129,7 +126,7 @@ export class EngineNetworks implements NetworkSeam {
   }
 
   #rewriteOne(record: ContainerRecord): void {
-    if (isRunning(record)) rewritePeers(this.directoryOf(record.id), peerLines(this.#peers(record, record.endpoints)));
+    if (isUp(record)) rewritePeers(this.directoryOf(record.id), hostLines(this.#peers(record, record.endpoints)));
   }
 
   /** What remains of containers that are not `live` is taken down. */
@@ -187,7 +184,7 @@ export class EngineNetworks implements NetworkSeam {
     const peers = this.#peers(record, endpoints);
     return {
       hosts: hostsFile([...added, ...own, ...peers]),
-      peers: peerLines(peers),
+      peers: hostLines(peers),
       environment: linkEnvironment(record, this.registry),
       resolvConf: resolvConf({ servers: servers ?? [], search: search ?? [], options: options ?? [] }, isolated),
     };

@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync
 import { join } from 'node:path';
 import { sys } from '../native/load.js';
 import { MNT_DETACH } from '../native/syscalls.js';
-import { runPlugin, type CniResult } from './cni.js';
+import { CNI_VERSION, runPlugin, type CniResult } from './cni.js';
 import { run } from './command.js';
 import { NetworkError } from './network-error.js';
 import type { Network, Networks } from './networks.js';
@@ -32,7 +32,7 @@ export interface Endpoint {
 interface State {
   readonly networks: readonly { readonly name: string; readonly interface: string; readonly configuration: object }[];
   readonly ports: readonly PublishedPort[];
-  /** The container is on this network for its ports. */
+  /** Configuration of the plugin that has published them. */
   readonly portmap: object | undefined;
 }
 
@@ -43,10 +43,12 @@ interface Step {
   readonly configuration: { type: string };
 }
 
-function bridgeConfiguration(
+/** For the plugin `bridge`, with the addresses that were asked for. */
+function configurationFor(
   directory: string,
   network: Network,
   isDefault: boolean,
+  { ip, mac }: { readonly ip?: string; readonly mac?: string },
 ): { type: string } & Record<string, unknown> {
   return {
     name: network.name,
@@ -60,22 +62,7 @@ function bridgeConfiguration(
       dataDir: join(directory, 'ipam'),
       ranges: [[{ subnet: network.subnet, gateway: network.gateway }]],
     },
-  };
-}
-
-/** With the addresses that were asked for. */
-function configurationFor(
-  directory: string,
-  network: Network,
-  isDefault: boolean,
-  ip: string | undefined,
-  mac?: string,
-): ReturnType<typeof bridgeConfiguration> {
-  const configuration = bridgeConfiguration(directory, network, isDefault);
-  if (ip === undefined && mac === undefined) return configuration;
-  return {
-    ...configuration,
-    args: { cni: { ...(ip === undefined ? {} : { ips: [ip] }), ...(mac === undefined ? {} : { mac }) } },
+    ...(ip === undefined && mac === undefined ? {} : { args: { cni: { ...(ip === undefined ? {} : { ips: [ip] }), mac } } }),
   };
 }
 
@@ -114,10 +101,10 @@ export class Endpoints {
   async setUp(request: EndpointRequest): Promise<{ endpoints: Endpoint[]; ports: readonly PublishedPort[] }> {
     const { id } = request;
     try {
-      const steps = request.networks.map(({ network, ip, mac }, i) => ({
+      const steps = request.networks.map(({ network, ...asked }, i) => ({
         network,
         interface: `eth${i}`,
-        configuration: configurationFor(this.directory, network, i === 0, ip, mac),
+        configuration: configurationFor(this.directory, network, i === 0, asked),
       }));
       const state = await this.#claim(request, steps);
       const { ports } = state;
@@ -156,7 +143,7 @@ export class Endpoints {
   }
 
   /** Puts a container that has a namespace on one more network. Errors: NetworkError. */
-  async connect(id: string, network: Network, { ip, mac }: { ip?: string; mac?: string }): Promise<Endpoint> {
+  async connect(id: string, network: Network, asked: { readonly ip?: string; readonly mac?: string }): Promise<Endpoint> {
     this.networks.mustBeThere(network);
     const state = this.#load(id) ?? { networks: [], ports: [], portmap: undefined };
     const taken = new Set(state.networks.map((each) => each.interface));
@@ -164,7 +151,7 @@ export class Endpoints {
     const step = {
       network,
       interface: name,
-      configuration: configurationFor(this.directory, network, taken.size === 0, ip, mac),
+      configuration: configurationFor(this.directory, network, taken.size === 0, asked),
     };
     this.#save(id, {
       ...state,
@@ -259,7 +246,7 @@ export class Endpoints {
       runtimeConfig: { portMappings: portMappings(state.ports) },
     };
     this.#save(id, { ...state, portmap });
-    const prevResult = { cniVersion: '0.4.0', ...result };
+    const prevResult = { cniVersion: CNI_VERSION, ...result };
     await runPlugin({ ...portmap, prevResult } as { type: string }, {
       command: 'ADD',
       container: id,

@@ -16,8 +16,13 @@ const LOCAL: readonly string[] = [
   'ff02::2\tip6-allrouters',
 ];
 
+/** Entries as lines of /etc/hosts. */
+export function hostLines(entries: readonly HostEntry[]): string[] {
+  return entries.map(({ ip, names }) => `${ip}\t${[...new Set(names)].join(' ')}`);
+}
+
 export function hostsFile(entries: readonly HostEntry[]): string {
-  return `${[...LOCAL, ...entries.map(({ ip, names }) => `${ip}\t${[...new Set(names)].join(' ')}`)].join('\n')}\n`;
+  return `${[...LOCAL, ...hostLines(entries)].join('\n')}\n`;
 }
 
 export interface Resolver {

@@ -12,7 +12,7 @@ export interface PublishedPort {
   readonly hostPort: number;
 }
 
-const ANY_IP = '0.0.0.0';
+export const ANY_IP = '0.0.0.0';
 
 /** Binds a port for a moment; the kernel chooses for 0. Resolves with the port, undefined when it is taken. */
 function probe(protocol: string, ip: string, port: number): Promise<number | undefined> {
