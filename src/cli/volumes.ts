@@ -1,18 +1,10 @@
 // Volumes at the command line: what `-v` and `--mount` ask for becomes routes, with named and anonymous volumes made and
 // filled from the image; `lamina volume ls|rm`.
 
-import {
-  createVolume,
-  dataRoot,
-  getVolume,
-  listVolumes,
-  removeVolume as removeRecord,
-  withStore,
-  type Store,
-} from '../store/index.js';
+import { dataRoot, type Store, volumeRecords, withStore } from '../store/index.js';
 import { openSource } from '../volume/backing.js';
 import { parseMount } from '../volume/mount-flag.js';
-import { openVolume, removeVolume, type VolumeRecords } from '../volume/named.js';
+import { openVolume, removeVolume } from '../volume/named.js';
 import { fillVolume } from '../volume/content.js';
 import { combineVolumes, parseVolume, type VolumeSpec } from '../volume/spec.js';
 import type { RouteRequest } from '../transport/check.js';
@@ -20,15 +12,6 @@ import { readRecords } from '../transport/registry.js';
 import { type CommandSpec, UsageError, helpText, parseArguments } from './arguments.js';
 import { table } from './table.js';
 import { ownScheme } from '../layer/scheme.js';
-
-function recordsOf(store: Store): VolumeRecords {
-  return {
-    get: (name) => getVolume(store, name),
-    create: (record) => createVolume(store, record),
-    remove: (name) => removeRecord(store, name),
-    list: () => listVolumes(store),
-  };
-}
 
 /** Routes ready to be mounted, and the way back when the mount then fails. */
 export interface OpenedRoutes {
@@ -53,7 +36,7 @@ class RouteOpener {
 
   async #source(store: Store | undefined, spec: VolumeSpec): Promise<string> {
     if (spec.kind === 'bind' || !store) return openSource(spec.source ?? '', spec.create);
-    const volume = await openVolume(this.root, recordsOf(store), spec.source);
+    const volume = await openVolume(this.root, volumeRecords(store), spec.source);
     if (spec.kind === 'anonymous') this.#anonymous.push(volume.name);
     if (!spec.nocopy) await fillVolume(volume.path, this.layers, spec.destination, ownScheme());
     return volume.path;
@@ -62,7 +45,7 @@ class RouteOpener {
   async undo(): Promise<void> {
     if (this.#anonymous.length === 0) return;
     await withStore(this.root, async (store) => {
-      for (const name of this.#anonymous) await removeVolume(this.root, recordsOf(store), name);
+      for (const name of this.#anonymous) await removeVolume(this.root, volumeRecords(store), name);
     });
   }
 }
@@ -113,7 +96,7 @@ async function ls(argv: readonly string[]): Promise<number> {
     process.stdout.write(helpText(LS));
     return 0;
   }
-  const volumes = await withStore(dataRoot(), listVolumes);
+  const volumes = await withStore(dataRoot(), (store) => volumeRecords(store).list());
   if (args.has('json')) process.stdout.write(`${JSON.stringify(volumes, undefined, 2)}\n`);
   else if (args.has('quiet')) for (const volume of volumes) process.stdout.write(`${volume.name}\n`);
   else
@@ -144,14 +127,14 @@ async function rm(argv: readonly string[]): Promise<number> {
 }
 
 async function removeOne(store: Store, name: string): Promise<string | undefined> {
-  const volume = await getVolume(store, name);
+  const volume = await volumeRecords(store).get(name);
   if (!volume) return `get ${name}: no such volume`;
   const containers = await store.transaction((records) => records.list('container'));
   const users = containers.filter(({ mounts }) => mounts.some((mount) => mount.Name === name)).map(({ id }) => id);
   if (users.length > 0) return `remove ${name}: volume is in use - [${users.join(', ')}]`;
   const user = readRecords().find((record) => record.routes.some((route) => route.source === volume.path));
   if (user) return `remove ${name}: volume is in use - [${user.target}]`;
-  await removeVolume(dataRoot(), recordsOf(store), name);
+  await removeVolume(dataRoot(), volumeRecords(store), name);
   return undefined;
 }
 

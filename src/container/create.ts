@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, chownSync, mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Image, resolveImage } from '../image/index.js';
-import type { ContainerConfig, ContainerRecord, HostConfig, MountPoint } from '../store/index.js';
+import { type ContainerConfig, type ContainerRecord, type HostConfig, type MountPoint, volumeRecords } from '../store/index.js';
 import { checkPlace } from '../volume/spec.js';
 import { openSource } from '../volume/backing.js';
 import { openVolume } from '../volume/named.js';
@@ -23,7 +23,7 @@ import { mergeEnv } from './oci-spec.js';
 import { seccompProfile } from './seccomp.js';
 import { tmpfsOptions } from './tmpfs.js';
 import { checkDriverOptions, isMountedVolume } from '../volume/driver-options.js';
-import { removeUnused, volumeRecords } from './volume-records.js';
+import { removeUnused } from './volume-use.js';
 
 export interface CreateRequest {
   readonly name: string | undefined;

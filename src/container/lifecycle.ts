@@ -1,7 +1,7 @@
 // The life of containers: every change of state goes through here, one at a time for each container. Called by engine/.
 
 import { existsSync } from 'node:fs';
-import type { ContainerRecord, HostConfig } from '../store/index.js';
+import { type ContainerRecord, type HostConfig, volumeRecords } from '../store/index.js';
 import type { Context } from './context.js';
 import { type CreateRequest, createContainer, undoCreate } from './create.js';
 import { settleDownloads } from '../image/index.js';
@@ -19,7 +19,6 @@ import { announce, mountedRoots, startContainer, takeDown } from './start.js';
 import type { SupervisorState, TaskExit } from './supervisor-protocol.js';
 import { readRecords } from '../transport/registry.js';
 import { settleVolumes } from '../volume/named.js';
-import { volumeRecords } from './volume-records.js';
 import { touchVolumes } from './volume-use.js';
 
 const SIGKILL = 9;

@@ -2,9 +2,9 @@
 // finishes what is left: directories, mounts, anonymous volumes that nothing else refers to.
 
 import { removeTree } from '../process/remove-tree.js';
-import type { ContainerRecord } from '../store/index.js';
+import { type ContainerRecord, volumeRecords } from '../store/index.js';
 import type { Context } from './context.js';
-import { removeUnused, volumeRecords } from './volume-records.js';
+import { removeUnused } from './volume-use.js';
 
 /** Anonymous volumes of a container that go with it when nothing else refers to them. */
 function anonymousOf(record: ContainerRecord): string[] {

@@ -1,18 +1,19 @@
 // Volumes while a container runs: where each one's source is on the host (made, mounted by its driver, pinned below a
-// subpath), and when it was last used.
+// subpath), and when it was last used; and the removal of those that nothing uses.
 
 import { closeSync, fstatSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sys } from '../native/load.js';
 import { AT_FDCWD, MNT_DETACH, Open, Resolve } from '../native/syscalls.js';
 import { removeTree } from '../process/remove-tree.js';
-import type { ContainerRecord, MountPoint } from '../store/index.js';
+import { type ContainerRecord, type MountPoint, volumeRecords } from '../store/index.js';
 import { bindPath } from '../transport/bind.js';
 import { mountpointsBelow } from '../transport/check.js';
 import { openSource } from '../volume/backing.js';
+import { removeVolume } from '../volume/named.js';
 import { errno, errnoText } from '../abi/errno.js';
 import type { Context } from './context.js';
-import { badParameter } from './errors.js';
+import { EngineError, badParameter, conflict } from './errors.js';
 
 function bytes(path: string): string {
   return Buffer.from(path).toString('latin1');
@@ -80,4 +81,18 @@ export async function touchVolumes(context: Context, record: ContainerRecord): P
     const known = volumes.flatMap((volume) => volume ?? []);
     await records.commit(known.map((value) => ({ table: 'volume', key: value.name, value: { ...value, lastUsed: Date.now() } })));
   });
+}
+
+/** Removes a volume unless something other than `id`, which goes or has failed, uses it. Whether it did. */
+export async function removeUnused(context: Context, name: string, id: string): Promise<boolean> {
+  const mustBeUnused = (): void => {
+    if (context.registry.volumeUsers(name).some((user) => user !== id)) throw conflict(`volume ${name} is in use`);
+  };
+  try {
+    await removeVolume(context.root, volumeRecords(context.store), name, mustBeUnused);
+    return true;
+  } catch (error) {
+    if (error instanceof EngineError) return false;
+    throw error;
+  }
 }

@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { arch, cpus, hostname, release, totalmem } from 'node:os';
-import { volumeRecords } from '../container/volume-records.js';
+import { volumeRecords } from '../store/index.js';
 import { hostArchitecture } from '../native/architecture.js';
 import { containerRow } from './container-view.js';
 import { containerSize } from './container-size.js';

@@ -3,8 +3,7 @@
 import { EngineError, badParameter, conflict, messageOf, notFound } from '../container/errors.js';
 import { checkDriver } from '../container/mount-points.js';
 import { treeSize } from '../container/tree-size.js';
-import { volumeRecords } from '../container/volume-records.js';
-import type { VolumeRecord } from '../store/index.js';
+import { type VolumeRecord, volumeRecords } from '../store/index.js';
 import { readRecords } from '../transport/registry.js';
 import { anonymousName, listVolumes, openVolume, removeVolume } from '../volume/named.js';
 import { checkDriverOptions } from '../volume/driver-options.js';

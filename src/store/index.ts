@@ -19,4 +19,4 @@ export type {
   NetworkJoin,
   PortBinding,
 } from './container-record.js';
-export { createVolume, getVolume, listVolumes, removeVolume } from './volumes.js';
+export { volumeRecords } from './volumes.js';

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { createVolume, dataRoot, getVolume, listVolumes, openStore, removeVolume, withStore } from '../../src/store/index.js';
+import { dataRoot, openStore, volumeRecords, withStore } from '../../src/store/index.js';
 import { removeNow } from '../../src/process/remove-tree.js';
 import type { Change, LayerRecord, Store } from '../../src/store/index.js';
 import { scratchDir } from '../support/paths.js';
@@ -186,20 +186,21 @@ void t.test('a root that cannot be used, a database of another time, a damaged o
 
 void t.test('volumes', async (t) => {
   const store = openStore(join(scratch(t), 'root'));
-  const made = await createVolume(store, { name: 'data', path: '/v/data', labels: { a: 'b' }, anonymous: false });
+  const volumes = volumeRecords(store);
+  const made = await volumes.create({ name: 'data', path: '/v/data', labels: { a: 'b' }, anonymous: false });
   t.ok(Math.abs(made.created - Date.now()) < 60_000);
-  t.same(await getVolume(store, 'data'), made);
-  await t.rejects(createVolume(store, { name: 'data', path: '/w', labels: {}, anonymous: true }), {
+  t.same(await volumes.get('data'), made);
+  await t.rejects(volumes.create({ name: 'data', path: '/w', labels: {}, anonymous: true }), {
     message: /volume data: the name is taken/,
   });
-  await createVolume(store, { name: 'an', path: '/v/an', labels: {}, anonymous: true });
+  await volumes.create({ name: 'an', path: '/v/an', labels: {}, anonymous: true });
   t.same(
-    (await listVolumes(store)).map(({ name }) => name),
+    (await volumes.list()).map(({ name }) => name),
     ['an', 'data'],
   );
-  t.same(await removeVolume(store, 'data'), made);
-  t.equal(await removeVolume(store, 'data'), undefined);
-  t.equal(await getVolume(store, 'data'), undefined);
+  t.same(await volumes.remove('data'), made);
+  t.equal(await volumes.remove('data'), undefined);
+  t.equal(await volumes.get('data'), undefined);
 });
 
 void t.test('removeTree', async (t) => {

@@ -28,9 +28,7 @@ function worker(root: string, what: 'openVolume' | 'removeVolume', call: Call, c
         return call.apply(this, args);
       };
     }
-    const records = { get: (name) => store.getVolume(opened, name), create: (record) => store.createVolume(opened, record),
-      remove: (name) => store.removeVolume(opened, name), list: () => store.listVolumes(opened) };
-    named.${what}(process.argv[1], records, 'data');`;
+    named.${what}(process.argv[1], store.volumeRecords(opened), 'data');`;
   const child = spawn(process.execPath, ['-e', script, root], { stdio: ['ignore', 'pipe', 'inherit'] });
   const exit = once(child, 'exit');
   const kill = (): Promise<unknown> => {

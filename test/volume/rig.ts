@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { removeNow } from '../../src/process/remove-tree.js';
-import { createVolume, getVolume, listVolumes, openStore, removeVolume, type Store } from '../../src/store/index.js';
+import { openStore, type Store, volumeRecords } from '../../src/store/index.js';
 import type { VolumeRecords } from '../../src/volume/named.js';
 import { scratchDir } from '../support/paths.js';
 
@@ -13,12 +13,7 @@ export class VolumeRig {
   readonly root = join(this.dir, 'root');
   readonly #store: Store = openStore(this.root);
 
-  readonly records: VolumeRecords = {
-    get: (name) => getVolume(this.#store, name),
-    create: (record) => createVolume(this.#store, record),
-    remove: (name) => removeVolume(this.#store, name),
-    list: () => listVolumes(this.#store),
-  };
+  readonly records: VolumeRecords = volumeRecords(this.#store);
 
   /** A layer made by a shell script that runs in it. */
   layer(name: string, script: string): string {
