@@ -1,5 +1,6 @@
 // The `lamina` command: finds the subcommand and loads only what it needs, for a quick start.
 
+import { endWithReader, outliveReader } from './closed-output.js';
 import { programVersion } from './program-version.js';
 import { fail, leave, reportReady } from './ready.js';
 
@@ -101,6 +102,8 @@ async function volume(argv: readonly string[]): Promise<number> {
 
 /** Entry point of bin/lamina. */
 export async function main(argv: readonly string[]): Promise<void> {
+  if (argv[0] === 'daemon' || argv[0] === 'mount') outliveReader();
+  else endWithReader();
   try {
     const code = await run(argv[0], argv.slice(1));
     if (code !== undefined) finish(code);

@@ -6,6 +6,7 @@ import { errnoText } from '../abi/errno.js';
 import type { MountRequest } from '../transport/check.js';
 import { parseOverlayOptions, splitArguments } from '../transport/overlay-options.js';
 import { remountFuse } from '../transport/fuse-device.js';
+import { outliveReader } from './closed-output.js';
 import { fail, reportReady } from './ready.js';
 import { serve } from './serve.js';
 
@@ -19,6 +20,7 @@ const USAGE = `usage: mount.lamina [SOURCE] TARGET -o lowerdir=DIR[:DIR...][,upp
 `;
 
 export function main(argv: readonly string[]): void {
+  outliveReader();
   const args = splitArguments(argv);
   if (args.help) {
     process.stdout.write(USAGE);
