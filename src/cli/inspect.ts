@@ -38,6 +38,7 @@ async function inspectObjects(args: Arguments, type: string | undefined): Promis
   });
   const format = args.value('format');
   if (format === undefined) process.stdout.write(`${JSON.stringify(found, null, 4)}\n`);
+  else if (format === 'json') process.stdout.write(`${JSON.stringify(found)}\n`);
   else if (found.length === 0) process.stdout.write('\n');
   else for (const each of found) process.stdout.write(`${formatted(each, format)}\n`);
   return code;

@@ -1,29 +1,39 @@
 // Go templates as `--format` takes them, run on a value. Called by table.ts and by commands that print one object. Pure.
 
+import { Nil, entriesOf, goJson, goValue } from './go-values.js';
 import { type Node, type Operand, type Pipe, TemplateError, parseTemplate } from './template-parse.js';
 
 export { TemplateError };
 
-/** As Go prints a value: `[a b]`, `map[k:v]`, `<no value>`. */
+/** As Go prints a value: `[a b]`, `map[k:v]`, `{a b}`, `<no value>`. */
 export function printed(value: unknown): string {
   if (value === undefined || value === null) return '<no value>';
+  if (value instanceof Nil) return value.text;
   if (Array.isArray(value)) return `[${value.map(printed).join(' ')}]`;
-  if (typeof value === 'object') {
-    const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-    return `map[${entries.map(([key, each]) => `${key}:${printed(each)}`).join(' ')}]`;
-  }
+  if (value instanceof Map)
+    return `map[${entriesOf(value)
+      .map(([key, each]) => `${String(key)}:${printed(each)}`)
+      .join(' ')}]`;
+  if (typeof value === 'object') return `{${Object.values(value).map(printed).join(' ')}}`;
   return `${value as string | number | boolean}`;
 }
 
 function isTrue(value: unknown): boolean {
+  if (value instanceof Nil) return false;
+  if (value instanceof Map) return value.size > 0;
   if (Array.isArray(value)) return value.length > 0;
-  if (typeof value === 'object' && value !== null) return Object.keys(value).length > 0;
   return Boolean(value);
 }
 
 function fieldOf(value: unknown, names: readonly string[], args: readonly unknown[]): unknown {
   let at = value;
   for (const name of names) {
+    if (at instanceof Nil || at instanceof Map) {
+      if (at instanceof Nil && at.kind === 'pointer')
+        throw new TemplateError(`template: nil pointer evaluating .${names.join('.')}: ask with {{if}} or {{with}} first`);
+      at = at instanceof Map ? at.get(name) : undefined;
+      continue;
+    }
     const known = typeof at === 'object' && at !== null ? Object.keys(at) : [];
     if (typeof at !== 'object' || at === null || !(known.includes(name) || Object.hasOwn(at, name))) {
       const next = known.length > 0 ? `use one of ${known.map((key) => `.${key}`).join(', ')}` : 'it has no fields';
@@ -40,7 +50,9 @@ function indexOf(value: unknown, ...keys: readonly unknown[]): unknown {
       if (typeof key === 'number' && key >= 0 && key < at.length) return at[key] as unknown;
       throw new TemplateError(`template: index out of range: ${printed(key)}`);
     }
-    if (typeof at === 'object' && at !== null)
+    if (at instanceof Map) return at.get(String(key)) ?? '';
+    if (at instanceof Nil && at.kind === 'map') return '';
+    if (typeof at === 'object' && at !== null && !(at instanceof Nil))
       return Object.hasOwn(at, String(key)) ? (at as Record<string, unknown>)[String(key)] : '';
     throw new TemplateError(`template: index of ${printed(at)}: it is neither a list nor a map`);
   }, value);
@@ -53,8 +65,8 @@ function format(pattern: unknown, ...args: readonly unknown[]): string {
     (_, width: string, digits: string | undefined, verb: string) => {
       if (verb === '%') return '%';
       const value = args[next++];
-      const text =
-        verb === 'q' ? JSON.stringify(value) : verb === 'f' ? Number(value).toFixed(Number(digits ?? 6)) : printed(value);
+      const shown = verb === 's' && digits !== undefined ? printed(value).slice(0, Number(digits)) : printed(value);
+      const text = verb === 'q' ? JSON.stringify(value) : verb === 'f' ? Number(value).toFixed(Number(digits ?? 6)) : shown;
       return width.startsWith('-') ? text.padEnd(-Number(width)) : text.padStart(Number(width));
     },
   );
@@ -67,16 +79,17 @@ function compare(a: unknown, b: unknown): number {
 
 function lengthOf(value: unknown): number {
   if (typeof value === 'string') return Buffer.byteLength(value);
-  if (typeof value === 'object' && value !== null) return Object.keys(value).length;
+  if (typeof value === 'object' && value !== null) return entriesOf(value).length;
   throw new TemplateError(`template: len of ${printed(value)}: it has no length`);
 }
 
 const FUNCTIONS: Readonly<Record<string, (...args: unknown[]) => unknown>> = {
-  json: (value) => JSON.stringify(value ?? null),
+  json: goJson,
   len: lengthOf,
   index: indexOf,
-  join: (list, by) => (list as unknown[] | null | undefined)?.map(printed).join(String(by)) ?? '',
+  join: (list, by) => (Array.isArray(list) ? list.map(printed).join(String(by)) : ''),
   split: (text, by) => String(text).split(String(by)),
+  slice: (value, from, to) => (value as string | unknown[]).slice(Number(from ?? 0), to === undefined ? undefined : Number(to)),
   upper: (text) => String(text).toUpperCase(),
   lower: (text) => String(text).toLowerCase(),
   title: (text) => String(text).replace(/\b\w/g, (letter) => letter.toUpperCase()),
@@ -127,10 +140,7 @@ class Run {
     }
     if (typeof value !== 'object' || value === null)
       throw new TemplateError(`template: range over ${printed(value)}: it is no list`);
-    const entries: (readonly [unknown, unknown])[] = Array.isArray(value)
-      ? value.map((each: unknown, i) => [i, each])
-      : Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-    for (const [key, each] of entries) {
+    for (const [key, each] of entriesOf(value)) {
       const [first, second] = names;
       const own =
         second !== undefined && first !== undefined
@@ -201,5 +211,6 @@ export function formatted(value: unknown, format: string): string {
 /** Fills a template from `value`; `\t` and `\n` outside of strings are understood, as in Docker. Errors: TemplateError. */
 export function fillTemplate(template: string, value: unknown): string {
   const text = template.replace(/\\([tn])/g, (_, letter: string) => (letter === 't' ? '\t' : '\n'));
-  return new Run().take(parseTemplate(text), value, { $: value });
+  const dot = goValue(value);
+  return new Run().take(parseTemplate(text), dot, { $: dot });
 }
