@@ -9,7 +9,7 @@ import { AT_FDCWD, DirentType, Mode, Open, Resolve, STAT_WORDS, Stat } from '../
 import { resolveDestination, type ScopedTree, type Step } from './destination.js';
 import { openBelow } from './open-below.js';
 import type { OpenedDirectory, SourceDirectory, SourceEntry } from './source.js';
-import { VolumeError } from './volume-error.js';
+import { VolumeError, VolumeSpecError } from './volume-error.js';
 
 /** The directory in one layer, and its path there: not the same in each layer when it was renamed. */
 interface Place {
@@ -201,7 +201,7 @@ function openRoots(layers: readonly string[]): number[] {
 
 /**
  * The union of `layers` (topmost first) at `path`, whose symlinks are resolved inside the union.
- * The caller closes it. Errors: VolumeError for a layer that cannot be read, or a file at the path.
+ * The caller closes it. Errors: VolumeError for a layer that cannot be read, VolumeSpecError for a file at the path.
  */
 export function mergedSource(layers: readonly string[], path: string, scheme: XattrScheme): MergedSource {
   const roots = openRoots(layers);
@@ -214,7 +214,7 @@ export function mergedSource(layers: readonly string[], path: string, scheme: Xa
     const found = resolveDestination(tree, Buffer.from(path).toString('latin1'));
     if (typeof found !== 'string' && found.found === 'file') {
       const shown = Buffer.from(found.path, 'latin1').toString();
-      throw new VolumeError(`cannot mount volume over existing file, file exists ${shown}`);
+      throw new VolumeSpecError(`cannot mount volume over existing file, file exists ${shown}`);
     }
     if (typeof found === 'string' || found.found !== 'directory') return { directory: undefined, close };
     const step = tree.step(found.parent, found.names[0] ?? '');

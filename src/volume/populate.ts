@@ -223,7 +223,7 @@ export async function populateFew(path: string, source: SourceDirectory): Promis
 /**
  * Fills the volume at `path` (its `_data`), if it is empty, with what the union of `layers` (topmost first) has at
  * `destination`; owner, mode, times and attributes of that directory become the volume's own. A destination that the
- * layers do not have changes nothing. Errors: VolumeError, also for a file there; the volume is empty then.
+ * layers do not have changes nothing. Errors: VolumeError, VolumeSpecError for a file there; the volume is empty then.
  */
 export function populate(path: string, layers: readonly string[], destination: string, scheme: XattrScheme): Populated {
   const source = mergedSource(layers, destination, scheme);

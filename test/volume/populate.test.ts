@@ -203,7 +203,7 @@ void t.test('a file at the destination is refused in the words of Docker', async
   for (const path of ['/etc/passwd', '/link']) {
     test.equal(
       await messageOf(() => fill(volume, [image], path)),
-      'VolumeError: cannot mount volume over existing file, file exists /etc/passwd',
+      'VolumeSpecError: cannot mount volume over existing file, file exists /etc/passwd',
     );
   }
   test.same(readdirSync(volume), []);
