@@ -165,7 +165,7 @@ export function archiveContainer(
   streams: ArchiveStreams,
 ): Promise<PathStat | undefined> {
   const routed = record.hostConfig.StorageOpt?.['lamina.bypass'] !== undefined;
-  const without = routed ? record.mounts.map((mount) => mount.Destination) : [];
+  const without = routed ? record.mounts.filter(({ Type }) => Type !== 'tmpfs').map((mount) => mount.Destination) : [];
   return withRoot(context, record, work.op !== 'export', (root) => runChild({ ...work, root, without }, streams));
 }
 

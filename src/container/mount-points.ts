@@ -52,7 +52,6 @@ function fail(type: string, why: string): never {
 
 function bindMount(mount: MountRequest, destination: string): PlannedMount {
   const { Source: source = '', BindOptions: options = {}, ReadOnly: readOnly = false } = mount;
-  if (mount.VolumeOptions) fail('bind', 'field VolumeOptions must not be specified');
   if (source === '') fail('bind', 'field Source must not be empty');
   if (!source.startsWith('/')) fail('bind', `invalid mount path: '${source}' mount path must be absolute`);
   const propagation = options.Propagation ?? '';
@@ -75,7 +74,6 @@ function bindMount(mount: MountRequest, destination: string): PlannedMount {
 
 function volumeMount(mount: MountRequest, destination: string): PlannedMount {
   const { Source: source = '', VolumeOptions: options = {}, ReadOnly: readOnly = false } = mount;
-  if (mount.BindOptions) fail('volume', 'field BindOptions must not be specified');
   const anonymous = source === '';
   const subpath = options.Subpath ?? '';
   if (subpath !== '' && anonymous) fail('volume', 'must not set Subpath when using anonymous volumes');
@@ -113,14 +111,24 @@ export function checkDriver(name: string | undefined): void {
   throw badParameter(`error looking up volume plugin ${name}: plugin "${name}" not found`);
 }
 
-function fromMount(mount: MountRequest): PlannedMount | undefined {
-  const type = mount.Type ?? 'volume';
-  if (!['bind', 'volume', 'tmpfs'].includes(type)) fail(type, `mount type unknown`);
+function tmpfsMount(mount: MountRequest, destination: string): PlannedMount {
+  const { Source: source = '', TmpfsOptions: tmpfs = {}, ReadOnly: readOnly = false } = mount;
+  if (source !== '') fail('tmpfs', 'field Source must not be specified');
+  const point = { Source: '', Destination: destination, Mode: '', RW: !readOnly, Propagation: '', named: true, tmpfs };
+  return { point: { ...point, Type: 'tmpfs' } };
+}
+
+const MAKERS = { bind: bindMount, volume: volumeMount, tmpfs: tmpfsMount } as const;
+const OPTIONS = { bind: 'BindOptions', volume: 'VolumeOptions', tmpfs: 'TmpfsOptions' } as const;
+
+function fromMount(mount: MountRequest): PlannedMount {
+  const given = mount.Type ?? 'volume';
+  const type = (['bind', 'volume', 'tmpfs'] as const).find((each) => each === given) ?? fail(given, 'mount type unknown');
   const complaint = checkDestination(type, mount.Target ?? '');
   if (complaint) throw badParameter(complaint);
-  const destination = cleanPath(mount.Target ?? '');
-  if (type === 'tmpfs') return undefined;
-  return type === 'bind' ? bindMount(mount, destination) : volumeMount(mount, destination);
+  for (const [other, options] of Object.entries(OPTIONS))
+    if (other !== type && mount[options]) fail(type, `field ${options} must not be specified`);
+  return MAKERS[type](mount, cleanPath(mount.Target ?? ''));
 }
 
 function anonymousMount(destination: string): PlannedMount {
@@ -151,13 +159,14 @@ function sourceOf(reference: string, find: MountSources['find']): ContainerRecor
   }
 }
 
-/** The mounts of another container as they are, ro where `:ro` asks for it; `:rw` widens nothing. */
+/** The mounts of another container, ro where `:ro` asks for it; `:rw` widens nothing. Docker does not show their mode. */
 function inherited(text: string, find: MountSources['find']): PlannedMount[] {
   if (text === '') throw badParameter('volumes-from specification cannot be an empty string');
-  const [reference = '', word] = text.split(':');
+  const [, reference = '', word] = /^([^:]*)(?::(.*))?$/s.exec(text) ?? [];
   const mode = word === undefined ? {} : parseMode(word);
   if (!mode || mode.copy || mode.propagation) throw badParameter(`invalid mode: ${word ?? ''}`);
-  return sourceOf(reference, find).mounts.map((mount) => ({ point: { ...mount, RW: mount.RW && mode.access !== 'ro' } }));
+  const { mounts } = sourceOf(reference, find);
+  return mounts.map((mount) => ({ point: { ...mount, Mode: '', RW: mount.RW && mode.access !== 'ro' } }));
 }
 
 /** All mount points. Errors: EngineError, VolumeSpecError. */
@@ -174,13 +183,11 @@ export function planMounts({ hostConfig, volumes, find }: MountSources): Planned
     taken.delete(destination);
   };
   const binds = new Set(hostConfig.Binds ?? []);
-  const mounts = (hostConfig.Mounts ?? []).map((mount) => ({ mount, planned: fromMount(mount) }));
-  for (const planned of [...[...binds].map(fromBind), ...mounts.flatMap((each) => each.planned ?? [])]) {
+  for (const planned of [...[...binds].map(fromBind), ...(hostConfig.Mounts ?? []).map(fromMount)]) {
     claim(planned.point.Destination);
     taken.set(planned.point.Destination, planned);
   }
-  const tmpfs = mounts.filter((each) => !each.planned).map(({ mount }) => mount.Target ?? '');
-  for (const destination of [...tmpfs, ...Object.keys(hostConfig.Tmpfs ?? {})]) claim(cleanPath(destination));
+  for (const destination of Object.keys(hostConfig.Tmpfs ?? {})) claim(cleanPath(destination));
   for (const destination of volumes) {
     const planned = anonymousMount(destination);
     if (!taken.has(planned.point.Destination) && !asked.has(planned.point.Destination)) {

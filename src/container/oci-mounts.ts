@@ -79,6 +79,13 @@ export function volumeMount(mount: MountPoint, source: string): OciMount {
   };
 }
 
+/** One that `--mount type=tmpfs` asks for. */
+function tmpfsMount({ Destination: destination, RW: rw, tmpfs = {} }: MountPoint): OciMount {
+  const { SizeBytes: size, Mode: mode } = tmpfs;
+  const more = [rw ? [] : 'ro', size ? `size=${size}` : [], mode ? `mode=${mode.toString(8)}` : []].flat();
+  return { destination, type: 'tmpfs', source: 'tmpfs', options: ['noexec', 'nosuid', 'nodev', ...more] };
+}
+
 export interface MountPlaces {
   /** Directory of the files that the engine writes. */
   readonly files: string;
@@ -104,23 +111,11 @@ export function ociMounts(
     source: 'tmpfs',
     options: tmpfsOptions(options),
   }));
-  const asked = (record.hostConfig.Mounts ?? [])
-    .filter(({ Type }) => Type === 'tmpfs')
-    .map((mount) => ({
-      destination: mount.Target ?? '',
-      type: 'tmpfs',
-      source: 'tmpfs',
-      options: [
-        'noexec',
-        'nosuid',
-        'nodev',
-        ...(mount.ReadOnly ? ['ro'] : []),
-        ...(mount.TmpfsOptions?.SizeBytes ? [`size=${mount.TmpfsOptions.SizeBytes}`] : []),
-        ...(mount.TmpfsOptions?.Mode ? [`mode=${mount.TmpfsOptions.Mode.toString(8)}`] : []),
-      ],
-    }));
-  const volumes = routed ? [] : record.mounts.map((mount) => volumeMount(mount, sources.get(mount.Destination) ?? mount.Source));
-  const own = sortMounts([...volumes, ...tmpfs, ...asked]);
+  const volumes = record.mounts.flatMap((mount) => {
+    if (mount.Type === 'tmpfs') return tmpfsMount(mount);
+    return routed ? [] : volumeMount(mount, sources.get(mount.Destination) ?? mount.Source);
+  });
+  const own = sortMounts([...volumes, ...tmpfs]);
   const destinations = new Set([...record.mounts.map((mount) => mount.Destination), ...own.map((each) => each.destination)]);
   const kernel = kernelMounts(record, places.shm).filter(({ destination }) => !destinations.has(destination));
   const init = { destination: INIT_PATH, type: 'bind', source: places.init ?? '', options: ['bind', 'rprivate', 'ro'] };

@@ -43,7 +43,7 @@ export async function mountRoot(
   const bypass = bypassOf(record);
   const target = join(directory, 'root');
   const supervisor = await context.supervisor();
-  const routed = sources ? record.mounts : [];
+  const routed = sources ? record.mounts.filter(({ Type }) => Type !== 'tmpfs') : [];
   await supervisor.call('mount', {
     id: record.id,
     image: familiarName(record.config.Image ?? '') || record.image.slice(0, 12),

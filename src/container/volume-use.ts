@@ -50,6 +50,7 @@ export async function useVolumes(context: Context, record: ContainerRecord): Pro
   await context.drivers.use(record.id, names);
   const places = join(context.bundle(record.id), 'subpaths');
   for (const [i, mount] of record.mounts.entries()) {
+    if (mount.Type === 'tmpfs') continue;
     const source = mount.Type === 'bind' ? openSource(mount.Source, mount.create ?? false) : mount.Source;
     if (mount.subpath !== undefined) mkdirSync(places, { recursive: true, mode: 0o711 });
     const place = join(places, String(i));

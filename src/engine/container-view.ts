@@ -6,6 +6,7 @@ import { familiarName } from '../image/index.js';
 import type { ContainerRecord, MountPoint } from '../store/index.js';
 import type { HealthState } from '../container/health.js';
 import type { Engine } from './engine.js';
+import { hostConfigView } from './host-config-view.js';
 
 const NEVER = '0001-01-01T00:00:00Z';
 
@@ -176,43 +177,6 @@ function networkSettings(record: ContainerRecord, netns: string): object {
   };
 }
 
-/** The defaults that Docker fills in. */
-function hostConfigView(record: ContainerRecord): object {
-  const { hostConfig } = record;
-  return {
-    Binds: null,
-    ContainerIDFile: '',
-    LogConfig: { Type: 'json-file', Config: {} },
-    PortBindings: {},
-    RestartPolicy: { Name: 'no', MaximumRetryCount: 0 },
-    AutoRemove: false,
-    VolumeDriver: '',
-    VolumesFrom: null,
-    CapAdd: null,
-    CapDrop: null,
-    CgroupnsMode: 'host',
-    Dns: [],
-    DnsOptions: [],
-    DnsSearch: [],
-    ExtraHosts: null,
-    GroupAdd: null,
-    IpcMode: 'private',
-    OomScoreAdj: 0,
-    PidMode: '',
-    Privileged: false,
-    PublishAllPorts: false,
-    ReadonlyRootfs: false,
-    SecurityOpt: null,
-    UTSMode: '',
-    ShmSize: 67108864,
-    Runtime: 'runc',
-    Memory: 0,
-    NanoCpus: 0,
-    ...hostConfig,
-    NetworkMode: hostConfig.NetworkMode || 'bridge',
-  };
-}
-
 /** How each volume's bytes travel. */
 function tierOf(record: ContainerRecord): string {
   return record.hostConfig.StorageOpt?.['lamina.bypass'] ?? 'bind';
@@ -247,7 +211,7 @@ export function containerView(
     ProcessLabel: '',
     AppArmorProfile: '',
     ExecIDs: ((ids) => (ids.length > 0 ? ids : null))(engine.execs.of(record.id)),
-    HostConfig: hostConfigView(record),
+    HostConfig: hostConfigView(record.hostConfig),
     GraphDriver: {
       Name: 'lamina',
       Data: {

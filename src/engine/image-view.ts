@@ -2,10 +2,31 @@
 
 import { type Image, familiarName, splitTag } from '../image/index.js';
 
+/** Docker shows every field of a config, set or not. */
+const UNSET = {
+  Hostname: '',
+  Domainname: '',
+  User: '',
+  AttachStdin: false,
+  AttachStdout: false,
+  AttachStderr: false,
+  Tty: false,
+  OpenStdin: false,
+  StdinOnce: false,
+  Env: null,
+  Cmd: null,
+  Image: '',
+  Volumes: null,
+  WorkingDir: '',
+  Entrypoint: null,
+  OnBuild: null,
+  Labels: null,
+};
 /** What `docker image inspect` shows. */
 export function inspection(image: Image): object {
   const { raw, diffIds } = image.config;
   const [upper, ...lower] = image.layers;
+  const config = { ...UNSET, ...(raw['config'] as object | null | undefined) };
   return {
     Id: `sha256:${image.id}`,
     RepoTags: image.references.map(familiarName),
@@ -14,7 +35,10 @@ export function inspection(image: Image): object {
     Comment: typeof raw['comment'] === 'string' ? raw['comment'] : '',
     Created: image.config.created ?? '',
     Author: image.config.author ?? '',
-    Config: raw['config'] ?? {},
+    // Docker has given this up with API 1.45; docker-compose 1 makes no container anew without it.
+    ContainerConfig: config,
+    DockerVersion: typeof raw['docker_version'] === 'string' ? raw['docker_version'] : '',
+    Config: config,
     Architecture: image.config.architecture,
     Os: image.config.os,
     Size: image.size,

@@ -148,12 +148,12 @@ export interface HostConfig {
   readonly UsernsMode?: string;
 }
 
-/** A volume or host path of a container; inherited as it is by `--volumes-from`. */
+/** A volume, host path or `--mount type=tmpfs` of a container; inherited by `--volumes-from`. */
 export interface MountPoint {
-  readonly Type: 'bind' | 'volume';
+  readonly Type: 'bind' | 'volume' | 'tmpfs';
   /** Of a volume. */
   readonly Name?: string;
-  /** On the host. */
+  /** On the host; '' for a tmpfs. */
   readonly Source: string;
   readonly Destination: string;
   readonly Driver?: string;
@@ -169,6 +169,8 @@ export interface MountPoint {
   readonly writableBelow?: boolean;
   /** Path inside the volume that is mounted instead of all of it. */
   readonly subpath?: string;
+  /** Of a tmpfs. */
+  readonly tmpfs?: { readonly SizeBytes?: number; readonly Mode?: number };
 }
 
 export interface ContainerState {

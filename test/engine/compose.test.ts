@@ -10,12 +10,13 @@ services:
     image: busybox
     command: sh -c 'echo one up; echo data > /shared/f; exec sleep 1000'
     init: true
-    volumes: [ "shared:/shared" ]
+    environment: { WORD: "\${WORD:-first}" }
+    volumes: [ "shared:/shared", /kept ]
   two:
     image: busybox
     command: sleep 1000
     depends_on: [ one ]
-    volumes: [ "shared:/shared:ro" ]
+    volumes: [ "shared:/shared:ro", { type: tmpfs, target: /fast } ]
     networks: { default: { aliases: [ deux ] } }
 volumes:
   shared: { }
@@ -58,8 +59,16 @@ void t.test('docker-compose brings up, uses and takes down two services', { time
   await compose('restart -t 0');
   t.match(await compose('exec -T one ping -c1 -W2 two'), /1 packets received/, 'also after a restart');
   await compose('up -d');
+  await compose('exec -T one touch /kept/f');
+  await compose('exec -T two touch /fast/f');
+  const again = await rig.sh('WORD=second docker-compose -p pair up -d -t 0');
+  t.equal(again.code, 0, again.stderr);
+  t.match(again.stderr, /Recreating pair_one_1/);
+  t.equal(await compose(`exec -T one sh -c 'echo $WORD; ls /kept'`), 'second\nf\n', 'made anew with its volume');
   await compose('down -v -t 0');
   t.equal(await rig.must('docker', 'ps', '-aq'), '');
+  // Compose has taken it over by name, so that it is left; it is still an anonymous one.
+  t.match(await rig.must('docker', 'volume', 'prune', '-f'), /^Deleted Volumes:\n[0-9a-f]{64}\n\n/);
   t.equal(await rig.must('docker', 'volume', 'ls', '-q'), '');
 
   writeFileSync(rig.path('sdk.py'), SDK);
