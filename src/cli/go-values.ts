@@ -15,6 +15,7 @@ export class Nil {
 const MAPS: readonly string[] = [
   ...[
     'Annotations',
+    'Attributes',
     'Containers',
     'Data',
     'DriverOpts',
@@ -39,6 +40,9 @@ const LEFT_OUT: Readonly<Record<string, readonly string[]>> = {
   HostConfig: ['Annotations', 'Init', 'Mounts', 'StorageOpt', 'Sysctls', 'Tmpfs'],
 };
 
+/** JSON leaves out a name and a driver that are empty. */
+const MOUNT_POINT = { Type: '', Name: '', Source: '', Destination: '', Driver: '' };
+
 function isMap(name: string, parent: string): boolean {
   return MAPS.includes(name) || MAPS.includes(`${parent}.${name}`);
 }
@@ -51,9 +55,9 @@ function nil(name: string, parent: string): Nil {
 export function goValue(value: unknown, name = '', parent = ''): unknown {
   if (value === null || value === undefined) return nil(name, parent);
   if (typeof value !== 'object') return value;
-  if (Array.isArray(value)) return value.map((each: unknown) => goValue(each, name, parent));
+  if (Array.isArray(value)) return value.map((each: unknown) => goValue(each, '', name));
   if (isMap(name, parent)) return new Map(entriesOf(value).map(([key, each]) => [key, goValue(each, String(key), name)]));
-  return goStruct(value, name);
+  return goStruct(parent === 'Mounts' && 'Destination' in value ? { ...MOUNT_POINT, ...value } : value, name);
 }
 
 function goStruct(value: object, name: string): object {
@@ -67,9 +71,10 @@ function goStruct(value: object, name: string): object {
 
 /** As Go writes it. */
 export function goJson(value: unknown): string {
-  return JSON.stringify(value ?? null, (_, each: unknown) =>
-    each instanceof Nil ? null : each instanceof Map ? Object.fromEntries(each) : each,
-  );
+  return JSON.stringify(value ?? null, function (this: object, key: string, each: unknown) {
+    if (each === '' && (key === 'Name' || key === 'Driver') && 'Destination' in this) return undefined;
+    return each instanceof Nil ? null : each instanceof Map ? Object.fromEntries(each) : each;
+  });
 }
 
 /** Entries of a list, a map or an object, as `range` goes through them. */

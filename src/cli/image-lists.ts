@@ -8,7 +8,7 @@ import { splitTag } from './pull.js';
 import { renderRows } from './table.js';
 import { age, humanSize } from './units.js';
 
-interface Listed {
+export interface Listed {
   readonly Id: string;
   readonly RepoTags: readonly string[] | null;
   readonly RepoDigests: readonly string[] | null;
@@ -19,7 +19,7 @@ interface Listed {
 const NONE = '<none>';
 
 /** One row for each name of an image. */
-function rowsOf(image: Listed, truncate: boolean): Row[] {
+export function rowsOf(image: Listed, truncate: boolean): Row[] {
   const shared = {
     ID: truncate ? image.Id.slice(7, 19) : image.Id,
     CreatedAt: new Date(image.Created * 1000).toISOString().replace(/T(.*)\.\d+Z$/, ' $1 +0000 UTC'),

@@ -4,6 +4,7 @@ import { FILTER, FORCE, FORMAT, PRUNE_FILTER, pairs } from './common-flags.js';
 import { confirm } from './confirm.js';
 import { type Command, type Commands, engine, filterQuery, forEach, path } from './engine.js';
 import { inspectKind } from './inspect.js';
+import { naturally } from './natural-order.js';
 import { renderRows } from './table.js';
 
 const ls: Command = {
@@ -25,7 +26,7 @@ const ls: Command = {
     ).json<{ Id: string; Name: string; Driver: string; Scope: string }[]>('GET', '/networks', {
       query: { filters: filterQuery(args, ls.spec) },
     });
-    networks.sort((a, b) => a.Name.localeCompare(b.Name, 'en', { numeric: true }));
+    networks.sort((a, b) => naturally(a.Name, b.Name));
     const rows = networks.map(({ Id: id, Name, Driver, Scope }) => ({
       ID: args.has('no-trunc') ? id : id.slice(0, 12),
       Name,

@@ -12,7 +12,7 @@ interface Port {
   readonly Type: string;
 }
 
-interface Row {
+export interface Row {
   readonly Id: string;
   readonly Names: readonly string[];
   readonly Image: string;
@@ -45,7 +45,7 @@ function byPublished(a: Port, b: Port): number {
 type View = Record<string, string | null>;
 
 /** What `ps` shows of a container. */
-function shown(row: Row, truncate: boolean): View {
+export function shown(row: Row, truncate: boolean): View {
   return {
     ID: truncate ? row.Id.slice(0, 12) : row.Id,
     Image: row.Image,

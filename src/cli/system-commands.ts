@@ -6,7 +6,8 @@ import { confirm } from './confirm.js';
 import { type Command, type Commands, engine, filterQuery } from './engine.js';
 import { parseTime } from './moments.js';
 import { type PrunedImages, prunedImages } from './pruned-images.js';
-import { formatted, renderRows } from './table.js';
+import { df } from './disk-usage.js';
+import { formatted } from './table.js';
 import { humanSize } from './units.js';
 
 const info: Command = {
@@ -75,66 +76,20 @@ const events: Command = {
         .map(([key, value]) => `${key}=${value}`)
         .join(', ');
       const plain = `${new Date(event.timeNano / 1e6).toISOString()} ${event.Type} ${event.Action} ${event.Actor.ID}${attributes === '' ? '' : ` (${attributes})`}`;
-      process.stdout.write(`${format === undefined ? plain : formatted(event, format)}\n`);
+      process.stdout.write(`${format === undefined ? plain : formatted(asTyped(event, format), format)}\n`);
     }
     return 0;
   },
 };
 
-interface Usage {
-  readonly LayersSize: number;
-  readonly Images: readonly { readonly Containers: number; readonly Size: number }[];
-  readonly Containers: readonly { readonly State: string; readonly SizeRw?: number }[];
-  readonly Volumes: readonly { readonly UsageData?: { readonly Size: number; readonly RefCount: number } }[];
+/** The fields that JSON has in small letters, as templates name them. */
+function asTyped(event: object, format: string): object {
+  if (format === 'json') return event;
+  const names = { Status: 'status', ID: 'id', From: 'from', Scope: 'scope', Time: 'time', TimeNano: 'timeNano' };
+  const small = event as Readonly<Record<string, unknown>>;
+  const fields = Object.entries(names).map(([name, key]) => [name, { value: small[key] ?? '', enumerable: false }] as const);
+  return Object.defineProperties({ ...event }, Object.fromEntries(fields));
 }
-
-type UsageRow = Record<'Type' | 'TotalCount' | 'Active' | 'Size' | 'Reclaimable', string>;
-
-function usageRow(type: string, count: number, active: number, size: number, free: number): UsageRow {
-  const share = size > 0 ? ` (${Math.round((free / size) * 100)}%)` : '';
-  return {
-    Type: type,
-    TotalCount: String(count),
-    Active: String(active),
-    Size: humanSize(size, 4),
-    Reclaimable: `${humanSize(free, 4)}${share}`,
-  };
-}
-
-function usageRows({ LayersSize: layers, Images: images, Containers: containers, Volumes: volumes }: Usage): UsageRow[] {
-  const sum = (sizes: readonly number[]): number => sizes.reduce((total, each) => total + each, 0);
-  const used = images.filter(({ Containers: users }) => users > 0);
-  const usedSize = Math.min(layers, sum(used.map(({ Size: size }) => size)));
-  const isUp = ({ State: state }: { State: string }): boolean => state === 'running' || state === 'paused';
-  const sizes = (list: Usage['Containers']): number => sum(list.map(({ SizeRw: size }) => size ?? 0));
-  const idle = containers.filter((each) => !isUp(each));
-  const data = volumes.map(({ UsageData: usage }) => usage ?? { Size: 0, RefCount: 0 });
-  const referred = data.filter(({ RefCount: references }) => references > 0);
-  const bytes = (list: typeof data): number => sum(list.map(({ Size: size }) => size));
-  return [
-    usageRow('Images', images.length, used.length, layers, layers - usedSize),
-    usageRow('Containers', containers.length, containers.length - idle.length, sizes(containers), sizes(idle)),
-    usageRow('Local Volumes', volumes.length, referred.length, bytes(data), bytes(data) - bytes(referred)),
-    usageRow('Build Cache', 0, 0, 0, 0),
-  ];
-}
-
-const df: Command = {
-  spec: { command: 'lamina system df', usage: '[OPTIONS]', summary: 'Show disk usage', flags: { format: FORMAT } },
-  takes: [0, 0],
-  async run(args) {
-    const rows = usageRows(await (await engine()).json<Usage>('GET', '/system/df'));
-    const columns = [
-      ['Type', 'TYPE'],
-      ['TotalCount', 'TOTAL'],
-      ['Active', 'ACTIVE'],
-      ['Size', 'SIZE'],
-      ['Reclaimable', 'RECLAIMABLE'],
-    ] as const;
-    process.stdout.write(renderRows(args.value('format'), columns, rows));
-    return 0;
-  },
-};
 
 const prune: Command = {
   spec: {

@@ -5,6 +5,7 @@ import { FILTER, FORCE, FORMAT, PRUNE_FILTER, QUIET, pairs } from './common-flag
 import { type Command, type Commands, engine, filterQuery, forEach, path } from './engine.js';
 import { writeArchive } from './files.js';
 import { inspectKind } from './inspect.js';
+import { naturally } from './natural-order.js';
 import { renderRows } from './table.js';
 import { age, humanSize } from './units.js';
 import { openUpload } from './upload.js';
@@ -39,6 +40,7 @@ const ls: Command = {
     ).json<{ Volumes: Volume[] }>('GET', '/volumes', {
       query: { size: args.has('size'), filters: filterQuery(args, ls.spec) },
     });
+    volumes.sort((a, b) => naturally(a.Name, b.Name));
     if (args.has('json')) process.stdout.write(`${JSON.stringify(volumes, undefined, 2)}\n`);
     else if (args.has('quiet')) for (const { Name: name } of volumes) process.stdout.write(`${name}\n`);
     else {
@@ -125,6 +127,8 @@ const prune: Command = {
   },
   takes: [0, 0],
   async run(args) {
+    if (args.has('all') && args.all('filter').some((filter) => filter.startsWith('all=')))
+      throw new Error('conflicting options: cannot specify both --all and --filter all=1');
     const what = args.has('all') ? 'all local volumes' : 'anonymous local volumes';
     if (!args.has('force') && !(await confirm(`WARNING! This will remove ${what} not used by at least one container.`))) return 0;
     const more: Record<string, string[]> = args.has('all') ? { all: ['true'] } : {};
