@@ -73,7 +73,11 @@ function goStruct(value: object, name: string): object {
 export function goJson(value: unknown): string {
   return JSON.stringify(value ?? null, function (this: object, key: string, each: unknown) {
     if (each === '' && (key === 'Name' || key === 'Driver') && 'Destination' in this) return undefined;
-    return each instanceof Nil ? null : each instanceof Map ? Object.fromEntries(each) : each;
+    return each instanceof Nil
+      ? null
+      : each instanceof Map
+        ? (Object.fromEntries(each as Map<string, unknown>) as unknown)
+        : each;
   });
 }
 
