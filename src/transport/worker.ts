@@ -2,6 +2,7 @@
 // thread comes with a write to the wake fd, which makes the loop return.
 
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { errno } from '../abi/errno.js';
 import { OUT_HEADER } from '../abi/protocol.js';
 import { Loop, Mount } from '../native/load.js';
 import type { NativeMount } from '../native/mount.js';
@@ -35,8 +36,8 @@ const loop = new Loop({
   wakeFd: (workerData as WorkerData).wakeFd,
   request,
   reply,
-  decide: (mount, opcode, node, length) => sessions.get(mount)?.decide(opcode, node, length) ?? -5,
-  copyUp: (mount, node, length) => sessions.get(mount)?.copyUp(node, length) ?? -5,
+  decide: (mount, opcode, node, length) => sessions.get(mount)?.decide(opcode, node, length) ?? -errno.EIO,
+  copyUp: (mount, node, length) => sessions.get(mount)?.copyUp(node, length) ?? -errno.EIO,
   tidy: (mount) => {
     sessions.get(mount)?.tidy();
     return 0;
