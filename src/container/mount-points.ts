@@ -39,10 +39,12 @@ function fromBind(raw: string): PlannedMount {
     const propagation = spec.propagation ?? 'rprivate';
     return { point: { ...base, Type: 'bind', Source: spec.source ?? '', Propagation: propagation, create: true } };
   }
-  const name = spec.source ?? '';
+  // Without a source: clients that know no `Volumes` (docker-py).
+  const anonymous = spec.source === undefined;
+  const name = spec.source ?? anonymousName();
   return {
-    point: { ...base, Type: 'volume', Name: name, Driver: LOCAL, Mode: mode || 'z', Propagation: '' },
-    volume: { name, anonymous: false, nocopy: spec.nocopy },
+    point: { ...base, Type: 'volume', Name: name, Driver: LOCAL, Mode: mode || 'z', Propagation: '', named: !anonymous },
+    volume: { name, anonymous, nocopy: spec.nocopy },
   };
 }
 

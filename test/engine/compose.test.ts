@@ -35,6 +35,9 @@ bits, stat = c.get_archive('/v/f')
 print(stat['size'], len(b''.join(bits)) % 512)
 c.commit('committed'); c.restart(timeout=0); c.reload(); print(c.status)
 print(client.plugins.list())
+anonymous = client.containers.create('busybox', 'true', volumes=['/anonymous'])
+print([(m['Destination'], len(m['Name'])) for m in anonymous.attrs['Mounts']])
+anonymous.remove(v=True)
 c.remove(force=True, v=True); client.images.remove('committed'); client.volumes.get('sdk').remove()
 `;
 
@@ -73,5 +76,6 @@ void t.test('docker-compose brings up, uses and takes down two services', { time
 
   writeFileSync(rig.path('sdk.py'), SDK);
   const sdk = await rig.sh('/usr/bin/python3 sdk.py');
-  t.equal(sdk.stdout, "ExecResult(exit_code=4, output=b'out\\n')\nTrue\n3 0\nrunning\n[]\n", sdk.stderr);
+  t.equal(sdk.stdout, "ExecResult(exit_code=4, output=b'out\\n')\nTrue\n3 0\nrunning\n[]\n[('/anonymous', 64)]\n", sdk.stderr);
+  t.equal(await rig.must('docker', 'volume', 'ls', '-q'), '');
 });
