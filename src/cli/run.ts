@@ -206,8 +206,8 @@ const run: Command = {
         throw new TerminalError('conflicting options: cannot specify both --attach and --detach');
       const id = await createContainer(client, args, RUN, detached);
       if (!detached) return await runAttached(client, id, args);
-      await start(client, id);
-      process.stdout.write(`${id}\n`);
+      // Also of one that cannot be started, which is there all the same.
+      await start(client, id).finally(() => process.stdout.write(`${id}\n`));
       return 0;
     } catch (error) {
       if (['UsageError', 'VolumeSpecError', 'TerminalError'].includes((error as Error).name)) throw error;
