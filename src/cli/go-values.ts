@@ -12,26 +12,15 @@ export class Nil {
   }
 }
 
-const MAPS: readonly string[] = [
-  ...[
-    'Annotations',
-    'Attributes',
-    'Containers',
-    'Data',
-    'DriverOpts',
-    'ExposedPorts',
-    'Labels',
-    'Networks',
-    'Options',
-    'PortBindings',
-    'Ports',
-  ],
-  ...['StorageOpt', 'Sysctls', 'Tmpfs', 'Volumes', 'LogConfig.Config'],
-];
-const POINTERS: readonly string[] = [
-  ...['Health', 'Healthcheck', 'Init', 'IPAMConfig', 'MemorySwappiness', 'OomKillDisable', 'PidsLimit', 'SizeRootFs', 'SizeRw'],
-  ...['StopTimeout', 'UsageData'],
-];
+/** Fields that are maps, and those that are pointers. */
+const MAPS = (
+  'Annotations Attributes Containers Data DriverOpts ExposedPorts Labels Networks Options PortBindings Ports StorageOpt ' +
+  'Sysctls Tmpfs Volumes LogConfig.Config'
+).split(' ');
+const POINTERS =
+  'Health Healthcheck Init IPAMConfig MemorySwappiness OomKillDisable PidsLimit SizeRootFs SizeRw StopTimeout UsageData'.split(
+    ' ',
+  );
 /** Fields that JSON has only when they are set, by the field that they are in. */
 const LEFT_OUT: Readonly<Record<string, readonly string[]>> = {
   container: ['SizeRootFs', 'SizeRw'],
