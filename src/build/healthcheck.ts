@@ -1,5 +1,6 @@
 // HEALTHCHECK: its options (Go durations) and its test. Pure.
 
+import { parseDuration } from './duration.js';
 import type { Healthcheck } from './host.js';
 import type { Command } from './instructions.js';
 import type { Flags } from './flags.js';
@@ -10,20 +11,14 @@ export interface Health {
   readonly times: Omit<Healthcheck, 'Test'>;
 }
 
-const UNITS: Readonly<Record<string, number>> = { ns: 1, us: 1e3, µs: 1e3, ms: 1e6, s: 1e9, m: 60e9, h: 3600e9 };
 const LEAST = 1e6;
 
-/** `1m30s` in nanoseconds. Throws an Error. */
+/** In nanoseconds. Throws an Error. */
 function duration(text: string, flag: string): number {
-  const invalid = (): Error => new Error(`time: invalid duration ${JSON.stringify(text)}`);
-  if (text === '0') return 0;
-  if (!/^(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|ms|s|m|h))+$/.test(text)) throw invalid();
-  let total = 0;
-  for (const [, number = '', unit = ''] of text.matchAll(/([\d.]+)(ns|us|µs|ms|s|m|h)/g))
-    total += Number(number) * (UNITS[unit] ?? NaN);
-  if (!Number.isFinite(total)) throw invalid();
-  if (total !== 0 && total < LEAST) throw new Error(`Interval ${JSON.stringify(flag)} cannot be less than 1ms`);
-  return Math.round(total);
+  const time = parseDuration(text);
+  if (time === undefined) throw new Error(`time: invalid duration ${JSON.stringify(text)}`);
+  if (time !== 0 && time < LEAST) throw new Error(`Interval ${JSON.stringify(flag)} cannot be less than 1ms`);
+  return time;
 }
 
 function retries(text: string): number {

@@ -2,9 +2,11 @@
 
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { parseDuration } from '../build/duration.js';
 import { parseMountFlag } from '../volume/mount-flag.js';
 import { volumeSections } from '../volume/spec.js';
 import { type Arguments, UsageError } from './arguments.js';
+import { pairs } from './common-flags.js';
 import { FlagValues } from './flag-values.js';
 import { parsePorts } from './port-specs.js';
 import { CONTAINER_FLAGS, streamsOf } from './run-flags.js';
@@ -43,15 +45,6 @@ function capabilities(names: readonly string[]): string[] {
     .map((name) => name.trim().toUpperCase())
     .map((name) => (name === 'ALL' || name.startsWith('CAP_') ? name : `CAP_${name}`));
   return full.includes('ALL') ? ['ALL'] : [...new Set(full)].sort();
-}
-
-function pairs(entries: readonly string[]): Record<string, string> {
-  return Object.fromEntries(
-    entries.map((entry) => {
-      const equals = entry.indexOf('=');
-      return equals < 0 ? [entry, ''] : [entry.slice(0, equals), entry.slice(equals + 1)];
-    }),
-  );
 }
 
 class Flags extends FlagValues {
@@ -212,14 +205,11 @@ function networking(args: Arguments): object {
   };
 }
 
-/** A duration as Go writes them (`1m30s`, `200ms`), in nanoseconds. */
+/** A flag's duration in nanoseconds. */
 function duration(flags: Flags, name: string): number | undefined {
   const text = flags.args.value(name);
-  if (text === undefined || text === '0') return text === undefined ? undefined : 0;
-  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ns|us|ms|s|m|h)/g)];
-  if (parts.map(([part]) => part).join('') !== text) flags.fail(name, text, `time: invalid duration ${JSON.stringify(text)}`);
-  const units: Readonly<Record<string, number>> = { ns: 1, us: 1e3, ms: 1e6, s: 1e9, m: 60e9, h: 3600e9 };
-  return parts.reduce((sum, [, count, unit = 's']) => sum + Number(count) * (units[unit] ?? 0), 0);
+  if (text === undefined) return undefined;
+  return parseDuration(text) ?? flags.fail(name, text, `time: invalid duration ${JSON.stringify(text)}`);
 }
 
 /** `--health-*` and `--no-healthcheck`. */

@@ -9,6 +9,7 @@ import { pipeline } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { aloneProgram } from '../native/load.js';
 import type { ContainerRecord } from '../store/index.js';
+import { bypassOf } from './bypass.js';
 import type { Context } from './context.js';
 import { EngineError, conflict } from './errors.js';
 import { isUp } from './lifecycle.js';
@@ -164,7 +165,7 @@ export function archiveContainer(
   work: Work,
   streams: ArchiveStreams,
 ): Promise<PathStat | undefined> {
-  const routed = record.hostConfig.StorageOpt?.['lamina.bypass'] !== undefined;
+  const routed = bypassOf(record.hostConfig) !== undefined;
   const without = routed ? record.mounts.filter(({ Type }) => Type !== 'tmpfs').map((mount) => mount.Destination) : [];
   return withRoot(context, record, work.op !== 'export', (root) => runChild({ ...work, root, without }, streams));
 }

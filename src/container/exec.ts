@@ -8,6 +8,7 @@ import { EngineError, badParameter, conflict, messageOf, notFound } from './erro
 import { isUp } from './lifecycle.js';
 import { baseEnv, mergeEnv, processSpec } from './oci-spec.js';
 import type { TaskExit } from './supervisor-protocol.js';
+import { timerMs } from './timers.js';
 import { UnknownUser, userDatabase } from './users.js';
 
 export interface ExecConfig {
@@ -128,7 +129,7 @@ export class Execs {
         state.late = true;
         supervisor.call('signal', { task: exec.id, signal: SIGKILL }).catch(() => undefined);
       };
-      timer = setTimeout(kill, limitMs);
+      timer = setTimeout(kill, timerMs(limitMs));
       await Promise.race([ended, left]);
       output.destroy();
       return { exitCode: exec.exitCode ?? -1, output: Buffer.concat(kept).toString(), late: state.late };

@@ -7,6 +7,7 @@ import type { Context } from './context.js';
 import { messageOf } from './errors.js';
 import type { Execs } from './exec.js';
 import { healthCommand } from './health-config.js';
+import { timerMs } from './timers.js';
 
 const SECOND = 1e9;
 const MILLISECOND = 1e6;
@@ -103,10 +104,12 @@ export class Health {
     const startInterval = (config.StartInterval || DEFAULTS.startInterval) / MILLISECOND;
     while (!signal.aborted) {
       const isStarting = watch.state.Status === 'starting' && Date.now() - begun < startPeriod;
-      await delay(isStarting ? Math.min(startInterval, interval) : interval, undefined, { signal }).catch(() => undefined);
+      await delay(timerMs(isStarting ? Math.min(startInterval, interval) : interval), undefined, { signal }).catch(
+        () => undefined,
+      );
       if (hasStopped(signal)) return;
       const result = await this.#check(record, config, command, signal);
-      if (signal.aborted as boolean) return;
+      if (hasStopped(signal)) return;
       const forgiven = watch.state.Status === 'starting' && Date.now() - begun < startPeriod;
       this.#note(record, watch.state, result, config.Retries || DEFAULTS.retries, forgiven);
     }

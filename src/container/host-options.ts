@@ -3,6 +3,7 @@
 
 import { cpus } from 'node:os';
 import type { ContainerConfig, ContainerRecord, HostConfig } from '../store/index.js';
+import { bypassOf } from './bypass.js';
 import { badParameter, conflict } from './errors.js';
 import { checkLogOptions } from './log-options.js';
 import { parseSignal } from './signals.js';
@@ -105,6 +106,7 @@ function checkUnsupported(host: HostConfig): void {
   for (const name of Object.keys(host.StorageOpt ?? {})) {
     if (name !== 'lamina.bypass') refuse(`--storage-opt ${name}`, 'this storage driver knows lamina.bypass');
   }
+  bypassOf(host);
   const { Runtime: runtime = '', Isolation: isolation = '', DeviceRequests: requests } = host;
   if (runtime !== '' && runtime !== 'runc') throw badParameter(`unknown or invalid runtime name: ${runtime}`);
   if (isolation !== '' && isolation !== 'default') throw badParameter(`invalid isolation '${isolation}' on linux`);
@@ -120,7 +122,7 @@ function checkUnsupported(host: HostConfig): void {
 
 /** What `update` is to change: clients send all fields, with nothing in those that stay. */
 export function changesAsked({ RestartPolicy: restart, ...limits }: HostConfig): HostConfig {
-  const asked = Object.entries(limits).filter(([, value]) => Boolean(value) && !(Array.isArray(value) && value.length === 0));
+  const asked = Object.entries(limits).filter(([, value]) => Boolean(value));
   return { ...Object.fromEntries(asked), ...(restart?.Name ? { RestartPolicy: restart } : {}) };
 }
 

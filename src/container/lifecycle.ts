@@ -15,6 +15,7 @@ import { changesAsked, checkHostOptions, checkUpdate } from './host-options.js';
 import { pauseContainer, unpauseContainer } from './pausing.js';
 import { updateLimits, whileItRuns } from './runc.js';
 import { parseSignal } from './signals.js';
+import { timerMs } from './timers.js';
 import { announce, mountedRoots, startContainer, takeDown } from './start.js';
 import type { SupervisorState, TaskExit } from './supervisor-protocol.js';
 import { readRecords } from '../transport/registry.js';
@@ -359,7 +360,7 @@ export class Lifecycle {
     const record = registry.get(id);
     if (!record || !isUp(record)) return true;
     const abort = new AbortController();
-    const timer = limitMs === undefined ? undefined : setTimeout(() => abort.abort(), limitMs);
+    const timer = limitMs === undefined ? undefined : setTimeout(() => abort.abort(), timerMs(limitMs));
     try {
       await registry.wait(id, 'exit', abort.signal);
       return true;

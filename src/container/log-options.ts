@@ -26,6 +26,14 @@ function limits(host: HostConfig): { maxSize: number; maxFiles: number } {
   return { maxSize, maxFiles };
 }
 
+function isExpression(text: string): boolean {
+  try {
+    return new RegExp(text) instanceof RegExp;
+  } catch {
+    return false;
+  }
+}
+
 /** Errors: 400, Docker's words; what would have to happen and does not is refused. */
 export function checkLogOptions(host: HostConfig): void {
   const { Type: driver = '', Config: options } = host.LogConfig ?? {};
@@ -38,6 +46,7 @@ export function checkLogOptions(host: HostConfig): void {
       throw badParameter(`log opt mode=${value} is not supported: logs are written as they come`);
     if (name === 'compress' && value !== 'false') throw badParameter('log opt compress is not supported: give compress=false');
     if (name === 'max-buffer-size') throw badParameter('max-buffer-size is only supported with mode=non-blocking');
+    if (name.endsWith('-regex') && !isExpression(value)) throw badParameter(`invalid log opt ${name}: ${JSON.stringify(value)}`);
     if (name === 'tag') throw badParameter('log opt tag is not supported: only labels and env go into the details');
   }
   limits(host);

@@ -67,6 +67,9 @@ export async function updateLimits(bundle: string, id: string, change: HostConfi
     'cpuset-cpus': change.CpusetCpus,
     'cpuset-mems': change.CpusetMems,
     'pids-limit': change.PidsLimit,
+    'blkio-weight': change.BlkioWeight,
+    'cpu-rt-period': change.CpuRealtimePeriod,
+    'cpu-rt-runtime': change.CpuRealtimeRuntime,
   };
   const args = Object.entries(limits).flatMap(([name, value]) => (value ? [`--${name}`, String(value)] : []));
   if (args.length > 0) await runc(bundle, ['update', ...args, id]);

@@ -11,7 +11,7 @@ import { MNT_DETACH } from '../native/syscalls.js';
 import { errnoText } from '../abi/errno.js';
 import { NetworkError } from '../network/network-error.js';
 import { mountpointsBelow, readMountinfo } from '../transport/check.js';
-import type { Bypass } from '../transport/plan.js';
+import { bypassOf } from './bypass.js';
 import { logRequest } from './log-options.js';
 import type { Context } from './context.js';
 import { EngineError, badParameter, failure, messageOf, notFound } from './errors.js';
@@ -25,14 +25,6 @@ import { type SupervisorClient, SupervisorError } from './supervisor-client.js';
 import { userDatabase } from './users.js';
 import { releaseVolumes, useVolumes } from './volume-use.js';
 
-/** How volumes reach a container: bound by the runtime, unless `--storage-opt lamina.bypass=` asks for a route. */
-function bypassOf(record: ContainerRecord): Bypass | undefined {
-  const asked = record.hostConfig.StorageOpt?.['lamina.bypass'];
-  if (asked === undefined || asked === 'bind' || asked === 'auto') return undefined;
-  if (asked === 'passthrough' || asked === 'relay') return asked;
-  throw badParameter(`invalid storage option lamina.bypass=${asked}: one of auto, bind, passthrough, relay`);
-}
-
 /** Mounts the root at <container>/root, with the volumes as routes when their `sources` by destination are given. */
 export async function mountRoot(
   context: Context,
@@ -40,7 +32,7 @@ export async function mountRoot(
   sources?: ReadonlyMap<string, string>,
 ): Promise<string> {
   const directory = context.directory(record.id);
-  const bypass = bypassOf(record);
+  const bypass = bypassOf(record.hostConfig);
   const target = join(directory, 'root');
   const supervisor = await context.supervisor();
   const routed = sources ? record.mounts.filter(({ Type }) => Type !== 'tmpfs') : [];
@@ -99,7 +91,7 @@ class Start {
 
   async run(size: readonly [number, number] | undefined): Promise<Started> {
     const { context, record } = this;
-    const routed = bypassOf(record) !== undefined;
+    const routed = bypassOf(record.hostConfig) !== undefined;
     const [network, root, sources] = await this.#setUp(routed);
     this.#writeFiles(network);
     const find = (reference: string): ContainerRecord => context.registry.find(reference);

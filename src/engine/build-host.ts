@@ -172,7 +172,7 @@ class StepContainer implements BuildContainer {
 
   async commit(request: CommitRequest): Promise<string> {
     const { context } = this.engine;
-    const layer = (await hasChanges(context, this.record)) ? layerOf(context, this.#now) : undefined;
+    const layer = hasChanges(context, this.record) ? layerOf(context, this.#now) : undefined;
     return `sha256:${await commitImage(context.store, { ...request, parent: this.parent, layer, comment: '', names: [] })}`;
   }
 

@@ -6,11 +6,12 @@ import { changesOf } from '../container/changes.js';
 import { badParameter, EngineError } from '../container/errors.js';
 import { isUp } from '../container/lifecycle.js';
 import { userDatabase } from '../container/users.js';
-import { type Image, canonicalName, commitImage, familiarName, listImages } from '../image/index.js';
+import { type Image, commitImage, familiarName, imageOf } from '../image/index.js';
 import type { ContainerConfig, ContainerRecord } from '../store/index.js';
 import { applyChanges } from './change-instructions.js';
 import type { Engine } from './engine.js';
 import type { Call, Router } from './http.js';
+import { namesAsked } from './image-transfer.js';
 import { CONTAINER_CONFIG, shaped } from './shape.js';
 import { layerOf } from './writable-layer.js';
 
@@ -119,10 +120,8 @@ async function commit(engine: Engine, call: Call): Promise<void> {
   const { context, lifecycle } = engine;
   const record = context.registry.find(call.query.get('container') ?? '');
   const change = shaped((await call.json()) ?? {}, CONTAINER_CONFIG, '') as ContainerConfig;
-  const repository = call.query.get('repo') ?? '';
-  const tag = call.query.get('tag') ?? '';
-  const names = repository === '' ? [] : [canonicalName(tag === '' ? repository : `${repository}:${tag}`)];
-  const parent = (await listImages(context.store)).find(({ id }) => id === record.image);
+  const names = namesAsked(call);
+  const parent = await imageOf(context.store, record.image);
   const config = applyChanges(imageConfig(record, parent, change), call.query.getAll('changes'));
   const pause = call.query.get('pause') === null || call.flag('pause');
   const paused = pause && record.state.status === 'running';

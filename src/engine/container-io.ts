@@ -9,9 +9,9 @@ import { logDetails } from '../container/log-options.js';
 import { type LogEntry, type LogOptions, readLog } from '../container/log-reader.js';
 import { StreamKind, frame } from '../container/supervisor-protocol.js';
 import type { ContainerRecord } from '../store/index.js';
-import { parseMoment } from './containers.js';
 import type { Engine } from './engine.js';
 import type { Call, Hijacked, Router } from './http.js';
+import { parseMoment } from './moment.js';
 import { EXEC_CONFIG, shaped } from './shape.js';
 
 const RAW = 'application/vnd.docker.raw-stream';
@@ -32,8 +32,8 @@ export function parseDetachKeys(text: string): number[] {
   });
 }
 
-function detachKeys(call: Call, tty: boolean): number[] {
-  const asked = call.query.get('detachKeys');
+/** Those that were asked for, else Docker's where there is a terminal. Errors: 400. */
+function detachKeys(asked: string | null | undefined, tty: boolean): number[] {
   if (asked) return parseDetachKeys(asked);
   return tty ? parseDetachKeys('ctrl-p,ctrl-q') : [];
 }
@@ -57,11 +57,14 @@ function join(client: Hijacked, task: Socket, signal: AbortSignal): Promise<void
   });
 }
 
-function logPiece(entry: LogEntry, call: Call, record: ContainerRecord): Buffer {
-  const stamp = call.flag('timestamps') ? `${entry.time} ` : '';
+/** How the client is sent a line of the log. */
+function pieces(call: Call, record: ContainerRecord): (entry: LogEntry) => Buffer {
+  const isStamped = call.flag('timestamps');
   const details = call.flag('details') ? `${logDetails(record)} ` : '';
-  const payload = Buffer.from(stamp + details + entry.log);
-  return record.config.Tty ? payload : frame(StreamKind[entry.stream], payload);
+  return ({ time, log, stream }) => {
+    const payload = Buffer.from((isStamped ? `${time} ` : '') + details + log);
+    return record.config.Tty ? payload : frame(StreamKind[stream], payload);
+  };
 }
 
 /** Writes, and waits until the client has read enough for more. */
@@ -93,9 +96,10 @@ async function logs(engine: Engine, call: Call): Promise<void> {
     ended: follow && isUp(record) ? registry.wait(record.id, 'exit', call.signal).catch(() => undefined) : Promise.resolve(),
   };
   const out = call.stream(contentType(call, record.config.Tty ?? false));
+  const pieceOf = pieces(call, record);
   for await (const entry of readLog(engine.context.logPath(record.id), options)) {
     if (!wanted[entry.stream]) continue;
-    await writeSlowly(out, logPiece(entry, call, record));
+    await writeSlowly(out, pieceOf(entry));
     if (call.signal.aborted) return;
   }
   out.end();
@@ -105,10 +109,11 @@ async function logs(engine: Engine, call: Call): Promise<void> {
 async function writePast(engine: Engine, call: Call, record: ContainerRecord, out: Writable): Promise<void> {
   const { signal } = call;
   const ended = Promise.resolve();
+  const pieceOf = pieces(call, record);
   const options: LogOptions = { tail: undefined, since: undefined, until: undefined, follow: false, signal, ended };
   for await (const entry of readLog(engine.context.logPath(record.id), options)) {
     if (signal.aborted) return;
-    await writeSlowly(out, logPiece(entry, call, record));
+    await writeSlowly(out, pieceOf(entry));
   }
 }
 
@@ -119,7 +124,7 @@ async function attach(engine: Engine, call: Call): Promise<void> {
   }
   const tty = record.config.Tty ?? false;
   const stream = call.flag('stream');
-  const keys = detachKeys(call, tty);
+  const keys = detachKeys(call.query.get('detachKeys'), tty);
   await call.discardBody();
   const supervisor = await engine.context.supervisor();
   // Attached before the answer goes out: what the client starts next is seen from its first byte.
@@ -165,7 +170,7 @@ async function startExec(engine: Engine, call: Call): Promise<void> {
   }
   if (exec.state !== 'created') throw conflict(`exec ${exec.id} has already been started`);
   const { Tty: tty = false, AttachStdin: stdin = false, AttachStdout: stdout = true, AttachStderr: stderr = true } = exec.config;
-  const keys = exec.config.DetachKeys ? parseDetachKeys(exec.config.DetachKeys) : tty ? parseDetachKeys('ctrl-p,ctrl-q') : [];
+  const keys = detachKeys(exec.config.DetachKeys, tty);
   const supervisor = await engine.context.supervisor();
   const task = await supervisor.attach({ task: exec.id, tty, stdin, stdout, stderr, detachKeys: keys });
   // The head goes out before the process starts: a client that reads it with a buffer would lose output that came with it.

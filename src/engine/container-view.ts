@@ -1,5 +1,7 @@
 // How containers look to clients: one row of `ps`, and `inspect`. The shapes are the Docker Engine API's.
 
+import { bypassOf } from '../container/bypass.js';
+import { isUp } from '../container/lifecycle.js';
 import { humanDuration } from '../container/duration.js';
 import type { Image } from '../image/index.js';
 import { familiarName } from '../image/index.js';
@@ -65,7 +67,7 @@ function portsOf(record: ContainerRecord): Port[] {
     const [port = '0', type = 'tcp'] = key.split('/');
     const base = { PrivatePort: Number(port), Type: type };
     const bound = record.ports[key] ?? [];
-    if (bound.length === 0) return record.state.status === 'running' ? [base] : [];
+    if (bound.length === 0) return isUp(record) ? [base] : [];
     return bound.map(({ HostIp: ip, HostPort: host }) => ({ ...base, IP: ip ?? '0.0.0.0', PublicPort: Number(host) }));
   });
 }
@@ -134,7 +136,7 @@ function stateView(record: ContainerRecord, { health, restarting = false }: Cond
   const { status, pid, exitCode, error, oomKilled, startedAt, finishedAt } = record.state;
   return {
     Status: restarting ? 'restarting' : status,
-    Running: restarting || status === 'running' || status === 'paused',
+    Running: restarting || isUp(record),
     Paused: status === 'paused',
     Restarting: restarting,
     OOMKilled: oomKilled,
@@ -151,14 +153,14 @@ function stateView(record: ContainerRecord, { health, restarting = false }: Cond
 function networkSettings(record: ContainerRecord, netns: string): object {
   const bridge = record.endpoints.find(({ network }) => network === 'bridge');
   const ports: Record<string, unknown> = {};
-  if (record.state.status === 'running') {
+  if (isUp(record)) {
     for (const key of Object.keys(record.config.ExposedPorts ?? {})) ports[key] = null;
     for (const [key, bound] of Object.entries(record.ports)) ports[key] = bound;
   }
   return {
     Bridge: '',
-    SandboxID: record.state.status === 'running' ? record.id : '',
-    SandboxKey: record.state.status === 'running' ? netns : '',
+    SandboxID: isUp(record) ? record.id : '',
+    SandboxKey: isUp(record) ? netns : '',
     Ports: ports,
     HairpinMode: false,
     LinkLocalIPv6Address: '',
@@ -175,11 +177,6 @@ function networkSettings(record: ContainerRecord, netns: string): object {
     MacAddress: bridge?.mac ?? '',
     Networks: networksOf(record),
   };
-}
-
-/** How each volume's bytes travel. */
-function tierOf(record: ContainerRecord): string {
-  return record.hostConfig.StorageOpt?.['lamina.bypass'] ?? 'bind';
 }
 
 /** `GET /containers/{id}/json`. */
@@ -219,7 +216,7 @@ export function containerView(
         MergedDir: `${directory}/root`,
         UpperDir: `${directory}/upper`,
         WorkDir: `${directory}/work`,
-        VolumeTier: tierOf(record),
+        VolumeTier: bypassOf(record.hostConfig) ?? 'bind',
       },
     },
     ...(size ? { SizeRw: size.rw, SizeRootFs: size.root } : {}),

@@ -3,15 +3,16 @@
 import { EngineError, badParameter, failure } from '../container/errors.js';
 import { isUp } from '../container/lifecycle.js';
 import { processesOf } from '../container/top.js';
-import { NoSuchImage, listImages, resolveImage } from '../image/index.js';
+import { NoSuchImage, imageOf, listImages, resolveImage } from '../image/index.js';
 import type { ContainerConfig, ContainerRecord, HostConfig } from '../store/index.js';
-import { containerSize } from './container-size.js';
+import { containerSize, writableSize } from './container-size.js';
 import { containerRow, containerView } from './container-view.js';
 import type { Engine } from './engine.js';
 import type { Call, Filters, Router } from './http.js';
 import { type EndpointConfig, joinOf } from './endpoint-config.js';
+import { parseMoment } from './moment.js';
 import { pruneAlone } from './pruning.js';
-import { CONTAINER_CONFIG, ENDPOINTS, HOST_CONFIG, shaped } from './shape.js';
+import { CONTAINER_CONFIG, ENDPOINTS, HOST_CONFIG, UPDATE, shaped } from './shape.js';
 
 const FILTERS = [
   'ancestor',
@@ -107,7 +108,6 @@ async function filtered(engine: Engine, call: Call): Promise<ContainerRecord[]> 
   const before = momentOf(engine, filters, 'before');
   const since = momentOf(engine, filters, 'since');
   const ancestors = filters.has('ancestor') ? await imagesOf(engine, filters.get('ancestor')) : undefined;
-  const any = (name: string, fits: (value: string) => boolean): boolean => !filters.has(name) || filters.get(name).some(fits);
   const all = call.flag('all') || ['status', 'exited', 'before', 'since'].some((name) => filters.has(name));
   const limit = call.integer('limit') ?? 0;
   const found = engine.context.registry
@@ -118,17 +118,17 @@ async function filtered(engine: Engine, call: Call): Promise<ContainerRecord[]> 
         (before === undefined || record.created < before) &&
         (since === undefined || record.created > since) &&
         (ancestors === undefined || ancestors.has(record.image)) &&
-        any('status', (status) => statusOf(engine, record) === status) &&
-        any('exited', (code) => record.state.status === 'exited' && record.state.exitCode === Number(code)) &&
-        any('id', (id) => record.id.startsWith(id)) &&
-        any('name', (name) => fitsName(name, record.name)) &&
-        any('network', (network) => record.networks.some((each) => each.name === network)) &&
-        any('health', (health) => (engine.health.of(record.id)?.Status ?? 'none') === health) &&
-        any('is-task', (value) => /^(0|f|false)$/i.test(value)) &&
-        any('isolation', (value) => value === 'default') &&
-        any('publish', (port) => publishes(record, port)) &&
-        any('expose', (port) => exposes(record, port)) &&
-        any('volume', (volume) =>
+        filters.any('status', (status) => statusOf(engine, record) === status) &&
+        filters.any('exited', (code) => record.state.status === 'exited' && record.state.exitCode === Number(code)) &&
+        filters.any('id', (id) => record.id.startsWith(id)) &&
+        filters.any('name', (name) => fitsName(name, record.name)) &&
+        filters.any('network', (network) => record.networks.some((each) => each.name === network)) &&
+        filters.any('health', (health) => (engine.health.of(record.id)?.Status ?? 'none') === health) &&
+        filters.any('is-task', (value) => /^(0|f|false)$/i.test(value)) &&
+        filters.any('isolation', (value) => value === 'default') &&
+        filters.any('publish', (port) => publishes(record, port)) &&
+        filters.any('expose', (port) => exposes(record, port)) &&
+        filters.any('volume', (volume) =>
           record.mounts.some(({ Name, Destination, Source }) => [Name, Destination, Source].includes(volume)),
         ) &&
         filters.matchLabels('label', record.config.Labels ?? {}),
@@ -162,18 +162,19 @@ function fitsName(pattern: string, name: string): boolean {
 }
 
 async function list(engine: Engine, call: Call): Promise<void> {
-  const sized = call.flag('size');
+  const images = call.flag('size') ? await listImages(engine.context.store) : undefined;
   const rows: object[] = [];
   for (const record of await filtered(engine, call)) {
-    rows.push(containerRow(engine, record, sized ? await containerSize(engine, record) : undefined));
+    const image = images?.find(({ id }) => id === record.image);
+    rows.push(containerRow(engine, record, images && (await containerSize(engine, record, image))));
   }
   call.answer(200, rows);
 }
 
 async function inspect(engine: Engine, call: Call): Promise<void> {
   const record = engine.context.registry.find(call.param());
-  const image = (await listImages(engine.context.store)).find(({ id }) => id === record.image);
-  const size = call.flag('size') ? await containerSize(engine, record) : undefined;
+  const image = await imageOf(engine.context.store, record.image);
+  const size = call.flag('size') ? await containerSize(engine, record, image) : undefined;
   call.answer(200, containerView(engine, record, image, engine.context.networks.path(record.id), size));
 }
 
@@ -201,16 +202,9 @@ async function prune(engine: Engine, call: Call): Promise<void> {
   const deleted: string[] = [];
   let reclaimed = 0;
   for (const record of engine.context.registry.list()) {
-    const labels = record.config.Labels ?? {};
-    if (
-      isUp(record) ||
-      engine.lifecycle.isRestarting(record.id) ||
-      record.created > limit ||
-      !filters.matchLabels('label', labels)
-    )
-      continue;
-    if (filters.has('label!') && filters.matchLabels('label!', labels)) continue;
-    const { rw } = await containerSize(engine, record);
+    if (isUp(record) || engine.lifecycle.isRestarting(record.id)) continue;
+    if (record.created > limit || !filters.fitLabels(record.config.Labels ?? {})) continue;
+    const size = await writableSize(engine, record);
     try {
       await engine.lifecycle.remove(record.id, { force: false, volumes: false });
     } catch (error) {
@@ -218,23 +212,10 @@ async function prune(engine: Engine, call: Call): Promise<void> {
       if (error instanceof EngineError && (error.status === 409 || error.status === 404)) continue;
       throw error;
     }
-    reclaimed += rw;
+    reclaimed += size;
     deleted.push(record.id);
   }
   call.answer(200, { ContainersDeleted: deleted, SpaceReclaimed: reclaimed });
-}
-
-/** A Unix time, an RFC 3339 time, or how long ago (`10m`, `24h`); in milliseconds since the epoch. Errors: 400. */
-export function parseMoment(text: string): number {
-  if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1000;
-  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(h|ms|m|s)/g)];
-  if (parts.length > 0 && parts.map(([all]) => all).join('') === text) {
-    const units: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1 };
-    return Date.now() - parts.reduce((sum, [, count, unit = 's']) => sum + Number(count) * (units[unit] ?? 0), 0);
-  }
-  const time = Date.parse(text);
-  if (Number.isNaN(time)) throw badParameter(`failed to parse value as time or duration: ${JSON.stringify(text)}`);
-  return time;
 }
 
 /** Docker answers what is already so with 304. */
@@ -294,7 +275,7 @@ export function containerRoutes(engine: Engine, router: Router): void {
   });
   router.on('POST', '/containers/*/update', async (call) => {
     const record = registry.find(call.param());
-    const change = shaped((await call.json()) ?? {}, HOST_CONFIG, '') as HostConfig;
+    const change = shaped((await call.json()) ?? {}, UPDATE, '') as HostConfig;
     await lifecycle.update(record.id, change);
     call.answer(200, { Warnings: [] });
   });

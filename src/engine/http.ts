@@ -157,6 +157,16 @@ export class Filters {
     throw badParameter(`invalid filter '${name}=[${text}]'`);
   }
 
+  /** Whether one of a filter's values fits, or none was given. */
+  any(name: string, fits: (value: string) => boolean): boolean {
+    return !this.has(name) || this.get(name).some(fits);
+  }
+
+  /** What prunes ask of labels: all of `label` hold, and not all of `label!`. */
+  fitLabels(labels: Readonly<Record<string, string>>): boolean {
+    return this.matchLabels('label', labels) && !(this.has('label!') && this.matchLabels('label!', labels));
+  }
+
   /** `label=k`, `label=k=v`; all must hold. */
   matchLabels(name: string, labels: Readonly<Record<string, string>>): boolean {
     return this.get(name).every((text) => {

@@ -93,6 +93,13 @@ async function sendImages(engine: Engine, call: Call, saved: readonly SavedImage
     engine.context.events.publish('image', 'save', `sha256:${image.id}`, { name: `sha256:${image.id}` });
 }
 
+/** The name that `repo` and `tag` give a new image, canonical; none without `repo`. Errors: InvalidReference. */
+export function namesAsked(call: Call): string[] {
+  const repository = call.query.get('repo') ?? '';
+  const tag = call.query.get('tag') ?? '';
+  return repository === '' ? [] : [canonicalName(tag === '' ? repository : `${repository}:${tag}`)];
+}
+
 async function tag(engine: Engine, call: Call): Promise<void> {
   const repository = call.query.get('repo') ?? '';
   const name = call.query.get('tag') ? `${repository}:${call.query.get('tag') ?? ''}` : repository;
@@ -126,9 +133,7 @@ async function history(engine: Engine, call: Call): Promise<void> {
 export async function importImage(engine: Engine, call: Call): Promise<void> {
   const { store, events } = engine.context;
   if (call.query.get('fromSrc') !== '-') throw badParameter('importing from a URL is not supported: fetch it and pipe it in');
-  const repository = call.query.get('repo') ?? '';
-  const tagText = call.query.get('tag') ?? '';
-  const names = repository === '' ? [] : [canonicalName(tagText === '' ? repository : `${repository}:${tagText}`)];
+  const names = namesAsked(call);
   const config = applyChanges({}, call.query.getAll('changes'));
   const staging = store.makeStaging();
   try {

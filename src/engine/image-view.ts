@@ -1,4 +1,4 @@
-// How an image looks to `inspect`.
+// How an image looks to clients: a row of `images`, and `inspect`.
 
 import { type Image, familiarName, splitTag } from '../image/index.js';
 
@@ -22,6 +22,29 @@ const UNSET = {
   OnBuild: null,
   Labels: null,
 };
+
+/** Milliseconds since the epoch. */
+export function createdAt({ config }: Image): number {
+  return Date.parse(config.created ?? '') || 0;
+}
+
+/** One of `GET /images/json`, under these names. */
+export function imageRow(image: Image, references: readonly string[]): object {
+  return {
+    Id: `sha256:${image.id}`,
+    ParentId: image.record.parent ? `sha256:${image.record.parent}` : '',
+    RepoTags: references.map(familiarName),
+    RepoDigests: image.digests.map(familiarName),
+    Created: Math.floor(createdAt(image) / 1000),
+    Size: image.size,
+    VirtualSize: image.size,
+    Labels: image.config.config.Labels ?? null,
+    // Told by /system/df only.
+    SharedSize: -1,
+    Containers: -1,
+  };
+}
+
 /** What `docker image inspect` shows. */
 export function inspection(image: Image): object {
   const { raw, diffIds } = image.config;

@@ -4,9 +4,8 @@ import { pipeline } from 'node:stream/promises';
 import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { sweepInitLayers } from '../container/init-layer.js';
-import { inspection } from './image-view.js';
+import { createdAt, imageRow, inspection } from './image-view.js';
 import {
-  type Image,
   ImageInUse,
   NoSuchImage,
   type RemoveOptions,
@@ -21,25 +20,9 @@ import {
 import { removeTree } from '../process/remove-tree.js';
 import { readRecords } from '../transport/registry.js';
 import { pruneAlone } from './pruning.js';
-import { parseMoment } from './containers.js';
+import { parseMoment } from './moment.js';
 import type { Engine } from './engine.js';
 import type { Call, Filters, Router } from './http.js';
-
-function row(image: Image, references: readonly string[]): object {
-  return {
-    Id: `sha256:${image.id}`,
-    ParentId: image.record.parent ? `sha256:${image.record.parent}` : '',
-    RepoTags: references.map(familiarName),
-    RepoDigests: image.digests.map(familiarName),
-    Created: Math.floor((Date.parse(image.config.created ?? '') || 0) / 1000),
-    Size: image.size,
-    SharedSize: -1,
-    VirtualSize: image.size,
-    Labels: image.config.config.Labels ?? null,
-    // Counted by /system/df only.
-    Containers: -1,
-  };
-}
 
 /** `busybox`, `busybox:*`, `*`: a pattern over the familiar name. */
 function fitsReference(pattern: string, reference: string): boolean {
@@ -52,11 +35,6 @@ function fitsReference(pattern: string, reference: string): boolean {
       .replace(/\?/g, '[^/]')}$`,
   );
   return expression.test(name) || expression.test(familiarName(repository));
-}
-
-/** Milliseconds since the epoch. */
-function createdAt(image: Image): number {
-  return Date.parse(image.config.created ?? '') || 0;
 }
 
 /** What `since`, `before` and `until` say of a time. Errors: 400, NoSuchImage. */
@@ -87,7 +65,7 @@ async function list(engine: Engine, call: Call): Promise<void> {
     const shown =
       patterns.length === 0 ? image.references : image.references.filter((each) => patterns.some((p) => fitsReference(p, each)));
     if (patterns.length > 0 && shown.length === 0) continue;
-    rows.push(row(image, shown));
+    rows.push(imageRow(image, shown));
   }
   call.answer(200, rows);
 }
@@ -134,10 +112,9 @@ async function prune(engine: Engine, call: Call): Promise<void> {
   const before = await layerBytes(engine);
   const removed: Removal[] = [];
   for (const image of listedImages(await listImages(store))) {
-    const labels = image.config.config.Labels ?? {};
     if (onlyDangling && image.references.length > 0) continue;
-    if (registry.imageUsers(image.id).length > 0 || !limits(createdAt(image)) || !filters.matchLabels('label', labels)) continue;
-    if (filters.has('label!') && filters.matchLabels('label!', labels)) continue;
+    if (registry.imageUsers(image.id).length > 0 || !limits(createdAt(image))) continue;
+    if (!filters.fitLabels(image.config.config.Labels ?? {})) continue;
     for (const name of image.references.length > 0 ? image.references : [`sha256:${image.id}`]) {
       try {
         removed.push(...(await removeOne(engine, name, {})));
@@ -150,7 +127,8 @@ async function prune(engine: Engine, call: Call): Promise<void> {
   call.answer(200, { ImagesDeleted: removed, SpaceReclaimed: before - (await layerBytes(engine)) });
 }
 
-async function layerBytes(engine: Engine): Promise<number> {
+/** What all layers take on disk. */
+export async function layerBytes(engine: Engine): Promise<number> {
   const layers = await engine.context.store.transaction((records) => records.list('layer'));
   return layers.reduce((sum, { size }) => sum + size, 0);
 }

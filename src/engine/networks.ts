@@ -2,10 +2,11 @@
 
 import { badParameter, EngineError } from '../container/errors.js';
 import { NetworkError } from '../network/network-error.js';
-import type { Network } from '../network/networks.js';
+import { type Network, PREDEFINED } from '../network/networks.js';
 import type { Engine } from './engine.js';
 import type { Call, Router } from './http.js';
 import { type EndpointConfig, joinOf } from './endpoint-config.js';
+import { parseMoment } from './moment.js';
 import { pruneAlone } from './pruning.js';
 import { ENDPOINT, shaped } from './shape.js';
 
@@ -64,21 +65,22 @@ function view(engine: Engine, network: Network): object {
   };
 }
 
+/** Made by a user. */
+const isOwn = ({ name }: Network): boolean => !PREDEFINED.includes(name);
+
 function list(engine: Engine, call: Call): void {
   const filters = call.filters();
   filters.check(['dangling', 'driver', 'id', 'label', 'name', 'scope', 'type']);
-  const any = (name: string, test: (value: string) => boolean): boolean => !filters.has(name) || filters.get(name).some(test);
-  const isOwn = ({ name }: Network): boolean => !['bridge', 'host', 'none'].includes(name);
   const dangling = filters.boolean('dangling');
   const found = engine.networks.networks
     .list()
     .filter(
       (network) =>
-        any('driver', (driver) => network.driver === driver) &&
-        any('id', (id) => network.id.startsWith(id)) &&
-        any('name', (name) => network.name.includes(name)) &&
-        any('scope', (scope) => scope === 'local') &&
-        any('type', (type) => (type === 'custom') === isOwn(network)) &&
+        filters.any('driver', (driver) => network.driver === driver) &&
+        filters.any('id', (id) => network.id.startsWith(id)) &&
+        filters.any('name', (name) => network.name.includes(name)) &&
+        filters.any('scope', (scope) => scope === 'local') &&
+        filters.any('type', (type) => (type === 'custom') === isOwn(network)) &&
         (dangling === undefined || dangling === (isOwn(network) && engine.networks.membersOf(network).length === 0)) &&
         filters.matchLabels('label', network.labels),
     );
@@ -148,10 +150,12 @@ async function remove(engine: Engine, network: Network): Promise<void> {
 async function prune(engine: Engine, call: Call): Promise<void> {
   const filters = call.filters();
   filters.check(['label', 'label!', 'until']);
+  const [until] = filters.get('until');
+  const limit = until === undefined ? Infinity : parseMoment(until);
   const deleted: string[] = [];
   for (const network of [...engine.networks.networks.list()]) {
     const used = engine.context.registry.list().some(({ networks }) => networks.some(({ name }) => name === network.name));
-    if (['bridge', 'host', 'none'].includes(network.name) || used || !filters.matchLabels('label', network.labels)) continue;
+    if (!isOwn(network) || used || network.created > limit || !filters.fitLabels(network.labels)) continue;
     try {
       await remove(engine, network);
     } catch (error) {

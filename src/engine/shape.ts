@@ -178,6 +178,13 @@ export const HOST_CONFIG: Readonly<Record<string, Shape>> = {
   UsernsMode: 'string',
 };
 
+const UPDATED: readonly string[] = [
+  ...['BlkioWeight', 'CpuPeriod', 'CpuQuota', 'CpuRealtimePeriod', 'CpuRealtimeRuntime', 'CpuShares', 'CpusetCpus'],
+  ...['CpusetMems', 'KernelMemory', 'Memory', 'MemoryReservation', 'MemorySwap', 'NanoCpus', 'PidsLimit', 'RestartPolicy'],
+];
+/** What `update` changes; Docker passes over all else that its API names. */
+export const UPDATE: Shape = Object.fromEntries(Object.entries(HOST_CONFIG).filter(([name]) => UPDATED.includes(name)));
+
 export const ENDPOINT: Shape = {
   Aliases: STRINGS,
   Links: STRINGS,

@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isUp } from '../container/lifecycle.js';
 import { runc } from '../container/runc.js';
 import type { ContainerRecord } from '../store/index.js';
+import { timeOf } from './container-view.js';
 import type { Engine } from './engine.js';
 import type { Call, Router } from './http.js';
 
@@ -134,7 +135,7 @@ function idle(record: ContainerRecord): string {
     record,
     NO_CPU,
     { cpu: NO_CPU, rest: { pids_stats: {}, blkio_stats: {}, memory_stats: {}, networks: {} } },
-    '0001-01-01T00:00:00Z',
+    timeOf(0),
   );
 }
 
@@ -143,7 +144,7 @@ async function stats(engine: Engine, call: Call): Promise<void> {
   const once = call.query.get('stream') !== null && !call.flag('stream');
   const out = call.stream('application/json');
   let before = NO_CPU;
-  let preread = '0001-01-01T00:00:00Z';
+  let preread = timeOf(0);
   for (let round = 0; !call.signal.aborted; round++) {
     const record = engine.context.registry.get(id);
     if (!record) break;

@@ -9,7 +9,10 @@ import { containerSize } from './container-size.js';
 import { familiarName, listImages } from '../image/index.js';
 import { EngineError, badParameter } from '../container/errors.js';
 import type { EngineEvent } from '../container/events.js';
-import { parseMoment } from './containers.js';
+import { timerMs } from '../container/timers.js';
+import { imageRow } from './image-view.js';
+import { layerBytes } from './images.js';
+import { parseMoment } from './moment.js';
 import type { Engine } from './engine.js';
 import { API_VERSION, type Call, type Filters, type Router } from './http.js';
 import { usageOf, volumeView } from './volumes.js';
@@ -113,17 +116,19 @@ async function info(engine: Engine, call: Call): Promise<void> {
 
 function fitsEvent(event: EngineEvent, filters: Filters): boolean {
   const { Actor: actor } = event;
-  const any = (name: string, test: (value: string) => boolean): boolean => !filters.has(name) || filters.get(name).some(test);
   const about = (type: string) => (value: string) =>
     event.Type === type && (actor.ID.startsWith(value) || actor.Attributes['name'] === value || familiarName(actor.ID) === value);
   return (
-    any('type', (type) => event.Type === type) &&
-    any('event', (action) => event.Action === action || event.Action.startsWith(`${action}:`)) &&
-    any('container', about('container')) &&
-    any('image', (image) => about('image')(image) || (event.Type === 'container' && actor.Attributes['image'] === image)) &&
-    any('volume', about('volume')) &&
-    any('network', about('network')) &&
-    any('scope', (scope) => scope === 'local') &&
+    filters.any('type', (type) => event.Type === type) &&
+    filters.any('event', (action) => event.Action === action || event.Action.startsWith(`${action}:`)) &&
+    filters.any('container', about('container')) &&
+    filters.any(
+      'image',
+      (image) => about('image')(image) || (event.Type === 'container' && actor.Attributes['image'] === image),
+    ) &&
+    filters.any('volume', about('volume')) &&
+    filters.any('network', about('network')) &&
+    filters.any('scope', (scope) => scope === 'local') &&
     filters.matchLabels('label', actor.Attributes)
   );
 }
@@ -153,12 +158,13 @@ function events(engine: Engine, call: Call): void {
   if (since !== undefined) for (const event of engine.context.events.since(since)) write(event);
   const left = until === undefined ? undefined : until * 1000 - Date.now();
   if (left !== undefined && left <= 0) return void out.end();
-  const stop = engine.context.events.subscribe(write);
-  const timer = left === undefined ? undefined : setTimeout(() => out.end(), left);
-  call.signal.addEventListener('abort', () => {
-    stop();
+  const unsubscribe = engine.context.events.subscribe(write);
+  const stop = (): void => {
+    unsubscribe();
     clearTimeout(timer);
-  });
+  };
+  const timer = left === undefined ? undefined : setTimeout(() => (stop(), out.end()), timerMs(left));
+  call.signal.addEventListener('abort', stop);
 }
 
 async function diskUsage(engine: Engine, call: Call): Promise<void> {
@@ -166,21 +172,17 @@ async function diskUsage(engine: Engine, call: Call): Promise<void> {
   const images = await listImages(store);
   const volumes = await volumeRecords(store).list();
   call.answer(200, {
-    LayersSize: (await store.transaction((records) => records.list('layer'))).reduce((sum, { size }) => sum + size, 0),
+    LayersSize: await layerBytes(engine),
     Images: images.map((image) => ({
-      Id: `sha256:${image.id}`,
-      ParentId: image.record.parent ? `sha256:${image.record.parent}` : '',
-      RepoTags: image.references.map(familiarName),
-      RepoDigests: [],
-      Created: Math.floor((Date.parse(image.config.created ?? '') || 0) / 1000),
-      Size: image.size,
+      ...imageRow(image, image.references),
       SharedSize: 0,
-      VirtualSize: image.size,
-      Labels: image.config.config.Labels ?? null,
       Containers: registry.imageUsers(image.id).length,
     })),
     Containers: await Promise.all(
-      registry.list().map(async (record) => containerRow(engine, record, await containerSize(engine, record))),
+      registry.list().map(async (record) => {
+        const image = images.find(({ id }) => id === record.image);
+        return containerRow(engine, record, await containerSize(engine, record, image));
+      }),
     ),
     Volumes: await Promise.all(volumes.map(async (volume) => volumeView(volume, await usageOf(engine, volume)))),
     BuildCache: null,

@@ -55,9 +55,11 @@ export async function usageOf(engine: Engine, volume: VolumeRecord): Promise<Usa
 function fits(engine: Engine, filters: Filters, volume: VolumeRecord): boolean {
   const dangling = filters.boolean('dangling');
   if (dangling !== undefined && dangling !== (usersOf(engine, volume).length === 0)) return false;
-  if (filters.has('name') && !filters.get('name').some((part) => volume.name.includes(part))) return false;
-  if (filters.has('driver') && !filters.get('driver').includes('local')) return false;
-  return filters.matchLabels('label', volume.labels);
+  return (
+    filters.any('name', (part) => volume.name.includes(part)) &&
+    filters.any('driver', (driver) => driver === 'local') &&
+    filters.matchLabels('label', volume.labels)
+  );
 }
 
 async function list(engine: Engine, call: Call): Promise<void> {
@@ -126,8 +128,7 @@ async function prune(engine: Engine, call: Call): Promise<void> {
   let reclaimed = 0;
   for (const volume of await all(engine)) {
     if (!(named || volume.anonymous) || volume.options || usersOf(engine, volume).length > 0) continue;
-    if (!filters.matchLabels('label', volume.labels)) continue;
-    if (filters.has('label!') && filters.matchLabels('label!', volume.labels)) continue;
+    if (!filters.fitLabels(volume.labels)) continue;
     const size = await treeSize(volume.path);
     try {
       await remove(engine, volume);

@@ -38,11 +38,11 @@ export async function* layerOf(context: Context, record: ContainerRecord): Async
 }
 
 /** Whether the container has changed anything. */
-export function hasChanges(context: Context, record: ContainerRecord): Promise<boolean> {
+export function hasChanges(context: Context, record: ContainerRecord): boolean {
   const upper = openDirectory(join(context.directory(record.id), 'upper'));
   try {
     const listing = sys.readdir(upper);
-    return Promise.resolve(typeof listing === 'number' || listing.names.length > 0);
+    return typeof listing === 'number' || listing.names.length > 0;
   } finally {
     sys.close(upper);
   }

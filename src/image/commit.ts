@@ -17,10 +17,7 @@ function marker(name: string): PackEntry {
   return { name, replacement: { ...blankHeader(name, '0'), mode: 0o600 } };
 }
 
-/**
- * Entries of a layer's directory as an OCI layer has them. A directory that was renamed keeps its old place in a `redirect`,
- * which no layer can say: it stands as an opaque one, with what `merged` shows in it.
- */
+/** Entries of a layer's directory as an OCI layer has them: whiteouts and opaque marks as files of their own. */
 function layerEntries(scheme: XattrScheme): NonNullable<PackOptions['entries']> {
   return (dirfd, path) => {
     const marks = readMarks(dirfd, '', scheme);
@@ -53,7 +50,10 @@ export async function hasRedirects(dirfd: number, scheme: XattrScheme): Promise<
   return false;
 }
 
-/** The upper directory `dirfd` as a layer's tar. Errors: PackError. */
+/**
+ * The upper directory `dirfd` as a layer's tar. A directory that was renamed keeps its old place in a `redirect`, which an OCI
+ * layer has no word for: `substitute` gives what is to stand for it. Errors: PackError.
+ */
 export function packLayer(dirfd: number, scheme: XattrScheme, substitute?: PackOptions['substitute']): AsyncGenerator<Buffer> {
   return packTree(dirfd, {
     top: '',

@@ -118,6 +118,14 @@ export function resolveImage(store: Store, reference: string): Promise<Image> {
   });
 }
 
+/** The image of that hex id; undefined when there is none. */
+export async function imageOf(store: Store, id: string): Promise<Image | undefined> {
+  return resolveImage(store, `sha256:${id}`).catch((error: unknown) => {
+    if (error instanceof NoSuchImage) return undefined;
+    throw error;
+  });
+}
+
 /** All images, last created first. */
 export function listImages(store: Store): Promise<Image[]> {
   return store.transaction(async (records) => {

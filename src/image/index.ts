@@ -2,7 +2,7 @@
 
 export { loadImage } from './load.js';
 export type { Loaded, LoadedImage, LoadEvent, LoadOptions } from './load.js';
-export { layerDirectories, listedImages, listImages, NoSuchImage, resolveImage } from './images.js';
+export { imageOf, layerDirectories, listedImages, listImages, NoSuchImage, resolveImage } from './images.js';
 export type { Image } from './images.js';
 export { ImageInUse, removeImage } from './remove.js';
 export type { Removed, RemoveOptions } from './remove.js';

@@ -1,0 +1,90 @@
+// What a request asks is heeded whole, and what cannot be is refused when it is asked for.
+
+import { request } from 'node:http';
+import t from 'tap';
+import { waitFor } from '../support/command.js';
+import { call, mustCall } from '../support/engine-api.js';
+import { EngineRig } from '../support/engine-rig.js';
+
+void t.test('what a request asks', { timeout: 180_000 }, async (t) => {
+  const rig = new EngineRig();
+  t.teardown(() => rig.end());
+  await rig.start();
+  await rig.loadImages();
+  const { socket } = rig;
+  const must = (...args: string[]): Promise<string> => rig.must('lamina', ...args);
+  const json = async (path: string): Promise<unknown> => JSON.parse((await mustCall(socket, 'GET', path)).body) as unknown;
+  const run = ['run', '-d', '--network', 'none'];
+
+  await t.test('update changes limits and the restart policy, nothing that was fixed when the container was made', async (t) => {
+    await must('create', '--name', 'fixed', 'busybox');
+    const asked = {
+      Privileged: true,
+      NetworkMode: 'host',
+      Binds: ['/:/host'],
+      AutoRemove: true,
+      CpuShares: 512,
+      BlkioWeight: 300,
+    };
+    await mustCall(socket, 'POST', '/containers/fixed/update', asked);
+    t.match(await json('/containers/fixed/json'), {
+      HostConfig: { Privileged: false, NetworkMode: 'bridge', Binds: [], AutoRemove: false, CpuShares: 512, BlkioWeight: 300 },
+    });
+  });
+
+  await t.test('a prune of networks heeds all of its filters', async (t) => {
+    await must('network', 'create', '--label', 'keep', 'kept');
+    await must('network', 'create', 'going');
+    const prune = (filters: object): Promise<{ body: string }> =>
+      mustCall(socket, 'POST', `/networks/prune?filters=${encodeURIComponent(JSON.stringify(filters))}`);
+    t.match(await prune({ until: ['1h'] }), { body: '{"NetworksDeleted":[]}\n' });
+    t.match(await prune({ 'label!': ['keep'] }), { body: '{"NetworksDeleted":["going"]}\n' });
+    t.match(await prune({}), { body: '{"NetworksDeleted":["kept"]}\n' });
+  });
+
+  await t.test('events until a time that no timer reaches go on', async (t) => {
+    const state = { text: '', ended: false };
+    const asked = request({ socketPath: socket, path: '/events?until=4000000000', agent: false }, (response) => {
+      response.on('data', (chunk: Buffer) => (state.text += chunk.toString())).on('end', () => (state.ended = true));
+      void mustCall(socket, 'POST', '/volumes/create', { Name: 'told' });
+    }).on('error', () => undefined);
+    asked.end();
+    await waitFor('the event or the end', () => state.ended || state.text.includes('"told"'));
+    asked.destroy();
+    t.match(state.text, /"told"/);
+  });
+
+  await t.test('stop waits for as long as it was told, however long', async (t) => {
+    const script = 'trap "sleep 1; exit 3" TERM; echo ready; while :; do sleep 1; done';
+    await must(...run, '--name', 'obeys', 'busybox', 'sh', '-c', script);
+    await waitFor('the trap', async () => (await must('logs', 'obeys')) === 'ready');
+    await must('stop', '-t', '3000000', 'obeys');
+    t.equal(await must('inspect', '-f', '{{.State.ExitCode}}', 'obeys'), '3');
+  });
+
+  await t.test('options that cannot be are refused when the container is made', async (t) => {
+    const create = (HostConfig: object): Promise<unknown> =>
+      call(socket, 'POST', '/containers/create?name=none', { Image: 'busybox', HostConfig });
+    t.match(await create({ StorageOpt: { 'lamina.bypass': 'bogus' } }), {
+      status: 400,
+      body: /invalid storage option lamina.bypass=bogus: one of auto, bind, passthrough, relay/,
+    });
+    const log = { Type: 'json-file', Config: { 'labels-regex': '[' } };
+    t.match(await create({ LogConfig: log }), { status: 400, body: /invalid log opt labels-regex/ });
+    t.match(await call(socket, 'GET', '/containers/none/json'), { status: 404 });
+  });
+
+  await t.test('a container that is paused still has its ports', async (t) => {
+    await must('run', '-d', '--name', 'port', '-p', '127.0.0.1::80', 'busybox', 'sleep', '100');
+    const port = await must('port', 'port');
+    await must('pause', 'port');
+    t.match(port, /^80\/tcp -> 127.0.0.1:\d+$/);
+    t.equal(await must('port', 'port'), port);
+    await must('rm', '-f', 'port');
+  });
+
+  await t.test('export leaves out what only routes show, not what is behind a bind', async (t) => {
+    await must('create', '--name', 'bound', '--bypass', 'bind', '-v', 'own:/bin', 'busybox');
+    t.match((await rig.sh('lamina export bound | tar -t')).stdout, /^bin\/sh$/m);
+  });
+});
