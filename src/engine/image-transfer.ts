@@ -208,8 +208,7 @@ async function push(engine: Engine, call: Call): Promise<void> {
         );
   await told(engine, call, `push ${familiarName(names[0] ?? repository)}`, async (progress) => {
     const credentials = await credentialsOf(call, repository);
-    if (names.length === 0)
-      throw notFound(`An image does not exist locally with the tag: ${familiarName(`${repository}:x`).slice(0, -2)}`);
+    if (names.length === 0) throw notFound(`An image does not exist locally with the tag: ${familiarName(repository)}`);
     for (const name of names) {
       const image = await resolveImage(store, name).catch(() => undefined);
       await holdingAll(engine, 'a push that is under way', image ? [image] : [], async () => {

@@ -114,8 +114,8 @@ export function decompress(
 /** A stream without its compression, whichever it has. Errors: CompressionError. */
 export async function* plainTar(source: Readable, signal?: AbortSignal): AsyncGenerator<Buffer> {
   const input = source[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
-  const first = await input.next();
-  const start = first.done ? Buffer.alloc(0) : first.value;
+  let start = Buffer.alloc(0);
+  for (let next; start.length < SNIFF_BYTES && !(next = await input.next()).done;) start = Buffer.concat([start, next.value]);
   const all = Readable.from(prefixed(start, input), { objectMode: false, highWaterMark: 1 << 20 });
   const kind = sniff(start.subarray(0, SNIFF_BYTES));
   if (kind === 'plain') yield* all as AsyncIterable<Buffer>;

@@ -40,7 +40,6 @@ export function explainSystem(subject: string, error: unknown): unknown {
 /** Bytes (a latin1 string) as text for a message: UTF-8 where it is valid, control characters escaped, cut when long. */
 export function shown(bytes: string): string {
   const text = Buffer.from(bytes, 'latin1').toString('utf8');
-
   const safe = text.replace(/[\u0000-\u001f\u007f]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`);
   return safe.length > 200 ? `${safe.slice(0, 200)}...` : safe;
 }

@@ -4,6 +4,7 @@
 
 import { closeSync, constants, openSync } from 'node:fs';
 import { errno } from '../abi/errno.js';
+import { WHITEOUT_PREFIX } from '../layer/format.js';
 import { sys } from '../native/load.js';
 import { Mode, Open, Stat, STAT_WORDS } from '../native/syscalls.js';
 import type { StatBuffer } from '../native/syscalls.js';
@@ -73,9 +74,9 @@ export class LowerLayers {
   }
 }
 
-// The form a whiteout has where a device cannot be made.
+/** The form that a whiteout has where a device cannot be made. */
 function whiteoutName(parts: readonly string[], depth: number): string {
-  return [...parts.slice(0, depth - 1), `.wh.${parts[depth - 1] ?? ''}`].join('/');
+  return [...parts.slice(0, depth - 1), WHITEOUT_PREFIX + (parts[depth - 1] ?? '')].join('/');
 }
 
 const OWN_XATTR = /^(trusted|user)\.overlay\.(?!overlay\.)/;

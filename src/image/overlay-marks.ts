@@ -2,6 +2,7 @@
 // directories) and as an answer: what still shows through at a path. One per Unpacker.
 
 import { errno } from '../abi/errno.js';
+import { WHITEOUT_PREFIX } from '../layer/format.js';
 import { sys } from '../native/load.js';
 import { Mode, Open } from '../native/syscalls.js';
 import { type LowerLayers } from './lower-layers.js';
@@ -9,7 +10,6 @@ import type { LowerObject } from './lower-layers.js';
 import { EntryRefused, INSIDE, joined, must } from './unpack-path.js';
 import type { Dir } from './unpack-path.js';
 
-export const WHITEOUT = '.wh.';
 const CREATE = Open.WRONLY | Open.CREAT | Open.EXCL | Open.NOFOLLOW;
 
 export class OverlayMarks {
@@ -47,7 +47,7 @@ export class OverlayMarks {
     let result = sys.mknodat(parent.fd, name, Mode.CHR, 0n);
     if (result === -errno.EPERM && !this.privileged) {
       // Kernels before 5.8 want CAP_MKNOD even for a whiteout; the union reads this form too.
-      name = WHITEOUT + base;
+      name = WHITEOUT_PREFIX + base;
       result = sys.openat2(parent.fd, name, CREATE, 0o600, INSIDE);
       if (result >= 0) result = sys.close(result);
     }
@@ -60,7 +60,7 @@ export class OverlayMarks {
   uncover(parent: Dir, base: string, path: string): boolean {
     if (!this.whiteouts.delete(path)) return false;
     if (sys.unlinkat(parent.fd, base, 0) === -errno.ENOENT)
-      must(sys.unlinkat(parent.fd, WHITEOUT + base, 0), 'replace a whiteout');
+      must(sys.unlinkat(parent.fd, WHITEOUT_PREFIX + base, 0), 'replace a whiteout');
     return true;
   }
 

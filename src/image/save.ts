@@ -1,18 +1,16 @@
 // Images as an archive that is both: a docker-archive (manifest.json) and an OCI layout (index.json), as Docker writes since
 // version 25. Layers go out as the tars they came in. Read back by lamina, docker, podman and skopeo.
 
-import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { removeTree } from '../process/remove-tree.js';
 import type { Store } from '../store/index.js';
 import { END_OF_ARCHIVE, blankHeader, encodeHeader, padding } from '../tar/tar-encode.js';
-import { ImageError } from './image-error.js';
 import type { Image } from './images.js';
 import { sha256 } from './plan.js';
 import { familiarName, splitTag } from './reference.js';
-import { rebuildTar } from './tar-split.js';
+import { verifiedTar } from './tar-split.js';
 
 const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
 const OCI_CONFIG = 'application/vnd.oci.image.config.v1+json';
@@ -56,25 +54,11 @@ class Layers {
   async *member(layer: { readonly key: string; readonly diffId: string }): AsyncGenerator<Buffer> {
     if (this.#sizes.has(layer.diffId)) return;
     const path = join(this.staging, layer.diffId);
-    const hash = createHash('sha256');
-    const home = dirname(this.store.layerDir(layer.key));
     await pipeline(
-      async function* () {
-        for await (const chunk of rebuildTar(home)) {
-          hash.update(chunk);
-          yield chunk;
-        }
-      },
+      verifiedTar(dirname(this.store.layerDir(layer.key)), layer.diffId),
       createWriteStream(path, { mode: 0o600 }),
       ...(this.signal ? [{ signal: this.signal }] : []),
     );
-    if (hash.digest('hex') !== layer.diffId) {
-      throw new ImageError(
-        `layer ${layer.diffId.slice(0, 12)}`,
-        'its files have changed since it was loaded',
-        'load the image again',
-      );
-    }
     const { size } = statSync(path);
     this.#sizes.set(layer.diffId, size);
     yield encodeHeader({ ...blankHeader(`blobs/sha256/${layer.diffId}`, '0'), size });

@@ -4,13 +4,8 @@
 import { closeSync, createReadStream, openSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { CompressionError, decompress, sniff, SNIFF_BYTES } from './compression.js';
+import { CompressionError, decompress, prefixed, sniff, SNIFF_BYTES } from './compression.js';
 import { ImageError, MAKE_AGAIN } from './image-error.js';
-
-async function* prepend(head: Buffer, rest: AsyncIterator<Buffer | string>): AsyncGenerator<Buffer> {
-  yield head;
-  for (let next = await rest.next(); !next.done; next = await rest.next()) yield Buffer.from(next.value as Buffer);
-}
 
 /** What a user sees when `label` does not decompress. */
 export function explain(label: string, error: unknown): unknown {
@@ -28,16 +23,15 @@ function unnamedFile(staging: string): number {
 
 async function copy(
   label: string,
-  input: AsyncIterator<Buffer | string>,
+  input: AsyncIterator<Buffer>,
   sink: (piece: Buffer) => void,
   signal?: AbortSignal,
 ): Promise<void> {
   let head = Buffer.alloc(0);
-  for (let next; head.length < SNIFF_BYTES && !(next = await input.next()).done;)
-    head = Buffer.concat([head, Buffer.from(next.value as Buffer)]);
+  for (let next; head.length < SNIFF_BYTES && !(next = await input.next()).done;) head = Buffer.concat([head, next.value]);
   if (head.length === 0)
     throw new ImageError(label, 'there is nothing to read', 'pass an image archive with -i FILE or on standard input');
-  const whole = prepend(head, input);
+  const whole = prefixed(head, input);
   const kind = sniff(head);
   if (kind !== 'plain') return decompress(kind, Readable.from(whole), sink, signal);
   for await (const piece of whole) {
@@ -59,7 +53,7 @@ export async function spool(
   // A stream that waits for its writer would not see the signal.
   const stop = (): unknown => stream.destroy(signal?.reason as Error);
   signal?.addEventListener('abort', stop);
-  const input = (stream as AsyncIterable<Buffer | string>)[Symbol.asyncIterator]();
+  const input = (stream as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
   const out = unnamedFile(staging);
   const sink = (piece: Buffer): void => {
     for (let at = 0; at < piece.length;) at += writeSync(out, piece, at);

@@ -1,6 +1,7 @@
 // What it takes to give a layer's tar back byte for byte from its unpacked files: the bytes between the files' data, and the
-// order of the files. Written beside the layer while it is unpacked (layer-stream.ts), read by `rebuildTar` for save and push.
+// order of the files. Written beside the layer while it is unpacked (layer-stream.ts), read by `rebuildTar`; save and push take what `verifiedTar` has checked.
 
+import { createHash } from 'node:crypto';
 import {
   type WriteStream,
   createReadStream,
@@ -236,8 +237,7 @@ class Records {
   }
 }
 
-async function* fileData(dir: number, name: string, size: number): AsyncGenerator<Buffer> {
-  const path = name;
+async function* fileData(dir: number, path: string, size: number): AsyncGenerator<Buffer> {
   const fd = sys.openat2(dir, path, Open.RDONLY | Open.NOFOLLOW, 0, INSIDE);
   if (fd < 0) throw new ImageError(shown(path), errnoText(fd), LOAD_AGAIN);
   try {
@@ -251,6 +251,17 @@ async function* fileData(dir: number, name: string, size: number): AsyncGenerato
   } finally {
     sys.close(fd);
   }
+}
+
+/** As `rebuildTar`; what its files give must have the digest that the layer is known by. Errors: ImageError, at the latest at the end. */
+export async function* verifiedTar(home: string, diffId: string): AsyncGenerator<Buffer> {
+  const hash = createHash('sha256');
+  for await (const chunk of rebuildTar(home)) {
+    hash.update(chunk);
+    yield chunk;
+  }
+  if (hash.digest('hex') !== diffId)
+    throw new ImageError(`layer ${diffId.slice(0, 12)}`, 'its files have changed since it was loaded', LOAD_AGAIN);
 }
 
 /** The tar of the layer in `home` (its diff/ and tar-split), exactly as it came. Errors: ImageError. */

@@ -3,11 +3,12 @@
 // be this process's own: it is published by rename afterwards. Called by layer-unpack.ts, which owns its descriptor.
 
 import { errno } from '../abi/errno.js';
+import { OPAQUE_MARKER, WHITEOUT_PREFIX } from '../layer/format.js';
 import { sys } from '../native/load.js';
 import { Mode, Open } from '../native/syscalls.js';
 import { ImageError, NO_SPACE, NOT_TRUSTED, shown } from './image-error.js';
 import { copyAttributes, LowerLayers } from './lower-layers.js';
-import { OverlayMarks, WHITEOUT } from './overlay-marks.js';
+import { OverlayMarks } from './overlay-marks.js';
 import type { TarHeader } from '../tar/tar-header.js';
 import type { TarSink } from '../tar/tar-reader.js';
 import { SparseWriter } from './unpack-data.js';
@@ -16,7 +17,6 @@ import { components, EntryRefused, INSIDE, joined, LayerPaths, must } from './un
 import type { Dir } from './unpack-path.js';
 
 const META = '.wh..wh.';
-const OPAQUE = '.wh..wh..opq';
 const CREATE = Open.WRONLY | Open.CREAT | Open.EXCL | Open.NOFOLLOW;
 const DEVICES: Readonly<Record<string, number>> = { '3': Mode.CHR, '4': Mode.BLK, '6': Mode.FIFO };
 const MAX_MAJOR = 1 << 12;
@@ -126,14 +126,14 @@ export class Unpacker implements TarSink {
 
   private place(header: TarHeader): void {
     const parts = components(header.name);
-    if (parts.some((part) => part.startsWith(META) && part !== OPAQUE)) return; // aufs's own files
+    if (parts.some((part) => part.startsWith(META) && part !== OPAQUE_MARKER)) return; // aufs's own files
     const base = parts.pop();
     if (base === undefined) return this.placeRoot(header);
-    if (parts.some((part) => part.startsWith(WHITEOUT))) throw new EntryRefused('a whiteout has entries below it');
+    if (parts.some((part) => part.startsWith(WHITEOUT_PREFIX))) throw new EntryRefused('a whiteout has entries below it');
     const parent = this.paths.directory(parts, true);
     if (!parent) throw new EntryRefused('its directory cannot be made');
-    if (base === OPAQUE) return this.marks.setOpaque(parent.fd, '', parent.path);
-    if (base.startsWith(WHITEOUT)) return this.marks.placeWhiteout(parent, base.slice(WHITEOUT.length));
+    if (base === OPAQUE_MARKER) return this.marks.setOpaque(parent.fd, '', parent.path);
+    if (base.startsWith(WHITEOUT_PREFIX)) return this.marks.placeWhiteout(parent, base.slice(WHITEOUT_PREFIX.length));
     const path = joined(parent.path, base);
     if (header.type === '3' && header.major === 0 && header.minor === 0) return this.marks.placeWhiteout(parent, base);
     const hidesLower = this.marks.uncover(parent, base, path);

@@ -42,7 +42,7 @@ const MAX_DEPTH = 8;
 
 /** `busybox:1` or `busybox@sha256:...`, as Docker shows it. */
 export function shownReference({ repository, tag, digest }: Reference): string {
-  const name = familiarName(`${repository}:`).slice(0, -1);
+  const name = familiarName(repository);
   return digest === undefined ? `${name}:${tag ?? 'latest'}` : `${name}@sha256:${digest}`;
 }
 
@@ -196,7 +196,7 @@ export function refusal(reply: Answer, reference: Reference, missing: string, ve
   const has = (code: string): boolean => errors.some((error) => error.code === code);
   const detail = errors.map(({ text }) => text).join('; ');
   if (reply.status === 401 || reply.status === 403 || has('NAME_UNKNOWN') || has('DENIED')) {
-    const name = familiarName(`${reference.repository}:`).slice(0, -1);
+    const name = familiarName(reference.repository);
     const words =
       verb === 'pull'
         ? `pull access denied for ${name}, repository does not exist or may require 'docker login'`

@@ -9,13 +9,12 @@ import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import { removeTree } from '../../process/remove-tree.js';
 import type { Store } from '../../store/index.js';
-import { ImageError } from '../image-error.js';
 import { NoSuchImage, resolveImage } from '../images.js';
 import type { Image } from '../images.js';
 import { sha256 } from '../plan.js';
 import { canonicalName, familiarName, InvalidReference, parseReference } from '../reference.js';
 import type { Reference } from '../reference.js';
-import { rebuildTar } from '../tar-split.js';
+import { verifiedTar } from '../tar-split.js';
 import { RegistryClient } from './client.js';
 import type { ClientOptions } from './client.js';
 import { paced, shortId } from './layer-downloads.js';
@@ -103,17 +102,10 @@ class Push {
 
   /** Without a time or a name in its header, so the same layer always gives the same bytes. */
   private async compress({ key, diffId }: { readonly key: string; readonly diffId: string }, path: string): Promise<string> {
-    const plain = createHash('sha256');
     const packed = createHash('sha256');
-    const home = dirname(this.store.layerDir(key));
     const { signal } = this.options;
     await pipeline(
-      async function* () {
-        for await (const chunk of rebuildTar(home)) {
-          plain.update(chunk);
-          yield chunk;
-        }
-      },
+      verifiedTar(dirname(this.store.layerDir(key)), diffId),
       createGzip({ level: 6 }),
       async function* (chunks: AsyncIterable<Buffer>) {
         for await (const chunk of chunks) {
@@ -124,8 +116,7 @@ class Push {
       createWriteStream(path, { mode: 0o600 }),
       { signal },
     );
-    if (plain.digest('hex') === diffId) return packed.digest('hex');
-    throw new ImageError(`layer ${shortId(diffId)}`, 'its files have changed since it was loaded', 'load the image again');
+    return packed.digest('hex');
   }
 
   /** False when it was there already. */
@@ -183,9 +174,7 @@ export async function pushImage(store: Store, text: string, options: PushOptions
   if (parseReference(text).digest !== undefined) throw new InvalidReference(`cannot push a digest reference: "${text}"`);
   const image = await resolveImage(store, name).catch((error: unknown) => {
     if (!(error instanceof NoSuchImage)) throw error;
-    throw new NoSuchImage(
-      `An image does not exist locally with the tag: ${familiarName(`${reference.repository}:`).slice(0, -1)}`,
-    );
+    throw new NoSuchImage(`An image does not exist locally with the tag: ${familiarName(reference.repository)}`);
   });
   const client = new RegistryClient(reference.repository, 'pull,push', options);
   const staging = store.makeStaging();
