@@ -3,7 +3,8 @@
 import { type Client } from '../client/client.js';
 import { copyRaw, demultiplex } from '../client/streams.js';
 import type { Arguments, Flag } from './arguments.js';
-import { PRUNE_FILTER } from './common-flags.js';
+import { FORCE, PRUNE_FILTER } from './common-flags.js';
+import { confirm } from './confirm.js';
 import { type Command, type Commands, complain, engine, filterQuery, forEach, path } from './engine.js';
 import { inspectKind } from './inspect.js';
 import { parseTime } from './moments.js';
@@ -250,11 +251,10 @@ const prune: Command = {
     command: 'lamina container prune',
     usage: '[OPTIONS]',
     summary: 'Remove all stopped containers',
-    flags: { filter: PRUNE_FILTER, force: { short: 'f', help: 'Do not prompt for confirmation' } },
+    flags: { filter: PRUNE_FILTER, force: FORCE },
   },
   takes: [0, 0],
   async run(args) {
-    const { confirm } = await import('./confirm.js');
     if (!args.has('force') && !(await confirm('WARNING! This will remove all stopped containers.'))) return 0;
     const answer = await (
       await engine()

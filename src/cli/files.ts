@@ -7,6 +7,7 @@ import { type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { ApiError, type Client } from '../client/client.js';
 import { type Command, type Commands, engine, path } from './engine.js';
+import { splitTag } from './pull.js';
 
 interface PathStat {
   readonly name: string;
@@ -260,15 +261,14 @@ const commit: Command = {
   takes: [1, 2],
   async run(args) {
     const [container, name = ''] = args.rest;
-    const colon = name.lastIndexOf(':');
-    const tagged = colon > name.lastIndexOf('/');
+    const { repo, tag = repo === '' ? '' : 'latest' } = splitTag(name);
     const { Id: id } = await (
       await engine()
     ).json<{ Id: string }>('POST', '/commit', {
       query: {
         container,
-        repo: tagged ? name.slice(0, colon) : name,
-        tag: tagged ? name.slice(colon + 1) : name === '' ? '' : 'latest',
+        repo,
+        tag,
         author: args.value('author'),
         comment: args.value('message'),
         changes: args.all('change'),

@@ -15,7 +15,8 @@ import {
 import type { Image, RemoveOptions } from '../image/index.js';
 import { dataRoot, StoreError, withStore } from '../store/index.js';
 import { inspection } from '../engine/image-view.js';
-import { type CommandSpec, type Flag, UsageError, helpText, parseArguments } from './arguments.js';
+import { type CommandSpec, UsageError, helpText, parseArguments } from './arguments.js';
+import { FORMAT } from './common-flags.js';
 import { COLUMNS, rowsOf } from './image-output.js';
 import { TemplateError, fillTemplate, renderRows } from './table.js';
 import type { Row } from './image-output.js';
@@ -46,7 +47,6 @@ export const LOAD: CommandSpec = {
     quiet: { short: 'q', help: 'Suppress the progress bar' },
   },
 };
-const FORMAT: Flag = { takes: 'TEMPLATE', help: "Format output: 'table', 'table TEMPLATE', 'json' or a Go template" };
 const LS: CommandSpec = {
   command: 'lamina image ls',
   usage: '[OPTIONS] [NAME]',

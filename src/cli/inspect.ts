@@ -26,7 +26,7 @@ async function inspectOne(client: Client, name: string, type: string | undefined
   throw new Error(`Error: No such object: ${name}`);
 }
 
-export /** Of any kind when `type` is undefined. */
+/** Of any kind when `type` is undefined. */
 async function inspectObjects(args: Arguments, type: string | undefined): Promise<number> {
   const client = await engine();
   if (type !== undefined && !(type in KINDS))

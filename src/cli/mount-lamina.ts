@@ -7,6 +7,7 @@ import type { MountRequest } from '../transport/check.js';
 import { parseOverlayOptions, splitArguments } from '../transport/overlay-options.js';
 import { remountFuse } from '../transport/fuse-device.js';
 import { outliveReader } from './closed-output.js';
+import { programVersion } from './program-version.js';
 import { fail, reportReady } from './ready.js';
 import { serve } from './serve.js';
 
@@ -27,8 +28,7 @@ export function main(argv: readonly string[]): void {
     return reportReady(0);
   }
   if (args.version) {
-    const { version } = require('../../../package.json') as { version: string };
-    process.stdout.write(`mount.lamina: version ${version}\n`);
+    process.stdout.write(`mount.lamina: version ${programVersion()}\n`);
     return reportReady(0);
   }
   const target = args.positional[args.positional.length - 1];

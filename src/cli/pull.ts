@@ -19,10 +19,8 @@ export function withTag(name: string): string {
 /** Splits NAME[:TAG][@DIGEST] as the API wants it. */
 function splitName(name: string): { fromImage: string; tag: string } {
   if (name.includes('@')) return { fromImage: name.slice(0, name.indexOf('@')), tag: name.slice(name.indexOf('@') + 1) };
-  const colon = name.lastIndexOf(':');
-  return colon > name.lastIndexOf('/')
-    ? { fromImage: name.slice(0, colon), tag: name.slice(colon + 1) }
-    : { fromImage: name, tag: 'latest' };
+  const { repo, tag = 'latest' } = splitTag(name);
+  return { fromImage: repo, tag };
 }
 
 /** Errors: ApiError. */

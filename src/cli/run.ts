@@ -116,19 +116,17 @@ async function converse(socket: Socket, { tty, streams, detachKeys, resize }: Se
 
 /** Passes on the signals that this process gets; a terminal's keys reach the container themselves. */
 function proxySignals(client: Client, id: string): () => void {
-  const passed = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGUSR1', 'SIGUSR2', 'SIGCONT', 'SIGWINCH'] as const;
-  const handlers = passed
-    .filter((signal) => signal !== 'SIGWINCH')
-    .map((signal) => {
-      const handler = (): void => {
-        client.call('POST', path('/containers/', id, '/kill'), { query: { signal } }).then(
-          (response) => response.resume(),
-          () => undefined,
-        );
-      };
-      process.on(signal, handler);
-      return [signal, handler] as const;
-    });
+  const passed = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGUSR1', 'SIGUSR2', 'SIGCONT'] as const;
+  const handlers = passed.map((signal) => {
+    const handler = (): void => {
+      client.call('POST', path('/containers/', id, '/kill'), { query: { signal } }).then(
+        (response) => response.resume(),
+        () => undefined,
+      );
+    };
+    process.on(signal, handler);
+    return [signal, handler] as const;
+  });
   return () => {
     for (const [signal, handler] of handlers) process.off(signal, handler);
   };

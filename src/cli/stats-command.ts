@@ -98,11 +98,10 @@ const stats: Command = {
   takes: [0, Infinity],
   async run(args) {
     const client = await engine();
-    const render = (): Promise<string> => page(args.rest);
-    const page = async (given: readonly string[]): Promise<string> => {
+    const render = async (): Promise<string> => {
       const names =
-        given.length > 0
-          ? given
+        args.rest.length > 0
+          ? args.rest
           : (await client.json<{ Id: string }[]>('GET', '/containers/json', { query: { all: args.has('all') } })).map(
               ({ Id: id }) => id,
             );

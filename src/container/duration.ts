@@ -1,25 +1,23 @@
-// How long ago, in Docker's words (go-units HumanDuration).
+// How long ago, in Docker's words (go-units HumanDuration). Used by engine/ and cli/. Pure.
 
-const STEPS: readonly (readonly [limitSeconds: number, seconds: number, unit: string])[] = [
-  [3600, 60, 'minutes'],
-  [48 * 3600, 3600, 'hours'],
-  [14 * 86400, 86400, 'days'],
-  [61 * 86400, 7 * 86400, 'weeks'],
-  [730 * 86400, 30 * 86400, 'months'],
-  [Infinity, 365 * 86400, 'years'],
+const STEPS: readonly (readonly [limitHours: number, hours: number, unit: string])[] = [
+  [48, 1, 'hours'],
+  [14 * 24, 24, 'days'],
+  [60 * 24, 7 * 24, 'weeks'],
+  [730 * 24, 30 * 24, 'months'],
+  [Infinity, 365 * 24, 'years'],
 ];
 
 /** "Less than a second", "About a minute", "3 weeks". */
 export function humanDuration(milliseconds: number): string {
   const seconds = Math.max(0, Math.floor(milliseconds / 1000));
   if (seconds < 1) return 'Less than a second';
-  if (seconds === 1) return '1 second';
-  if (seconds < 60) return `${seconds} seconds`;
-  if (Math.floor(seconds / 60) === 1) return 'About a minute';
+  if (seconds < 60) return seconds === 1 ? '1 second' : `${seconds} seconds`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return minutes === 1 ? 'About a minute' : `${minutes} minutes`;
+  // From here on half an hour counts as one.
   const hours = Math.round(seconds / 3600);
-  if (seconds >= 3600 && hours === 1) return 'About an hour';
-  for (const [limit, each, unit] of STEPS) {
-    if (seconds < limit) return `${unit === 'hours' ? hours : Math.floor(seconds / each)} ${unit}`;
-  }
-  return '';
+  if (hours === 1) return 'About an hour';
+  const [, each = 1, unit = ''] = STEPS.find(([limit]) => hours < limit) ?? [];
+  return `${Math.floor(hours / each)} ${unit}`;
 }

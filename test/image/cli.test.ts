@@ -273,19 +273,42 @@ void t.test('sizes, ages and templates', async (t) => {
   );
   const now = Date.parse('2026-06-01T00:00:00Z');
   const ago = (seconds: number): string => age(new Date(now - seconds * 1000).toISOString(), now);
-  t.same([0, 1, 59, 60, 150, 3600, 7300, 2 * 86400, 20 * 86400, 100 * 86400, 800 * 86400].map(ago), [
-    'Less than a second ago',
-    '1 second ago',
-    '59 seconds ago',
-    'About a minute ago',
-    '2 minutes ago',
-    'About an hour ago',
-    '2 hours ago',
-    '2 days ago',
-    '2 weeks ago',
-    '3 months ago',
-    '2 years ago',
-  ]);
+  t.same(
+    [
+      0,
+      1,
+      59,
+      60,
+      150,
+      3600,
+      5400,
+      7300,
+      47.6 * 3600,
+      2 * 86400,
+      20 * 86400,
+      59 * 86400,
+      60 * 86400,
+      100 * 86400,
+      800 * 86400,
+    ].map(ago),
+    [
+      'Less than a second ago',
+      '1 second ago',
+      '59 seconds ago',
+      'About a minute ago',
+      '2 minutes ago',
+      'About an hour ago',
+      '2 hours ago',
+      '2 hours ago',
+      '2 days ago',
+      '2 days ago',
+      '2 weeks ago',
+      '8 weeks ago',
+      '2 months ago',
+      '3 months ago',
+      '2 years ago',
+    ],
+  );
   t.equal(age(undefined), 'N/A');
   t.equal(fill('{{ .A.B }}/{{json .A}}', { A: { B: 'x' } }), 'x/{"B":"x"}');
   t.throws(() => fill('{{range .}}', {}), { name: 'TemplateError' });
