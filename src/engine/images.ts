@@ -17,6 +17,7 @@ import {
   resolveImage,
   splitTag,
 } from '../image/index.js';
+import { badParameter } from '../container/errors.js';
 import { removeTree } from '../process/remove-tree.js';
 import { readRecords } from '../transport/registry.js';
 import { pruneAlone } from './pruning.js';
@@ -99,6 +100,7 @@ async function removeOne(engine: Engine, reference: string, options: RemoveOptio
 
 async function remove(engine: Engine, call: Call): Promise<void> {
   const options = { force: call.flag('force'), prune: !call.flag('noprune') };
+  if (call.param().trim() === '') throw badParameter('image name cannot be blank');
   call.answer(200, await removeOne(engine, call.param(), options));
 }
 

@@ -2,12 +2,15 @@
 
 import type { Store } from '../store/index.js';
 import { findImage, type Image } from './images.js';
-import { canonicalName, InvalidReference, parseReference } from './reference.js';
+import { canonicalName, familiarName, InvalidReference, parseReference } from './reference.js';
 
 /** Names the image that `source` stands for. Errors: NoSuchImage, InvalidReference. */
 export async function tagImage(store: Store, source: string, name: string): Promise<void> {
   const key = canonicalName(name);
   if (parseReference(name).digest !== undefined) throw new InvalidReference('refusing to create a tag with a digest reference');
+  if (familiarName(key).startsWith('sha256:')) {
+    throw new InvalidReference('refusing to create an ambiguous tag using digest algorithm as name');
+  }
   await store.transaction(async (records) => {
     const { record } = await findImage(records, source);
     await records.commit([{ table: 'reference', key, value: { name: key, id: record.id } }]);

@@ -110,21 +110,23 @@ async function decide(store: Store, records: Transaction, text: string, options:
   const untag = (gone: readonly string[]): Change[] => gone.map((key) => ({ table: 'reference', key }));
   const onlyUntag = (gone: readonly string[]): Decision => ({ ...NOTHING, untagged: gone, changes: untag(gone) });
   if (name !== undefined && names.length > 1) return onlyUntag([name]);
+  const container = name === undefined ? undefined : await containerOf(records, record);
+  if (container && !options.force) {
+    throw new ImageInUse(
+      `conflict: unable to remove repository reference ${JSON.stringify(text)} (must force) - container ${container.id.slice(0, 12)} is using its referenced image ${record.id.slice(0, 12)}`,
+    );
+  }
   const hasChildren = childrenOf(record.id).length > 0;
-  if (name !== undefined && hasChildren) return onlyUntag(all);
+  // The root of a container, and what was made of the image, need the layers: they stay, without a name.
+  if (name !== undefined && (hasChildren || container)) return onlyUntag(all);
   if (hasChildren) throw conflict('delete', record, 'cannot be forced', 'image has dependent child images');
   if (new Set(names.map((each) => splitTag(each).repository)).size > 1 && !options.force) {
     const why = 'image is referenced in multiple repositories; use -f, or remove its names one by one';
     throw conflict('delete', record, 'must be forced', why);
   }
-  const container = name === undefined ? undefined : await containerOf(records, record);
-  if (container && name !== undefined) {
-    // Its root needs the layers: they stay, without a name.
-    if (options.force) return onlyUntag(all);
-    throw new ImageInUse(
-      `conflict: unable to remove repository reference ${JSON.stringify(text)} (must force) - container ${container.id.slice(0, 12)} is using its referenced image ${record.id.slice(0, 12)}`,
-    );
-  }
+  const stopped = options.force && all.length > 0 ? await containerOf(records, record) : undefined;
+  // Force takes what it can: the names.
+  if (stopped && !['running', 'paused'].includes(stopped.state.status)) return onlyUntag(all);
   await refuseIfUsed(store, records, record, options);
   const removal = new Removal(records);
   await removal.remove(record);
