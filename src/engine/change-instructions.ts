@@ -1,18 +1,24 @@
 // `--change` of commit and import: Dockerfile instructions on an image's config.
 
+import { posix } from 'node:path';
+import { type Variables, SubstitutionError, expandWord, rawWords } from '../build/shell-words.js';
 import { badParameter } from '../container/errors.js';
 
 type Config = Record<string, unknown>;
 
-/** Words, with quotes and backslashes as in a Dockerfile. */
-function words(text: string): string[] {
-  const found = [...text.matchAll(/((?:"(?:\\.|[^"\\])*"|'[^']*'|\\.|[^\s"'\\])+)/g)].map(([word]) => word);
-  return found.map((word) =>
-    word.replace(
-      /"((?:\\.|[^"\\])*)"|'([^']*)'|\\(.)/g,
-      (_, a?: string, b?: string, c?: string) => a?.replace(/\\(.)/g, '$1') ?? b ?? c ?? '',
-    ),
-  );
+const ESCAPE = '\\';
+
+/** One word, with quotes, backslashes and variables as in a Dockerfile. */
+function expanded(text: string, variables: Variables): string {
+  try {
+    return expandWord(text, variables, { escape: ESCAPE });
+  } catch (error) {
+    throw error instanceof SubstitutionError ? badParameter(error.message) : error;
+  }
+}
+
+function words(text: string, variables: Variables): string[] {
+  return rawWords(text, ESCAPE).map((word) => expanded(word, variables));
 }
 
 /** `["a","b"]`, or a line for the shell. */
@@ -29,26 +35,31 @@ function command(text: string, shell: readonly string[]): string[] {
 }
 
 /** `k=v k2="v 2"`, or the old `k v`. */
-function pairs(text: string, instruction: string): [string, string][] {
+function pairs(text: string, instruction: string, variables: Variables): [string, string][] {
   if (!/^\S+=/.test(text)) {
     const [, key = '', value = ''] = /^(\S+)\s+(.*)$/s.exec(text) ?? [];
     if (key === '') throw badParameter(`${instruction} must have two arguments`);
-    return [[key, value]];
+    return [[key, expanded(value, variables)]];
   }
-  return words(text).map((word) => {
+  return words(text, variables).map((word) => {
     const equals = word.indexOf('=');
     if (equals < 1) throw badParameter(`Syntax error - can't find = in ${JSON.stringify(word)}. Must be of the form: name=value`);
     return [word.slice(0, equals), word.slice(equals + 1)];
   });
 }
 
-function list(text: string): string[] {
-  return text.trimStart().startsWith('[') ? command(text, []) : words(text);
+function list(text: string, variables: Variables): string[] {
+  return text.trimStart().startsWith('[') ? command(text, []) : words(text, variables);
 }
 
 function merged(config: Config, field: string, keys: readonly string[]): Config {
   const old = (config[field] ?? {}) as Record<string, object>;
   return { ...config, [field]: { ...old, ...Object.fromEntries(keys.map((key) => [key, {}])) } };
+}
+
+function splitOnce(entry: string): [name: string, value: string] {
+  const equals = entry.indexOf('=');
+  return equals < 0 ? [entry, ''] : [entry.slice(0, equals), entry.slice(equals + 1)];
 }
 
 function setEnv(config: Config, entries: readonly [string, string][]): Config {
@@ -60,6 +71,8 @@ function setEnv(config: Config, entries: readonly [string, string][]): Config {
 function apply(config: Config, line: string): Config {
   const [, word = '', rest = ''] = /^\s*(\S+)\s*(.*)$/s.exec(line) ?? [];
   const instruction = word.toUpperCase();
+  const env = new Map(((config['Env'] ?? []) as string[]).map((entry) => splitOnce(entry)));
+  const variables: Variables = (name) => env.get(name);
   const shell = (config['Shell'] as string[] | undefined) ?? ['/bin/sh', '-c'];
   if (rest === '') throw badParameter(`${instruction} requires at least one argument`);
   switch (instruction) {
@@ -68,28 +81,29 @@ function apply(config: Config, line: string): Config {
     case 'ENTRYPOINT':
       return { ...config, Entrypoint: command(rest, shell) };
     case 'ENV':
-      return setEnv(config, pairs(rest, instruction));
+      return setEnv(config, pairs(rest, instruction, variables));
     case 'LABEL':
-      return { ...config, Labels: { ...(config['Labels'] as object | null), ...Object.fromEntries(pairs(rest, instruction)) } };
+      return {
+        ...config,
+        Labels: { ...(config['Labels'] as object | null), ...Object.fromEntries(pairs(rest, instruction, variables)) },
+      };
     case 'EXPOSE':
       return merged(
         config,
         'ExposedPorts',
-        words(rest).map((port) => (port.includes('/') ? port : `${port}/tcp`)),
+        words(rest, variables).map((port) => (port.includes('/') ? port : `${port}/tcp`)),
       );
     case 'VOLUME':
-      return merged(config, 'Volumes', list(rest));
+      return merged(config, 'Volumes', list(rest, variables));
     case 'USER':
-      return { ...config, User: rest.trim() };
+      return { ...config, User: expanded(rest.trim(), variables) };
     case 'WORKDIR':
       return {
         ...config,
-        WorkingDir: rest.startsWith('/')
-          ? rest.trim()
-          : `${(config['WorkingDir'] as string | undefined) ?? ''}/${rest.trim()}`.replace(/^\/?/, '/'),
+        WorkingDir: posix.resolve('/', (config['WorkingDir'] as string | undefined) ?? '', expanded(rest.trim(), variables)),
       };
     case 'STOPSIGNAL':
-      return { ...config, StopSignal: rest.trim() };
+      return { ...config, StopSignal: expanded(rest.trim(), variables) };
     case 'ONBUILD':
       return { ...config, OnBuild: [...((config['OnBuild'] as string[] | null) ?? []), rest] };
     default:
