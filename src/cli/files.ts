@@ -99,6 +99,8 @@ async function copyOut(
     const stat = await statIn(client, container, from);
     if (stat && (stat.mode & GO_SYMLINK) !== 0) source = resolve(dirname(from), stat.linkTarget);
   }
+  // The whole root has no name that the copy could take.
+  if (/^\/+$/.test(source) && to !== '-') source = '/.';
   const response = await client.call('GET', path('/containers/', container, '/archive'), { query: { path: source } });
   if (to === '-') return pipeline(response, process.stdout, { end: false });
   const stat = JSON.parse(Buffer.from(String(response.headers['x-docker-container-path-stat']), 'base64').toString()) as PathStat;
@@ -120,7 +122,7 @@ async function copyOut(
   if (target?.isDirectory()) return extract(place, source === from ? [] : [rename(stat.name, basename(from))]);
   if (target && isDirectory) throw new Error('cannot copy directory');
   if (!target && to.endsWith('/') && !isDirectory) throw new Error('no such directory');
-  return extract(parentOf(place), [rename(stat.name === '/' ? '.' : stat.name, basename(place))]);
+  return extract(parentOf(place), [rename(stat.name, basename(place))]);
 }
 
 async function copyIn(

@@ -67,6 +67,7 @@ function find(root: number, path: string): Found {
   if (base === '') return { parent: root, base: '', name: '/', mode: Mode.DIR };
   if (/\/\.?$/.test(path)) {
     const itself = open(root, clean, Open.PATH | Open.DIRECTORY);
+    if (itself === -errno.ENOTDIR) throw new Failure(400, `${path}: not a directory`);
     if (itself < 0) throw missing(path, itself);
     sys.statx(itself, '', stat);
     return { parent: itself, base: '', name: base, mode: Number(stat[Stat.mode]) };
@@ -109,7 +110,7 @@ async function get(root: number, path: string): Promise<void> {
     0,
   );
   if (fd < 0) throw missing(path, fd);
-  const top = contents || found.name === '/' ? '.' : bytes(found.name);
+  const top = contents ? '.' : bytes(found.name);
   await send(packTree(fd, { top, crossMounts: true }));
 }
 
@@ -123,6 +124,7 @@ async function list(root: number, path: string): Promise<void> {
 
 async function put(root: number, request: ArchiveRequest): Promise<void> {
   const fd = open(root, request.path, Open.PATH);
+  if (fd === -errno.ENOTDIR) throw new Failure(400, `${request.path}: not a directory`);
   if (fd < 0) throw missing(request.path, fd);
   sys.statx(fd, '', stat);
   if ((Number(stat[Stat.mode]) & Mode.FMT) !== Mode.DIR) throw new Failure(400, 'extraction point is not a directory');

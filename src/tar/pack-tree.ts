@@ -72,6 +72,11 @@ function attributesOf(dirfd: number, name: string, rename: (name: string) => str
   return found;
 }
 
+/** A path in the archive; the top may be `/`. */
+function below(path: string, name: string): string {
+  return path === '' || path === '/' ? `${path}${name}` : `${path}/${name}`;
+}
+
 class Packer {
   readonly #stat = new BigInt64Array(STAT_WORDS);
   /** Path in the archive of the first name of each inode that has several. */
@@ -83,7 +88,7 @@ class Packer {
   async *tree(dirfd: number): AsyncGenerator<Buffer> {
     this.#must(sys.statx(dirfd, '', this.#stat), '');
     this.#mount = this.#stat[Stat.mountId];
-    if (this.options.top !== '') yield encodeHeader(this.#header({ dirfd, name: '', path: `${this.options.top}/` }, '5'));
+    if (this.options.top !== '') yield encodeHeader(this.#header({ dirfd, name: '', path: below(this.options.top, '') }, '5'));
     yield* this.#directory(dirfd, this.options.top);
   }
 
@@ -102,7 +107,7 @@ class Packer {
     for (const { name, replacement } of entries) {
       this.options.signal?.throwIfAborted();
       if (replacement) yield encodeHeader(replacement);
-      else yield* this.#object({ dirfd: fd, name, path: path === '' ? name : `${path}/${name}` });
+      else yield* this.#object({ dirfd: fd, name, path: below(path, name) });
     }
   }
 
