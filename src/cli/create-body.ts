@@ -196,10 +196,10 @@ function hostConfig(flags: Flags): object {
 }
 
 function networking(args: Arguments): object {
-  const network = args.value('network');
+  const network = args.value('network') ?? 'default';
   const aliases = args.all('network-alias');
   const ip = args.value('ip');
-  if (network === undefined || (aliases.length === 0 && ip === undefined)) return {};
+  if (aliases.length === 0 && ip === undefined) return {};
   return {
     EndpointsConfig: { [network]: { Aliases: aliases, ...(ip === undefined ? {} : { IPAMConfig: { IPv4Address: ip } }) } },
   };

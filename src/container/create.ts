@@ -3,6 +3,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { chmodSync, chownSync, mkdirSync, statSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { type Image, resolveImage } from '../image/index.js';
 import { type ContainerConfig, type ContainerRecord, type HostConfig, type MountPoint, volumeRecords } from '../store/index.js';
@@ -15,11 +16,11 @@ import { capabilities } from './capabilities.js';
 import type { Context } from './context.js';
 import { badParameter, notFound } from './errors.js';
 import { checkHealth, mergeHealth } from './health-config.js';
-import { checkHostOptions, withSwap } from './host-options.js';
+import { checkConflicts, checkHostOptions, withSwap } from './host-options.js';
 import { initLayer } from './init-layer.js';
 import { type PlannedMount, planMounts } from './mount-points.js';
 import { randomName } from './names.js';
-import { mergeEnv } from './oci-spec.js';
+import { mergedEntries } from './oci-spec.js';
 import { seccompProfile } from './seccomp.js';
 import { tmpfsOptions } from './tmpfs.js';
 import { checkDriverOptions, isMountedVolume } from '../volume/driver-options.js';
@@ -39,6 +40,11 @@ export interface CreateRequest {
   readonly step?: { readonly image: Image | undefined; readonly keep: boolean };
 }
 
+/** Who is on the host's network is called as the host, unless he was named. */
+function named(config: ContainerConfig, { NetworkMode: network, UTSMode: uts }: HostConfig): ContainerConfig {
+  return config.Hostname || (network !== 'host' && uts !== 'host') ? config : { ...config, Hostname: hostname() };
+}
+
 /** The container's config as Docker merges it: what was asked over what the image says. */
 export function mergeConfig(asked: ContainerConfig, image: Image, id: string): ContainerConfig {
   const own = image.config.config;
@@ -50,7 +56,7 @@ export function mergeConfig(asked: ContainerConfig, image: Image, id: string): C
     ...asked,
     Hostname: asked.Hostname || id.slice(0, 12),
     User: asked.User || (own.User ?? ''),
-    Env: mergeEnv(own.Env ?? [], asked.Env ?? []),
+    Env: mergedEntries(own.Env ?? [], asked.Env ?? []),
     Cmd: (asked.Cmd?.length ?? 0) > 0 ? (asked.Cmd ?? []) : imageCmd,
     Entrypoint: cleared ? null : hasEntrypoint ? (asked.Entrypoint ?? null) : (own.Entrypoint ?? null),
     WorkingDir: asked.WorkingDir || (own.WorkingDir ?? ''),
@@ -60,6 +66,11 @@ export function mergeConfig(asked: ContainerConfig, image: Image, id: string): C
     ExposedPorts: { ...Object.fromEntries((own.ExposedPorts ?? []).map((port) => [port, {}])), ...asked.ExposedPorts },
     Volumes: { ...Object.fromEntries((own.Volumes ?? []).map((path) => [path, {}])), ...asked.Volumes },
   };
+}
+
+/** Errors: 400. */
+function checkEnvironment(entries: readonly string[]): void {
+  for (const entry of entries) if (/^(=|$)/.test(entry)) throw badParameter(`invalid environment variable: ${entry}`);
 }
 
 /** What can be known to be wrong before anything is made. Errors: EngineError and those of the parts. */
@@ -160,9 +171,13 @@ class Creation {
     const { config, networks, step } = this.request;
     const hostConfig = withSwap(this.request.hostConfig);
     if (image && this.request.platform) checkPlatform(image, config.Image ?? '', this.request.platform);
-    const merged = step || !image ? { ...config, Hostname: this.id.slice(0, 12) } : mergeConfig(config, image, this.id);
+    const merged =
+      step || !image ? { ...config, Hostname: this.id.slice(0, 12) } : mergeConfig(named(config, hostConfig), image, this.id);
+    checkEnvironment(config.Env ?? []);
+    checkConflicts(config, hostConfig);
     const planned = planMounts({
       hostConfig,
+      root: this.context.root,
       volumes: step ? [] : Object.keys(merged.Volumes ?? {}),
       find: (reference) => registry.find(reference),
     });

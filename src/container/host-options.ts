@@ -1,6 +1,7 @@
 // What a container asks of its host, checked before anything is made: Docker's limits in Docker's words, and what this engine
 // cannot do refused by name rather than passed over. Used by create.ts and lifecycle.ts.
 
+import { readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import type { ContainerConfig, ContainerRecord, HostConfig } from '../store/index.js';
 import { bypassOf } from './bypass.js';
@@ -49,17 +50,26 @@ function checkMemory({ Memory = 0, MemorySwap = 0, MemoryReservation = 0, Memory
   }
 }
 
+/** NUMA nodes with memory; a kernel without NUMA has one. */
+function memoryNodes(): string {
+  try {
+    return readFileSync('/sys/devices/system/node/has_memory', 'utf8').trim() || '0';
+  } catch {
+    return '0';
+  }
+}
+
 /** `0-2,7` as numbers. */
-function cpuList(text: string): number[] {
+function cpuList(text: string, kind: 'cpus' | 'mems'): number[] {
   return text.split(',').flatMap((part) => {
     const [, first, last] = /^(\d{1,4})(?:-(\d{1,4}))?$/.exec(part) ?? [];
-    if (first === undefined) throw badParameter(`Invalid value ${text} for cpuset cpus`);
+    if (first === undefined) throw badParameter(`Invalid value ${text} for cpuset ${kind}`);
     const from = Number(first);
     return Array.from({ length: Math.max(0, Number(last ?? first) - from) + 1 }, (_, i) => from + i);
   });
 }
 
-function checkCpus({ NanoCpus = 0, CpuPeriod = 0, CpuQuota = 0, CpusetCpus = '' }: HostConfig): void {
+function checkCpus({ NanoCpus = 0, CpuPeriod = 0, CpuQuota = 0, CpusetCpus = '', CpusetMems = '' }: HostConfig): void {
   const count = cpus().length;
   if (NanoCpus > 0 && CpuPeriod > 0) throw badParameter('Conflicting options: Nano CPUs and CPU Period cannot both be set');
   if (NanoCpus > 0 && CpuQuota > 0) throw badParameter('Conflicting options: Nano CPUs and CPU Quota cannot both be set');
@@ -70,9 +80,39 @@ function checkCpus({ NanoCpus = 0, CpuPeriod = 0, CpuQuota = 0, CpusetCpus = '' 
     throw badParameter('CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)');
   }
   if (CpuQuota > 0 && CpuQuota < 1000) throw badParameter('CPU cfs quota can not be less than 1ms (i.e. 1000)');
-  if (CpusetCpus !== '' && cpuList(CpusetCpus).some((cpu) => cpu >= count)) {
+  if (CpusetCpus !== '' && cpuList(CpusetCpus, 'cpus').some((cpu) => cpu >= count)) {
     throw badParameter(`Requested CPUs are not available - requested ${CpusetCpus}, available: 0-${count - 1}`);
   }
+  const nodes = memoryNodes();
+  const known = cpuList(nodes, 'mems');
+  if (CpusetMems !== '' && cpuList(CpusetMems, 'mems').some((node) => !known.includes(node))) {
+    throw badParameter(`Requested memory nodes are not available - requested ${CpusetMems}, available: ${nodes}`);
+  }
+}
+
+/**
+ * What was asked of a container, before its image adds to it, that its network or UTS namespace cannot be given.
+ * Errors: EngineError 400.
+ */
+export function checkConflicts(config: ContainerConfig, host: HostConfig): void {
+  const { NetworkMode: network = '' } = host;
+  const conflict = (is: boolean, what: string): void => {
+    if (is) throw badParameter(`conflicting options: ${what}`);
+  };
+  const some = (value: object | null | undefined): boolean => Object.keys(value ?? {}).length > 0;
+  const shared = network.startsWith('container:');
+  const links = "can't be used with links. This would result in undefined behavior";
+  conflict(host.UTSMode === 'host' && Boolean(config.Hostname), 'hostname and the UTS mode');
+  conflict(network === 'host' && some(host.Links), `host type networking ${links}`);
+  conflict(network === 'host' && Boolean(config.MacAddress), 'mac-address and the network mode');
+  if (!shared) return;
+  conflict(Boolean(config.Hostname), 'hostname and the network mode');
+  conflict(some(host.Links), `container type network ${links}`);
+  conflict(some(host.Dns), 'dns and the network mode');
+  conflict(some(host.ExtraHosts), 'custom host-to-IP mapping and the network mode');
+  conflict(Boolean(config.MacAddress), 'mac-address and the network mode');
+  conflict(some(host.PortBindings) || (host.PublishAllPorts ?? false), 'port publishing and the container type network mode');
+  conflict(some(config.ExposedPorts), 'port exposing and the container type network mode');
 }
 
 function checkModes(host: HostConfig): void {

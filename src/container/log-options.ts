@@ -22,7 +22,6 @@ function limits(host: HostConfig): { maxSize: number; maxFiles: number } {
   const count = options?.['max-file'];
   const maxFiles = count === undefined ? (local ? LOCAL_FILES : 1) : Number(count);
   if (!Number.isInteger(maxFiles) || maxFiles < 1) throw badParameter(`invalid value for max-file: ${count ?? ''}`);
-  if (maxSize === 0 && maxFiles > 1) throw badParameter(`max-file can't be used without max-size`);
   return { maxSize, maxFiles };
 }
 

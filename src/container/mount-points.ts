@@ -24,6 +24,8 @@ export interface PlannedMount {
 
 export interface MountSources {
   readonly hostConfig: HostConfig;
+  /** The engine's data root. */
+  readonly root: string;
   /** Destinations of anonymous volumes: the config's and the image's. */
   readonly volumes: readonly string[];
   readonly find: (container: string) => ContainerRecord;
@@ -31,13 +33,28 @@ export interface MountSources {
 
 const LOCAL = 'local';
 
-function fromBind(raw: string): PlannedMount {
+const isWithin = (path: string, directory: string): boolean => `${path}/`.startsWith(directory === '/' ? '/' : `${directory}/`);
+
+/**
+ * Who binds the engine's data root, or a directory that holds it, has the engine's mounts in it: they must go there when they go.
+ * Errors: 400 for a propagation by which they would stay.
+ */
+function propagationOf(source: string, asked: string, root: string): string {
+  if (!isWithin(source, root) && !isWithin(root, source)) return asked || 'rprivate';
+  if (['', 'rslave', 'rshared'].includes(asked)) return asked || 'rslave';
+  const where = `daemon root: "${root}", bind mount source: "${source}", propagation: "${asked}"`;
+  const wanted = `must use either propagation mode "rslave" or "rshared" when mount source is within the daemon root`;
+  throw badParameter(`invalid mount config: ${wanted}, ${where}`);
+}
+
+function fromBind(raw: string, root: string): PlannedMount {
   const spec = parseVolume(raw, '/');
   const mode = raw.split(':').length > 2 ? (raw.split(':').at(-1) ?? '') : '';
   const base = { Destination: spec.destination, RW: !spec.readOnly, Mode: mode, named: true };
   if (spec.kind === 'bind') {
-    const propagation = spec.propagation ?? 'rprivate';
-    return { point: { ...base, Type: 'bind', Source: spec.source ?? '', Propagation: propagation, create: true } };
+    const { source = '' } = spec;
+    const propagation = propagationOf(source, spec.propagation ?? '', root);
+    return { point: { ...base, Type: 'bind', Source: source, Propagation: propagation, create: true } };
   }
   // Without a source: clients that know no `Volumes` (docker-py).
   const anonymous = spec.source === undefined;
@@ -52,7 +69,7 @@ function fail(type: string, why: string): never {
   throw badParameter(`invalid mount config for type "${type}": ${why}`);
 }
 
-function bindMount(mount: MountRequest, destination: string): PlannedMount {
+function bindMount(mount: MountRequest, destination: string, root: string): PlannedMount {
   const { Source: source = '', BindOptions: options = {}, ReadOnly: readOnly = false } = mount;
   if (source === '') fail('bind', 'field Source must not be empty');
   if (!source.startsWith('/')) fail('bind', `invalid mount path: '${source}' mount path must be absolute`);
@@ -65,7 +82,7 @@ function bindMount(mount: MountRequest, destination: string): PlannedMount {
       Destination: destination,
       Mode: '',
       RW: !readOnly,
-      Propagation: propagation || 'rprivate',
+      Propagation: propagationOf(cleanPath(source), propagation, root),
       named: true,
       ...(options.CreateMountpoint ? { create: true } : {}),
       ...(options.NonRecursive ? { nonRecursive: true } : {}),
@@ -123,14 +140,14 @@ function tmpfsMount(mount: MountRequest, destination: string): PlannedMount {
 const MAKERS = { bind: bindMount, volume: volumeMount, tmpfs: tmpfsMount } as const;
 const OPTIONS = { bind: 'BindOptions', volume: 'VolumeOptions', tmpfs: 'TmpfsOptions' } as const;
 
-function fromMount(mount: MountRequest): PlannedMount {
+function fromMount(mount: MountRequest, root: string): PlannedMount {
   const given = mount.Type ?? 'volume';
   const type = (['bind', 'volume', 'tmpfs'] as const).find((each) => each === given) ?? fail(given, 'mount type unknown');
   const complaint = checkDestination(type, mount.Target ?? '');
   if (complaint) throw badParameter(complaint);
   for (const [other, options] of Object.entries(OPTIONS))
     if (other !== type && mount[options]) fail(type, `field ${options} must not be specified`);
-  return MAKERS[type](mount, cleanPath(mount.Target ?? ''));
+  return MAKERS[type](mount, cleanPath(mount.Target ?? ''), root);
 }
 
 function anonymousMount(destination: string): PlannedMount {
@@ -172,7 +189,7 @@ function inherited(text: string, find: MountSources['find']): PlannedMount[] {
 }
 
 /** All mount points. Errors: EngineError, VolumeSpecError. */
-export function planMounts({ hostConfig, volumes, find }: MountSources): PlannedMount[] {
+export function planMounts({ hostConfig, root, volumes, find }: MountSources): PlannedMount[] {
   const taken = new Map<string, PlannedMount>();
   for (const text of hostConfig.VolumesFrom ?? []) {
     for (const mount of inherited(text, find)) taken.set(mount.point.Destination, mount);
@@ -185,7 +202,8 @@ export function planMounts({ hostConfig, volumes, find }: MountSources): Planned
     taken.delete(destination);
   };
   const binds = new Set(hostConfig.Binds ?? []);
-  for (const planned of [...[...binds].map(fromBind), ...(hostConfig.Mounts ?? []).map(fromMount)]) {
+  const asBinds = [...binds].map((each) => fromBind(each, root));
+  for (const planned of [...asBinds, ...(hostConfig.Mounts ?? []).map((each) => fromMount(each, root))]) {
     claim(planned.point.Destination);
     taken.set(planned.point.Destination, planned);
   }

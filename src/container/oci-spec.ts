@@ -14,7 +14,7 @@ import type { ContainerUser } from './users.js';
 
 const PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-const MASKED: readonly string[] = [
+export const MASKED: readonly string[] = [
   '/proc/asound',
   '/proc/acpi',
   '/proc/kcore',
@@ -27,7 +27,7 @@ const MASKED: readonly string[] = [
   '/sys/firmware',
   '/sys/devices/virtual/powercap',
 ];
-const READ_ONLY: readonly string[] = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
+export const READ_ONLY: readonly string[] = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
 
 /** What the record does not say. */
 export interface SpecInput {
@@ -52,16 +52,14 @@ export interface ProcessInput {
   readonly privileged: boolean;
 }
 
-/** Later assignments of a variable replace earlier ones, in the earlier one's place. */
+/** Later entries of a variable replace earlier ones, in the earlier one's place. */
+export function mergedEntries(...lists: readonly (readonly string[])[]): string[] {
+  return [...new Map(lists.flat().map((entry) => [entry.split('=', 1)[0] ?? '', entry])).values()];
+}
+
+/** The environment that the lists make; `-e NAME` without a value takes a variable away, the engine's own too. */
 export function mergeEnv(...lists: readonly (readonly string[])[]): string[] {
-  const merged = new Map<string, string>();
-  for (const entry of lists.flat()) {
-    const name = entry.split('=', 1)[0] ?? '';
-    // `-e NAME` without a value takes the variable away.
-    if (entry.includes('=')) merged.set(name, entry);
-    else merged.delete(name);
-  }
-  return [...merged.values()];
+  return mergedEntries(...lists).filter((entry) => entry.includes('='));
 }
 
 /** `process` of the spec. */
@@ -96,6 +94,12 @@ export function baseEnv(record: ContainerRecord, hostname: string, tty: boolean,
   return mergeEnv(defaults, own, home);
 }
 
+/** What a mount passes on, or is to hear of, the root of the container's mount namespace must not cut off. */
+function rootPropagation({ mounts }: ContainerRecord): { rootfsPropagation?: string } {
+  const has = (kind: RegExp): boolean => mounts.some(({ Propagation }) => kind.test(Propagation));
+  return has(/^r?shared$/) ? { rootfsPropagation: 'shared' } : has(/^r?slave$/) ? { rootfsPropagation: 'rslave' } : {};
+}
+
 /** The whole config.json. */
 export function ociSpec(record: ContainerRecord, input: SpecInput): object {
   const { config, hostConfig } = record;
@@ -126,6 +130,7 @@ export function ociSpec(record: ContainerRecord, input: SpecInput): object {
       maskedPaths: unconfined ? [] : (hostConfig.MaskedPaths ?? MASKED),
       readonlyPaths: unconfined ? [] : (hostConfig.ReadonlyPaths ?? READ_ONLY),
       seccomp: seccompProfile(record, privileged),
+      ...rootPropagation(record),
     },
   };
 }

@@ -143,8 +143,7 @@ class Start {
   }
 
   #hostname(): string {
-    const { NetworkMode: mode, UTSMode: uts } = this.record.hostConfig;
-    return mode === 'host' || uts === 'host' ? hostName() : (this.record.config.Hostname ?? this.record.id.slice(0, 12));
+    return this.record.hostConfig.UTSMode === 'host' ? hostName() : (this.record.config.Hostname ?? this.record.id.slice(0, 12));
   }
 
   /** Whoever uses another container's network has its files too. */

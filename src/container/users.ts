@@ -26,9 +26,9 @@ function rows(text: string): string[][] {
 }
 
 function numeric(text: string): number | undefined {
-  if (!/^\d+$/.test(text)) return undefined;
+  if (!/^-?\d+$/.test(text)) return undefined;
   const id = Number(text);
-  if (id > LARGEST_ID) throw new UnknownUser(`uids and gids must be in range 0-${LARGEST_ID}`);
+  if (id < 0 || id > LARGEST_ID) throw new UnknownUser(`uids and gids must be in range 0-${LARGEST_ID}`);
   return id;
 }
 

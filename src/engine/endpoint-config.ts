@@ -30,6 +30,9 @@ export function joinOf(name: string, asked: EndpointConfig, configuredMac?: stri
   if (ip !== undefined && name === 'bridge') {
     throw badParameter('user specified IP address is supported on user defined networks only');
   }
+  if (aliases.length > 0 && ['bridge', 'host', 'none'].includes(name)) {
+    throw badParameter('network-scoped alias is supported only for containers in user defined networks');
+  }
   if (mac !== undefined && !/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i.test(mac)) throw badParameter(`${mac} is not a valid mac address`);
   return {
     name,

@@ -21,8 +21,17 @@ export function hostLines(entries: readonly HostEntry[]): string[] {
   return entries.map(({ ip, names }) => `${ip}\t${[...new Set(names)].join(' ')}`);
 }
 
-export function hostsFile(entries: readonly HostEntry[]): string {
-  return `${[...LOCAL, ...hostLines(entries)].join('\n')}\n`;
+/** The host's own, for who is on its network. */
+function linesOfHost(): readonly string[] {
+  try {
+    return readFileSync('/etc/hosts', 'utf8').replace(/\n$/, '').split('\n');
+  } catch {
+    return LOCAL;
+  }
+}
+
+export function hostsFile(entries: readonly HostEntry[], onHost = false): string {
+  return `${[...(onHost ? linesOfHost() : LOCAL), ...hostLines(entries)].join('\n')}\n`;
 }
 
 export interface Resolver {
