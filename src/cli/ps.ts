@@ -48,7 +48,7 @@ type View = Record<string, string | null>;
 export function shown(row: Row, truncate: boolean): View {
   return {
     ID: truncate ? row.Id.slice(0, 12) : row.Id,
-    Image: row.Image,
+    Image: truncate ? row.Image.replace(/^sha256:(.{12}).*/, '$1') : row.Image,
     Command: JSON.stringify(truncate ? cut(row.Command, 20) : row.Command),
     CreatedAt: new Date(row.Created * 1000).toISOString().replace(/T(.*)\.000Z/, ' $1 +0000 UTC'),
     RunningFor: age(new Date(row.Created * 1000).toISOString()),
@@ -56,7 +56,9 @@ export function shown(row: Row, truncate: boolean): View {
     State: row.State,
     Status: row.Status,
     Size: row.SizeRw === undefined ? '0B' : `${humanSize(row.SizeRw)} (virtual ${humanSize(row.SizeRootFs ?? 0)})`,
-    Names: row.Names.map((name) => name.replace(/^\//, '')).join(','),
+    Names: row.Names.map((name) => name.replace(/^\//, ''))
+      .filter((name) => !truncate || !name.includes('/'))
+      .join(','),
     Labels: Object.entries(row.Labels)
       .map(([key, value]) => `${key}=${value}`)
       .join(','),

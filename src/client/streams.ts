@@ -34,7 +34,7 @@ function write(out: Writable, data: Buffer): Promise<void> {
 /** `ctrl-p,ctrl-q` as bytes; undefined when it is none. */
 export function parseDetachKeys(text: string): number[] | undefined {
   const keys = text.split(',').map((key) => {
-    const control = /^ctrl-([a-zA-Z@[\\\]^_])$/.exec(key)?.[1];
+    const control = /^ctrl-([a-z@[\\\]^_])$/.exec(key)?.[1];
     if (control !== undefined) return control.toUpperCase().charCodeAt(0) & 0x1f;
     return key.length === 1 ? key.charCodeAt(0) : -1;
   });

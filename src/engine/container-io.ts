@@ -25,7 +25,7 @@ function contentType(call: Call, tty: boolean): string {
 /** `ctrl-p,ctrl-q` or `a,b` as bytes. Errors: 400. */
 export function parseDetachKeys(text: string): number[] {
   return text.split(',').map((key) => {
-    const control = /^ctrl-([a-zA-Z@[\\\]^_])$/.exec(key)?.[1];
+    const control = /^ctrl-([a-z@[\\\]^_])$/.exec(key)?.[1];
     if (control !== undefined) return control.toUpperCase().charCodeAt(0) & 0x1f;
     if (key.length === 1) return key.charCodeAt(0);
     throw badParameter(`Invalid detach keys (${text}) provided`);
@@ -151,19 +151,19 @@ async function attach(engine: Engine, call: Call): Promise<void> {
 }
 
 async function createExec(engine: Engine, call: Call): Promise<void> {
+  const config = shaped(await call.requiredJson(), EXEC_CONFIG, '') as ExecConfig;
   const record = engine.context.registry.find(call.param());
-  const config = shaped((await call.json()) ?? {}, EXEC_CONFIG, '') as ExecConfig;
   if (config.DetachKeys) parseDetachKeys(config.DetachKeys);
   call.answer(201, { Id: engine.execs.create(record, config).id });
 }
 
 async function startExec(engine: Engine, call: Call): Promise<void> {
-  const exec = engine.execs.get(call.param());
   const shape = { Detach: 'boolean', Tty: 'boolean', ConsoleSize: ['number'] } as const;
-  const { Detach: detach = false, ConsoleSize: size } = shaped((await call.json()) ?? {}, shape, '') as {
+  const { Detach: detach = false, ConsoleSize: size } = shaped(await call.requiredJson(), shape, '') as {
     Detach?: boolean;
     ConsoleSize?: [number, number];
   };
+  const exec = engine.execs.get(call.param());
   if (detach) {
     await engine.execs.start(exec, size);
     return call.answer(200);
@@ -212,8 +212,8 @@ export function containerIoRoutes(engine: Engine, router: Router): void {
   router.on('POST', '/exec/*/start', (call) => startExec(engine, call));
   router.on('GET', '/exec/*/json', (call) => inspectExec(engine, call));
   router.on('POST', '/exec/*/resize', async (call) => {
-    const exec = engine.execs.get(call.param());
     const [rows, columns] = [call.integer('h') ?? 0, call.integer('w') ?? 0];
+    const exec = engine.execs.get(call.param());
     await (await engine.context.supervisor()).call('resize', { task: exec.id, rows, columns });
     call.answer(200);
   });

@@ -4,11 +4,12 @@ import { bypassOf } from '../container/bypass.js';
 import { isUp } from '../container/lifecycle.js';
 import { humanDuration } from '../container/duration.js';
 import type { Image } from '../image/index.js';
-import { familiarName } from '../image/index.js';
+import { canonicalName, familiarName } from '../image/index.js';
 import type { ContainerRecord, MountPoint } from '../store/index.js';
 import type { HealthState } from '../container/health.js';
 import type { Engine } from './engine.js';
 import { hostConfigView } from './host-config-view.js';
+import { namesByLinks, shownLinks } from './links.js';
 
 const NEVER = '0001-01-01T00:00:00Z';
 
@@ -100,19 +101,39 @@ function networksOf(record: ContainerRecord): Record<string, object> {
   );
 }
 
-/** The image as the user named it; its id when that name now stands for another. */
-export function imageName(record: ContainerRecord): string {
-  const { Image: given = '' } = record.config;
-  return given === '' ? `sha256:${record.image}` : given.startsWith('sha256:') ? given : familiarName(given);
+/** What others say of containers, by which their rows are made. */
+export interface Hearsay {
+  /** Names by links of other containers, by container. */
+  readonly links: ReadonlyMap<string, readonly string[]>;
+  /** Ids of images by canonical name. */
+  readonly images: ReadonlyMap<string, string>;
+}
+
+export async function hearsay({ context: { store, registry } }: Engine): Promise<Hearsay> {
+  const references = await store.transaction((records) => records.list('reference'));
+  return { links: namesByLinks(registry), images: new Map(references.map(({ name, id }) => [name, id])) };
+}
+
+/** The image as the user named it; its id when that name stands for another by now, or for none. */
+function imageName({ config, image }: ContainerRecord, images: Hearsay['images']): string {
+  const { Image: given = '' } = config;
+  if (given === '' || given.startsWith('sha256:')) return given || `sha256:${image}`;
+  const stands = given.includes('@') || image.startsWith(given) || images.get(canonicalName(given)) === image;
+  return stands ? familiarName(given) : `sha256:${image}`;
 }
 
 /** One of `GET /containers/json`. */
-export function containerRow(engine: Engine, record: ContainerRecord, size?: { rw: number; root: number }): object {
+export function containerRow(
+  engine: Engine,
+  record: ContainerRecord,
+  { links, images }: Hearsay,
+  size?: { rw: number; root: number },
+): object {
   const condition = conditionOf(engine, record);
   return {
     Id: record.id,
-    Names: [`/${record.name}`],
-    Image: imageName(record),
+    Names: [`/${record.name}`, ...(links.get(record.id) ?? [])],
+    Image: imageName(record, images),
     ImageID: `sha256:${record.image}`,
     Command: commandText(record.command),
     Created: Math.floor(record.created / 1000),
@@ -208,7 +229,7 @@ export function containerView(
     ProcessLabel: '',
     AppArmorProfile: '',
     ExecIDs: ((ids) => (ids.length > 0 ? ids : null))(engine.execs.of(record.id)),
-    HostConfig: hostConfigView(record.hostConfig),
+    HostConfig: hostConfigView(record.hostConfig, shownLinks(record, engine.context.registry)),
     GraphDriver: {
       Name: 'lamina',
       Data: {
@@ -231,6 +252,7 @@ export function containerView(
       OpenStdin: false,
       StdinOnce: false,
       ...record.config,
+      Volumes: Object.keys(record.config.Volumes ?? {}).length > 0 ? record.config.Volumes : null,
     },
     NetworkSettings: networkSettings(record, netns),
   };

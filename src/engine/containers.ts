@@ -6,10 +6,11 @@ import { processesOf } from '../container/top.js';
 import { NoSuchImage, imageOf, listImages, resolveImage } from '../image/index.js';
 import type { ContainerConfig, ContainerRecord, HostConfig } from '../store/index.js';
 import { containerSize, writableSize } from './container-size.js';
-import { containerRow, containerView } from './container-view.js';
+import { containerRow, containerView, hearsay } from './container-view.js';
 import type { Engine } from './engine.js';
 import type { Call, Filters, Router } from './http.js';
 import { type EndpointConfig, joinOf } from './endpoint-config.js';
+import { fixedLinks } from './links.js';
 import { parseMoment } from './moment.js';
 import { pruneAlone } from './pruning.js';
 import { CONTAINER_CONFIG, ENDPOINTS, HOST_CONFIG, UPDATE, shaped } from './shape.js';
@@ -62,10 +63,16 @@ function readCreate(body: unknown): { config: ContainerConfig; hostConfig: HostC
 }
 
 async function create(engine: Engine, call: Call): Promise<void> {
-  const request = readCreate(await call.json());
+  const request = readCreate(await call.requiredJson());
   const name = call.query.get('name');
   const platform = call.query.get('platform');
-  const record = await engine.lifecycle.create({ ...request, name: name || undefined, ...(platform ? { platform } : {}) });
+  const hostConfig = fixedLinks(request.hostConfig, engine.context.registry);
+  const record = await engine.lifecycle.create({
+    ...request,
+    hostConfig,
+    name: name || undefined,
+    ...(platform ? { platform } : {}),
+  });
   call.answer(201, { Id: record.id, Warnings: [] });
 }
 
@@ -75,6 +82,7 @@ function momentOf(engine: Engine, filters: Filters, name: string): number | unde
   return reference === undefined ? undefined : engine.context.registry.find(reference).created;
 }
 
+/** The images that are meant, and all that were made from them. */
 async function imagesOf(engine: Engine, names: readonly string[]): Promise<ReadonlySet<string>> {
   const ids = new Set<string>();
   for (const name of names) {
@@ -85,6 +93,12 @@ async function imagesOf(engine: Engine, names: readonly string[]): Promise<Reado
       },
     );
   }
+  const all = await engine.context.store.transaction((records) => records.list('image'));
+  const add = (id: string): void => {
+    for (const child of all.filter(({ parent }) => parent === id)) add(child.id);
+    ids.add(id);
+  };
+  for (const id of [...ids]) add(id);
   return ids;
 }
 
@@ -108,8 +122,10 @@ async function filtered(engine: Engine, call: Call): Promise<ContainerRecord[]> 
   const before = momentOf(engine, filters, 'before');
   const since = momentOf(engine, filters, 'since');
   const ancestors = filters.has('ancestor') ? await imagesOf(engine, filters.get('ancestor')) : undefined;
-  const all = call.flag('all') || ['status', 'exited', 'before', 'since'].some((name) => filters.has(name));
+  const all = call.flag('all') || filters.has('status');
   const limit = call.integer('limit') ?? 0;
+  const networks = new Map((filters.has('network') ? engine.networks.networks.list() : []).map(({ name, id }) => [name, id]));
+  const networkId = (name: string): string => networks.get(name) ?? '';
   const found = engine.context.registry
     .list()
     .filter(
@@ -122,7 +138,9 @@ async function filtered(engine: Engine, call: Call): Promise<ContainerRecord[]> 
         filters.any('exited', (code) => record.state.status === 'exited' && record.state.exitCode === Number(code)) &&
         filters.any('id', (id) => record.id.startsWith(id)) &&
         filters.any('name', (name) => fitsName(name, record.name)) &&
-        filters.any('network', (network) => record.networks.some((each) => each.name === network)) &&
+        filters.any('network', (asked) =>
+          record.networks.some(({ name }) => name === asked || networkId(name).startsWith(asked)),
+        ) &&
         filters.any('health', (health) => (engine.health.of(record.id)?.Status ?? 'none') === health) &&
         filters.any('is-task', (value) => /^(0|f|false)$/i.test(value)) &&
         filters.any('isolation', (value) => value === 'default') &&
@@ -146,8 +164,14 @@ function includesPort(port: string, keys: readonly string[]): boolean {
   });
 }
 
-/** `publish` asks for what is bound on the host, `expose` for what the container offers; both in the container's numbers. */
-const publishes = (record: ContainerRecord, port: string): boolean => includesPort(port, Object.keys(record.ports));
+/** By the host's numbers. */
+const publishes = (record: ContainerRecord, port: string): boolean => {
+  const bound = Object.entries(record.ports).flatMap(([key, bindings]) =>
+    bindings.map(({ HostPort: host }) => `${host}/${key.split('/')[1] ?? 'tcp'}`),
+  );
+  return includesPort(port, bound);
+};
+/** By the container's numbers. */
 const exposes = (record: ContainerRecord, port: string): boolean =>
   includesPort(port, [...Object.keys(record.config.ExposedPorts ?? {}), ...Object.keys(record.ports)]);
 
@@ -164,9 +188,10 @@ function fitsName(pattern: string, name: string): boolean {
 async function list(engine: Engine, call: Call): Promise<void> {
   const images = call.flag('size') ? await listImages(engine.context.store) : undefined;
   const rows: object[] = [];
+  const heard = await hearsay(engine);
   for (const record of await filtered(engine, call)) {
     const image = images?.find(({ id }) => id === record.image);
-    rows.push(containerRow(engine, record, images && (await containerSize(engine, record, image))));
+    rows.push(containerRow(engine, record, heard, images && (await containerSize(engine, record, image))));
   }
   call.answer(200, rows);
 }
@@ -268,14 +293,15 @@ export function containerRoutes(engine: Engine, router: Router): void {
     call.answer(204);
   });
   router.on('POST', '/containers/*/resize', async (call) => {
-    const record = registry.find(call.param());
     const [rows, columns] = sizeOf(call) ?? [0, 0];
+    const record = registry.find(call.param());
+    if (!isUp(record)) throw new EngineError(409, `container ${record.id} is not running`);
     await (await context.supervisor()).call('resize', { task: record.id, rows, columns });
     call.answer(200);
   });
   router.on('POST', '/containers/*/update', async (call) => {
     const record = registry.find(call.param());
-    const change = shaped((await call.json()) ?? {}, UPDATE, '') as HostConfig;
+    const change = shaped(await call.requiredJson(), UPDATE, '') as HostConfig;
     await lifecycle.update(record.id, change);
     call.answer(200, { Warnings: [] });
   });

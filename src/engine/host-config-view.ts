@@ -1,6 +1,7 @@
 // How a container's HostConfig looks to clients: with every field that Docker's has, and its defaults where nothing was asked.
 
 import { SHM_SIZE } from '../container/oci-mounts.js';
+import { MASKED, READ_ONLY } from '../container/oci-spec.js';
 import type { HostConfig } from '../store/index.js';
 
 /** What Docker shows of what nobody asked for. */
@@ -61,7 +62,8 @@ const UNASKED = {
   Ulimits: [],
 };
 
-export function hostConfigView(asked: HostConfig): object {
+/** `links`: as they are shown. */
+export function hostConfigView(asked: HostConfig, links: readonly string[]): object {
   // Clients send '', 0 and null for what was not asked.
   const given = Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== null && value !== '' && value !== 0));
   return {
@@ -70,5 +72,8 @@ export function hostConfigView(asked: HostConfig): object {
     LogConfig: { Type: asked.LogConfig?.Type || 'json-file', Config: asked.LogConfig?.Config ?? {} },
     RestartPolicy: { Name: asked.RestartPolicy?.Name || 'no', MaximumRetryCount: asked.RestartPolicy?.MaximumRetryCount ?? 0 },
     NetworkMode: asked.NetworkMode || 'bridge',
+    Links: links.length > 0 ? links : null,
+    MaskedPaths: asked.MaskedPaths ?? (asked.Privileged ? null : MASKED),
+    ReadonlyPaths: asked.ReadonlyPaths ?? (asked.Privileged ? null : READ_ONLY),
   };
 }

@@ -5,25 +5,62 @@ import { basename } from 'node:path';
 import { badParameter } from '../container/errors.js';
 import type { Registry } from '../container/registry.js';
 import type { HostEntry } from '../network/name-files.js';
-import type { ContainerRecord } from '../store/index.js';
+import type { ContainerRecord, HostConfig } from '../store/index.js';
 
 interface Link {
   readonly to: ContainerRecord;
   readonly alias: string;
 }
 
+/** Who is in another container's network is reached by that one's address. Errors: 404. */
+function networkOwner(record: ContainerRecord, registry: Registry): ContainerRecord {
+  const { NetworkMode: mode = '' } = record.hostConfig;
+  return mode.startsWith('container:') ? registry.find(mode.slice('container:'.length)) : record;
+}
+
 /** Links of a container. Errors: 400. */
-export function linksOf(record: ContainerRecord, registry: Registry): Link[] {
+export function linksOf(record: Pick<ContainerRecord, 'hostConfig' | 'networks'>, registry: Registry): Link[] {
   const asked = [...(record.hostConfig.Links ?? []), ...record.networks.flatMap(({ links }) => links ?? [])];
   return asked.map((text) => {
     const [name = '', alias] = text.split(':');
     if (name === '') throw badParameter(`bad format for links: ${text}`);
     try {
-      return { to: registry.find(name), alias: basename(alias ?? name) };
+      return { to: networkOwner(registry.find(name), registry), alias: basename(alias ?? name) };
     } catch {
       throw badParameter(`could not get container for ${name}: No such container: ${name}`);
     }
   });
+}
+
+/**
+ * `HostConfig.Links` by id: who is linked to stays so whatever it is called later.
+ * Errors: 400 for one that is not there.
+ */
+export function fixedLinks(hostConfig: HostConfig, registry: Registry): HostConfig {
+  if ((hostConfig.Links ?? []).length === 0) return hostConfig;
+  const links = linksOf({ hostConfig, networks: [] }, registry);
+  return { ...hostConfig, Links: links.map(({ to, alias }) => `${to.id}:${alias}`) };
+}
+
+/** Links that `inspect` shows, `/CONTAINER:/OWN NAME/ALIAS`; those to containers that are gone are not among them. */
+export function shownLinks({ name, hostConfig }: ContainerRecord, registry: Registry): string[] {
+  return (hostConfig.Links ?? []).flatMap((text) => {
+    const [to = '', alias = to] = text.split(':');
+    const found = registry.get(to);
+    return found ? [`/${found.name}:/${name}/${alias}`] : [];
+  });
+}
+
+/** The names that containers have by the links of others, `/OTHER/ALIAS`, by id. */
+export function namesByLinks(registry: Registry): ReadonlyMap<string, readonly string[]> {
+  const names = new Map<string, string[]>();
+  for (const { name, hostConfig } of registry.list()) {
+    for (const text of hostConfig.Links ?? []) {
+      const [to = '', alias = to] = text.split(':');
+      names.set(to, [...(names.get(to) ?? []), `/${name}/${alias}`]);
+    }
+  }
+  return names;
 }
 
 /** Addresses of those linked that run and are on one of this container's networks. */

@@ -159,6 +159,7 @@ export class EngineNetworks implements NetworkSeam {
   /** The namespace of another container that runs. */
   #shared(record: ContainerRecord, reference: string): ConnectedNetwork {
     const other = this.registry.find(reference);
+    if (other.id === record.id) throw badParameter('cannot join own network');
     if (other.state.status !== 'running') throw badParameter(`cannot join network of a non running container: ${other.id}`);
     return { netns: `/proc/${other.state.pid}/ns/net`, endpoints: [], ports: {}, ...this.#files(record, other.endpoints, true) };
   }
@@ -178,12 +179,13 @@ export class EngineNetworks implements NetworkSeam {
     const hostname = record.config.Hostname ?? record.id.slice(0, 12);
     const { Domainname: domain } = record.config;
     const own = endpoints.map(({ ip, network, aliases }): HostEntry => {
-      const names = domain ? [`${hostname}.${domain}`, hostname] : [hostname];
+      const [short = hostname] = hostname.split('.');
+      const names = domain ? [`${hostname}.${domain}`, hostname] : [hostname, short];
       return { ip, names: network === 'bridge' ? names : [...new Set([...names, record.name, ...aliases])] };
     });
     const peers = this.#peers(record, endpoints);
     return {
-      hosts: hostsFile([...added, ...own, ...peers]),
+      hosts: hostsFile([...added, ...own, ...peers], record.hostConfig.NetworkMode === 'host'),
       peers: hostLines(peers),
       environment: linkEnvironment(record, this.registry),
       resolvConf: resolvConf({ servers: servers ?? [], search: search ?? [], options: options ?? [] }, isolated),

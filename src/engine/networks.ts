@@ -91,7 +91,7 @@ function list(engine: Engine, call: Call): void {
 }
 
 async function create(engine: Engine, call: Call): Promise<void> {
-  const body = shaped((await call.json()) ?? {}, CREATE, '') as CreateBody;
+  const body = shaped(await call.requiredJson(), CREATE, '') as CreateBody;
   const [ipam] = body.IPAM?.Config ?? [];
   if (!body.Name) throw badParameter('network name cannot be empty');
   const network = engine.networks.networks.create({
@@ -120,7 +120,7 @@ interface ConnectBody {
 
 /** `POST /networks/{id}/connect` and `/disconnect`. */
 async function change(engine: Engine, call: Call, action: 'connect' | 'disconnect'): Promise<void> {
-  const body = shaped((await call.json()) ?? {}, CONNECT, '') as ConnectBody;
+  const body = shaped(await call.requiredJson(), CONNECT, '') as ConnectBody;
   const { registry, events } = engine.context;
   const network = engine.networks.networks.find(call.param());
   const { id } = registry.find(body.Container ?? '');
@@ -170,7 +170,7 @@ async function prune(engine: Engine, call: Call): Promise<void> {
 
 export function networkRoutes(engine: Engine, router: Router): void {
   const { networks } = engine.networks;
-  router.on('GET', '/networks', (call) => list(engine, call));
+  for (const path of ['/networks', '/networks/']) router.on('GET', path, (call) => list(engine, call));
   router.on('POST', '/networks/create', (call) => create(engine, call));
   router.on('POST', '/networks/prune', (call) => pruneAlone(engine, 'networks', () => prune(engine, call)));
   router.on('POST', '/networks/{}/connect', (call) => change(engine, call, 'connect'));

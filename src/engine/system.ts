@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { arch, cpus, hostname, release, totalmem } from 'node:os';
 import { volumeRecords } from '../store/index.js';
 import { hostArchitecture } from '../native/architecture.js';
-import { containerRow } from './container-view.js';
+import { containerRow, hearsay } from './container-view.js';
 import { containerSize } from './container-size.js';
 import { familiarName, listImages } from '../image/index.js';
 import { EngineError, badParameter } from '../container/errors.js';
@@ -155,7 +155,8 @@ function events(engine: Engine, call: Call): void {
   const write = (event: EngineEvent): void => {
     if (fitsEvent(event, filters) && (until === undefined || event.timeNano / 1e9 <= until)) out.write(eventLine(event));
   };
-  if (since !== undefined) for (const event of engine.context.events.since(since)) write(event);
+  // Who gives an end wants what was before it too.
+  if (since !== undefined || until !== undefined) for (const event of engine.context.events.since(since ?? 0)) write(event);
   const left = until === undefined ? undefined : until * 1000 - Date.now();
   if (left !== undefined && left <= 0) return void out.end();
   const unsubscribe = engine.context.events.subscribe(write);
@@ -169,6 +170,7 @@ function events(engine: Engine, call: Call): void {
 
 async function diskUsage(engine: Engine, call: Call): Promise<void> {
   const { store, registry } = engine.context;
+  const heard = await hearsay(engine);
   const images = await listImages(store);
   const volumes = await volumeRecords(store).list();
   call.answer(200, {
@@ -181,7 +183,7 @@ async function diskUsage(engine: Engine, call: Call): Promise<void> {
     Containers: await Promise.all(
       registry.list().map(async (record) => {
         const image = images.find(({ id }) => id === record.image);
-        return containerRow(engine, record, await containerSize(engine, record, image));
+        return containerRow(engine, record, heard, await containerSize(engine, record, image));
       }),
     ),
     Volumes: await Promise.all(volumes.map(async (volume) => volumeView(volume, await usageOf(engine, volume)))),

@@ -87,7 +87,7 @@ function checkDriving(
 }
 
 async function create(engine: Engine, call: Call): Promise<void> {
-  const body = shaped((await call.json()) ?? {}, VOLUME_CREATE, '') as {
+  const body = shaped(await call.requiredJson(), VOLUME_CREATE, '') as {
     Name?: string;
     Driver?: string;
     DriverOpts?: Record<string, string>;

@@ -71,6 +71,23 @@ void t.test('requests that are wrong', async (t) => {
       400,
       /Minimum memory limit allowed is 6MB/,
     ],
+    ...['/networks/create', '/networks/bridge/connect', '/volumes/create', '/containers/nope/exec', '/exec/nope/start'].map(
+      (path) => ['POST', path, undefined, json, 400, /invalid JSON: got EOF while reading request body/] as const,
+    ),
+    ['POST', '/containers/nope/exec', '{invalid', json, 400, /invalid JSON/],
+    ...['', '=', '=x'].map(
+      (entry) =>
+        [
+          'POST',
+          '/containers/create',
+          JSON.stringify({ Image: 'busybox', Env: [entry] }),
+          json,
+          400,
+          new RegExp(`invalid environment variable: ${entry}"`),
+        ] as const,
+    ),
+    ['POST', '/images/busybox/tag?repo=sha256&tag=x', undefined, {}, 400, /ambiguous tag using digest algorithm as name/],
+    ['DELETE', '/images/%20', undefined, {}, 400, /image name cannot be blank/],
     ['GET', '/containers/nope/json', undefined, {}, 404, /No such container: nope/],
     ['GET', '/containers/json?filters=x', undefined, {}, 400, /invalid/],
     ['GET', '/containers/json?filters=%7B%22nosuch%22%3A%5B%22x%22%5D%7D', undefined, {}, 400, /invalid filter 'nosuch'/],

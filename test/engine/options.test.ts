@@ -1,5 +1,7 @@
 // What the flags of `run` ask for happens, or is refused by name: each row typed with `lamina` and with a real `docker`.
 
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import t from 'tap';
 import { EngineRig, clients } from '../support/engine-rig.js';
 import { waitFor } from '../support/command.js';
@@ -26,6 +28,14 @@ const HAPPEN: readonly Row[] = [
     command: 'cat /proc/sys/kernel/domainname; hostname -f',
     prints: /^example.org\nbox.example.org\n$/,
   },
+  { flags: ['-h', 'box.example.org'], command: 'tail -1 /etc/hosts', prints: /\tbox\.example\.org box\n$/ },
+  {
+    flags: ['--network', 'host', '--add-host', 'else:192.0.2.1', '-h', 'box'],
+    command: 'hostname; head -n -1 /etc/hosts; tail -1 /etc/hosts',
+    prints: new RegExp(`^box\n${readFileSync('/etc/hosts', 'utf8').replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}192.0.2.1\telse\n$`),
+  },
+  { flags: ['--network', 'host'], command: 'hostname', prints: new RegExp(`^${hostname()}\n$`) },
+  { flags: ['-e', 'HOSTNAME'], command: 'env | grep -c HOSTNAME', prints: /^0\n$/ },
   { flags: ['--cgroupns', 'private'], command: 'readlink /proc/self/ns/cgroup', prints: /cgroup:/ },
   { flags: ['--ipc', 'none'], command: 'ls /dev/shm 2>&1', prints: /No such file/ },
   { flags: ['--ipc', 'host'], command: 'grep -c " /dev/shm " /proc/mounts', prints: /^1\n/ },
@@ -52,6 +62,16 @@ const REFUSED: readonly (readonly [flags: readonly string[], stderr: RegExp, cod
   ...['container', 'container:', 'container::'].map(
     (mode) => [['--network', mode], /Invalid network mode: invalid container format container:<name\|id>/] as const,
   ),
+  [['--network', 'container:x', '-h', 'x'], /conflicting options: hostname and the network mode/],
+  [['--network', 'container:x', '--dns', '192.0.2.1'], /conflicting options: dns and the network mode/],
+  [['--network', 'container:x', '--add-host', 'x:192.0.2.1'], /options: custom host-to-IP mapping and the network mode/],
+  [['--network', 'container:x', '-p', '80'], /options: port publishing and the container type network mode/],
+  [['--network', 'container:x', '--expose', '80'], /options: port exposing and the container type network mode/],
+  [['--uts', 'host', '-h', 'x'], /conflicting options: hostname and the UTS mode/],
+  [['--network-alias', 'x'], /network-scoped alias.* supported .*user.defined networks/],
+  [['--name', 'own', '--network', 'container:own'], /cannot join own network/],
+  [['--user', '-1'], /uids and gids must be in range 0-2147483647/],
+  [['--cpuset-mems', '77'], /Requested memory nodes are not available - requested 77, available: 0/],
   [['--ipc', 'container:nosuch'], /No such container: nosuch/],
   [['--network', 'container:nosuch'], /No such container: nosuch/],
   [['--link', 'nosuch:alias'], /could not get container for nosuch: No such container: nosuch/],

@@ -1,0 +1,139 @@
+// What containers, images, names and mounts are to each other, where Docker's own integration tests look.
+
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import t from 'tap';
+import { mountTable } from '../support/command.js';
+import { EngineRig, clients } from '../support/engine-rig.js';
+
+const rig = new EngineRig();
+t.teardown(() => rig.end());
+
+const run = ['run', '-d', '--network', 'none'] as const;
+const docker = (...args: string[]): Promise<string> => rig.must('docker', ...args);
+const remove = (...names: string[]): Promise<string> => docker('rm', '-f', '-v', ...names);
+
+t.before(async () => {
+  await rig.start();
+  await rig.loadImages();
+});
+
+void t.test('links are to a container, whatever it is called, and name it', async (t) => {
+  const first = await docker('run', '-d', '--name', 'first', 'busybox', 'sleep', '100');
+  await docker('run', '-d', '--name', 'inner', '--network', 'container:first', 'busybox', 'sleep', '100');
+  await docker('run', '-d', '--name', 'second', '--link', 'first:db', '--link', 'inner', 'busybox', 'sleep', '100');
+  const names = (): Promise<string> => docker('ps', '--no-trunc', '-f', `id=${first}`, '--format', '{{.Names}}');
+  t.equal(await names(), 'first,second/db,second/inner');
+  for (const client of clients) t.equal(await rig.must(client, 'ps', '-f', `id=${first}`, '--format', '{{.Names}}'), 'first');
+  await docker('rename', 'first', 'renamed');
+  const links = '{{json .HostConfig.Links}}';
+  t.same(JSON.parse(await docker('inspect', '-f', links, 'second')), ['/renamed:/second/db', '/renamed:/second/inner']);
+  await docker('restart', '-t', '0', 'second');
+  t.match(await docker('exec', 'second', 'cat', '/etc/hosts'), /\tdb [0-9a-f]{12} renamed\n/);
+  await remove('second', 'inner', 'renamed');
+});
+
+void t.test('a row names the image as long as the name is the image', async (t) => {
+  const image = (): Promise<string> => docker('ps', '-a', '--no-trunc', '--format', '{{.Image}}');
+  await docker('tag', 'busybox', 'moving');
+  await docker(...run, '--name', 'box', 'moving', 'true');
+  const id = await docker('inspect', '-f', '{{.Image}}', 'box');
+  t.equal(await image(), 'moving');
+  await docker('commit', 'box', 'moving');
+  t.equal(await image(), id);
+  t.equal(await rig.must('lamina', 'ps', '-a', '--format', '{{.Image}}'), id.slice(7, 19));
+  await docker(...run, '--name', 'child', 'moving', 'true');
+  t.equal(await docker('ps', '-a', '-f', 'ancestor=busybox', '--format', '{{.Names}}'), 'child\nbox');
+  t.match(await rig.run('docker', 'rmi', 'moving'), { code: 1, stderr: /unable to remove repository reference "moving"/ });
+  await docker('tag', 'moving', 'only');
+  await docker('rmi', 'moving');
+  await docker('commit', 'child', 'grandchild');
+  t.match(await rig.run('docker', 'rmi', 'only'), { code: 1, stderr: /is using its referenced image/ }, 'with children too');
+  await remove('box');
+  await docker('rmi', 'grandchild');
+  const stopped = await docker('inspect', '-f', '{{.Image}}', 'child');
+  t.match(await rig.run('docker', 'rmi', stopped), { code: 1, stderr: /is being used by stopped container/ });
+  t.equal(await docker('rmi', '-f', stopped), 'Untagged: only:latest');
+  await remove('child');
+  await docker('rmi', stopped);
+});
+
+void t.test('filters of ps', async (t) => {
+  const first = await docker(...run, '--name', 'first', 'busybox', 'true');
+  await docker('wait', 'first');
+  await docker('run', '-d', '--name', 'second', 'busybox', 'sleep', '100');
+  await docker(...run, '--name', 'third', 'busybox', 'true');
+  await docker('wait', 'third');
+  const ps = async (...flags: string[]): Promise<string> =>
+    (await docker('ps', ...flags, '--format', '{{.Names}}')).replace(/\n/g, ' ');
+  t.equal(await ps('-f', `since=${first}`), 'second');
+  t.equal(await ps('-a', '-f', `since=${first}`), 'third second');
+  t.equal(await ps('-f', 'exited=0'), '');
+  const network = await docker('network', 'inspect', '-f', '{{.Id}}', 'bridge');
+  for (const reference of [network, network.slice(0, 4)]) t.equal(await ps('-f', `network=${reference}`), 'second');
+  await remove('first', 'second', 'third');
+});
+
+void t.test('commit --change has the variables that the image has', async (t) => {
+  await docker('create', '--name', 'box', '-e', 'A=/a b', 'busybox');
+  const change = ['-c', 'ENV B=$A/${B:-c} C="$A"', '-c', 'WORKDIR $B', '-c', "LABEL l='$A'"];
+  await docker('commit', ...change, 'box', 'changed');
+  const {
+    Env: env,
+    WorkingDir: cwd,
+    Labels: labels,
+  } = JSON.parse(await docker('image', 'inspect', '-f', '{{json .Config}}', 'changed')) as {
+    Env: string[];
+    WorkingDir: string;
+    Labels: Record<string, string>;
+  };
+  t.same(env.slice(-3), ['A=/a b', 'B=/a b/c', 'C=/a b']);
+  t.equal(cwd, '/a b/c');
+  t.same(labels, { l: '$A' });
+  await remove('box');
+  await docker('rmi', 'changed');
+});
+
+void t.test('inspect shows what Docker fills in', async (t) => {
+  await docker('create', '--name', 'box', 'busybox');
+  const config = JSON.parse(await docker('inspect', '-f', '{{json .}}', 'box')) as {
+    HostConfig: { MaskedPaths: string[]; ReadonlyPaths: string[]; ShmSize: number };
+    Config: { Volumes: unknown };
+  };
+  t.ok(config.HostConfig.MaskedPaths.includes('/proc/kcore'));
+  t.ok(config.HostConfig.ReadonlyPaths.includes('/proc/sys'));
+  t.equal(config.HostConfig.ShmSize, 64 << 20);
+  t.equal(config.Config.Volumes, null);
+  t.match(await rig.run('docker', 'cp', 'box:/bin/busybox/', 'x'), { code: 1, stderr: /not a directory/ });
+  for (const client of clients) {
+    await rig.must(client, 'cp', 'box:/', `new-${client}`);
+    t.ok(readdirSync(rig.path(`new-${client}`)).includes('srv'), `${client} cp of the whole root to a new place`);
+    mkdirSync(rig.path(`old-${client}`));
+    await rig.must(client, 'cp', 'box:/', `old-${client}`);
+    t.ok(readdirSync(rig.path(`old-${client}`)).includes('srv'), `${client} cp of the whole root into a directory`);
+  }
+  await remove('box');
+});
+
+void t.test('mounts that are shared are seen on both sides', async (t) => {
+  for (const [flags, propagation] of [
+    [['-v', `${rig.env.LAMINA_ROOT}:/x`], 'rslave'],
+    [['-v', '/:/x:ro'], 'rslave'],
+    [['--mount', `type=bind,src=${rig.dir},dst=/x,bind-propagation=rshared`], 'rshared'],
+    [['-v', '/etc:/x'], 'rprivate'],
+  ] as const) {
+    await docker('create', '--name', 'box', ...flags, 'busybox');
+    t.equal(await docker('inspect', '-f', '{{(index .Mounts 0).Propagation}}', 'box'), propagation, flags.join(' '));
+    await remove('box');
+  }
+  t.match(await rig.run('docker', 'create', '-v', '/:/x:rprivate', 'busybox'), {
+    code: 1,
+    stderr: /must use either propagation mode "rslave" or "rshared" when mount source is within the daemon root/,
+  });
+  const shared = rig.path('shared');
+  mkdirSync(`${shared}/m`, { recursive: true });
+  writeFileSync(`${shared}/m/f`, '');
+  await rig.sh(`mount --bind shared shared && mount --make-private shared && mount --make-shared shared`);
+  await docker('run', '--rm', '--privileged', '-v', `${shared}:/x:shared`, 'busybox', 'mount', '-t', 'tmpfs', 'none', '/x/m');
+  t.ok(mountTable().some(({ point }) => point === `${shared}/m`));
+  await rig.sh('umount -R shared');
+});
