@@ -4,6 +4,7 @@ import { constants } from 'node:os';
 import { BuildError } from './build-error.js';
 import type { BuildConfig } from './host.js';
 import type { Command, ConfigInstruction, Pair } from './instructions.js';
+import { expandWord, expandWords } from './shell-words.js';
 
 export interface ConfigChange {
   readonly config: BuildConfig;
@@ -18,6 +19,17 @@ export interface Expansion {
   readonly words: (text: string) => string[];
   /** In a here-document, where quotes mean nothing. */
   readonly document: (text: string) => string;
+}
+
+/** With these variables, `NAME=value`; of two of a name the later counts. */
+export function expansionOf(variables: readonly string[], escape: string): Expansion {
+  const values = new Map(variables.map((entry) => [entry.slice(0, entry.indexOf('=')), entry.slice(entry.indexOf('=') + 1)]));
+  const value = (name: string): string | undefined => values.get(name);
+  return {
+    word: (text) => expandWord(text, value, { escape }),
+    words: (text) => expandWords(text, value, { escape }),
+    document: (text) => expandWord(text, value, { escape, quotes: false }),
+  };
 }
 
 const DEFAULT_SHELL: readonly string[] = ['/bin/sh', '-c'];
@@ -47,6 +59,23 @@ export function withEnv(environment: readonly string[], [name, value]: Pair): st
   const entry = `${name}=${value}`;
   const at = environment.findIndex((each) => each.split('=', 1)[0] === name);
   return at === -1 ? [...environment, entry] : environment.with(at, entry);
+}
+
+/** As Docker cleans a path: absolute, no `.`, no `..`. */
+function cleanPath(path: string): string {
+  const parts: string[] = [];
+  for (const part of path.split('/')) {
+    if (part === '..') parts.pop();
+    else if (part !== '' && part !== '.') parts.push(part);
+  }
+  return `/${parts.join('/')}`;
+}
+
+/** What WORKDIR leads to. Errors: BuildError. */
+export function workingDirectory(config: BuildConfig, text: string, { word }: Expansion): string {
+  const given = word(text);
+  if (given === '') throw new BuildError('cannot normalize nothing', 400);
+  return cleanPath(given.startsWith('/') ? given : `${config.WorkingDir ?? ''}/${given}`);
 }
 
 const quoted = (words: readonly string[]): string => `[${words.map((word) => JSON.stringify(word)).join(' ')}]`;

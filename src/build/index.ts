@@ -2,4 +2,5 @@
 
 export { BuildError, errorLine } from './build-error.js';
 export { buildImage } from './builder.js';
+export { changedConfig } from './change.js';
 export type { BuildRequest, Emit } from './request.js';

@@ -3,7 +3,7 @@
 import type { BuildArgs } from './build-args.js';
 import { BuildError } from './build-error.js';
 import type { Cache } from './cache.js';
-import { applyConfig, commandLine, type Expansion, shellOf } from './config-steps.js';
+import { applyConfig, commandLine, type Expansion, expansionOf, shellOf, workingDirectory } from './config-steps.js';
 import { ContainerTree, placeOf } from './container-tree.js';
 import { copyInto, newDirectories } from './copy.js';
 import type { CopyPlan } from './copy-plan.js';
@@ -18,7 +18,7 @@ import {
   type StepInstruction,
 } from './instructions.js';
 import type { BuildRequest, Emit } from './request.js';
-import { expandWord, expandWords, SubstitutionError } from './shell-words.js';
+import { SubstitutionError } from './shell-words.js';
 import { writeItems } from './tar-items.js';
 
 /** What all stages of a build have in common. */
@@ -38,16 +38,6 @@ export interface BuildContext {
 const DEFAULT_PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 export const shortId = (id: string): string => id.replace(/^sha256:/, '').slice(0, 12);
-
-/** As Docker cleans a path: absolute, no `.`, no `..`. */
-function cleanPath(path: string): string {
-  const parts: string[] = [];
-  for (const part of path.split('/')) {
-    if (part === '..') parts.pop();
-    else if (part !== '' && part !== '.') parts.push(part);
-  }
-  return `/${parts.join('/')}`;
-}
 
 export class StageBuilder {
   /** undefined is scratch. */
@@ -120,15 +110,7 @@ export class StageBuilder {
 
   #expansion(): Expansion {
     const environment = this.#config.Env ?? [];
-    const all = [...this.build.args.visible(environment), ...environment];
-    const values = new Map(all.map((entry) => [entry.slice(0, entry.indexOf('=')), entry.slice(entry.indexOf('=') + 1)]));
-    const { escape } = this.build;
-    const value = (name: string): string | undefined => values.get(name);
-    return {
-      word: (text) => expandWord(text, value, { escape }),
-      words: (text) => expandWords(text, value, { escape }),
-      document: (text) => expandWord(text, value, { escape, quotes: false }),
-    };
+    return expansionOf([...this.build.args.visible(environment), ...environment], this.build.escape);
   }
 
   /** `created_by` of a step that runs nothing. */
@@ -191,9 +173,7 @@ export class StageBuilder {
   }
 
   async #workdir(text: string): Promise<void> {
-    const given = this.#expansion().word(text);
-    if (given === '') throw new BuildError('cannot normalize nothing', 400);
-    const path = cleanPath(given.startsWith('/') ? given : `${this.#config.WorkingDir ?? ''}/${given}`);
+    const path = workingDirectory(this.#config, text, this.#expansion());
     const config = { ...this.#config, WorkingDir: path };
     await this.#changeFiles(this.#comment(` WORKDIR ${path}`), config, async (tree) => {
       const { directory, missing } = await placeOf(tree, Buffer.from(path).toString('latin1'));

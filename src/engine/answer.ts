@@ -4,6 +4,7 @@ import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:ht
 import type { Socket } from 'node:net';
 import { PassThrough, type Readable, type Writable } from 'node:stream';
 import { EngineError, badParameter } from '../container/errors.js';
+import { BuildError } from '../build/index.js';
 import { RegistryError } from '../image/index.js';
 import { NetworkError } from '../network/network-error.js';
 
@@ -59,7 +60,7 @@ function readAll(source: IncomingMessage, most: number): Promise<Buffer> {
 export function errorBody(error: unknown): { status: number; message: string } {
   if (error instanceof NetworkError) return { status: NETWORK_STATUS[error.kind], message: error.message };
   if (error instanceof RegistryError) return { status: REGISTRY_STATUS[error.kind], message: error.message };
-  if (error instanceof EngineError) return { status: error.status, message: error.message };
+  if (error instanceof EngineError || error instanceof BuildError) return { status: error.status, message: error.message };
   const name = error instanceof Error ? error.name : '';
   const message = error instanceof Error ? error.message : String(error);
   return { status: STATUS_BY_NAME[name] ?? 500, message };

@@ -1,7 +1,7 @@
 // POST /build: an image from a Dockerfile and its context, told line by line.
 
 import type { Writable } from 'node:stream';
-import { type BuildRequest, BuildError, buildImage, errorLine } from '../build/index.js';
+import { type BuildRequest, buildImage, errorLine } from '../build/index.js';
 import type { BuildResources } from '../build/host.js';
 import { badParameter, EngineError } from '../container/errors.js';
 import { canonicalName, familiarName } from '../image/index.js';
@@ -99,7 +99,7 @@ async function build(engine: Engine, call: Call): Promise<void> {
     await buildImage(host, request, emit, call.signal);
     out?.end();
   } catch (error) {
-    if (!out) throw error instanceof BuildError ? new EngineError(error.status, error.message) : error;
+    if (!out) throw error;
     emit(errorLine(error));
     out.end();
   } finally {

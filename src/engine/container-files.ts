@@ -3,12 +3,12 @@
 import type { Writable } from 'node:stream';
 import { archiveContainer, readOnlyAt, type PathStat } from '../container/archive.js';
 import { changesOf } from '../container/changes.js';
+import { changedConfig } from '../build/index.js';
 import { badParameter, EngineError } from '../container/errors.js';
 import { isUp } from '../container/lifecycle.js';
 import { userDatabase } from '../container/users.js';
 import { type Image, commitImage, familiarName, imageOf } from '../image/index.js';
 import type { ContainerConfig, ContainerRecord } from '../store/index.js';
-import { applyChanges } from './change-instructions.js';
 import type { Engine } from './engine.js';
 import type { Call, Router } from './http.js';
 import { namesAsked } from './image-transfer.js';
@@ -122,7 +122,7 @@ async function commit(engine: Engine, call: Call): Promise<void> {
   const change = shaped((await call.json()) ?? {}, CONTAINER_CONFIG, '') as ContainerConfig;
   const names = namesAsked(call);
   const parent = await imageOf(context.store, record.image);
-  const config = applyChanges(imageConfig(record, parent, change), call.query.getAll('changes'));
+  const config = changedConfig(imageConfig(record, parent, change), call.query.getAll('changes'));
   const pause = call.query.get('pause') === null || call.flag('pause');
   const paused = pause && record.state.status === 'running';
   if (paused) await lifecycle.pause(record.id);

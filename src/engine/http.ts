@@ -5,6 +5,7 @@ import { type IncomingMessage, type Server, createServer } from 'node:http';
 import type { Socket } from 'node:net';
 import { PassThrough, type Readable, type Writable } from 'node:stream';
 import { EngineError, badParameter } from '../container/errors.js';
+import { BuildError } from '../build/index.js';
 import { RegistryError } from '../image/index.js';
 import { API_VERSION, errorBody, type Hijacked, ResponseEnd, UpgradeEnd } from './answer.js';
 import { parseRequestPath } from './request-path.js';
@@ -246,7 +247,7 @@ export class Router {
       const socket = request.socket as Socket | null;
       if (!socket || socket.destroyed) return;
       // A registry's refusal was told in the log where it came from.
-      const foreseen = error instanceof EngineError || error instanceof RegistryError;
+      const foreseen = [EngineError, BuildError, RegistryError].some((kind) => error instanceof kind);
       if (errorBody(error).status === 500 && !foreseen) {
         log(
           `${request.method ?? ''} ${request.url ?? ''}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,

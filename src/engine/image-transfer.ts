@@ -4,6 +4,7 @@ import { createReadStream, createWriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { changedConfig } from '../build/index.js';
 import { badParameter, messageOf, notFound } from '../container/errors.js';
 import {
   type Image,
@@ -24,7 +25,6 @@ import {
 } from '../image/index.js';
 import { removeTree } from '../process/remove-tree.js';
 import { credentialsOf } from './registry-auth.js';
-import { applyChanges } from './change-instructions.js';
 import type { Engine } from './engine.js';
 import type { Call, Router } from './http.js';
 
@@ -134,7 +134,7 @@ export async function importImage(engine: Engine, call: Call): Promise<void> {
   const { store, events } = engine.context;
   if (call.query.get('fromSrc') !== '-') throw badParameter('importing from a URL is not supported: fetch it and pipe it in');
   const names = namesAsked(call);
-  const config = applyChanges({}, call.query.getAll('changes'));
+  const config = changedConfig({}, call.query.getAll('changes'));
   const staging = store.makeStaging();
   try {
     const path = join(staging, 'root.tar');

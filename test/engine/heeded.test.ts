@@ -42,6 +42,35 @@ void t.test('what a request asks', { timeout: 180_000 }, async (t) => {
     t.match(await prune({}), { body: '{"NetworksDeleted":["kept"]}\n' });
   });
 
+  await t.test('a commit changes the config as a build would', async (t) => {
+    await must('create', '--name', 'plain', '-w', '/srv', 'busybox', 'true');
+    const lines = [
+      'ENV A=1',
+      'LABEL x=$A',
+      'HEALTHCHECK --interval=5s CMD true',
+      'WORKDIR a/../b',
+      'EXPOSE 80-81',
+      'ENTRYPOINT ["e"]',
+    ];
+    await must('commit', ...lines.flatMap((line) => ['-c', line]), 'plain', 'changed');
+    t.match(await json('/images/changed/json'), {
+      Config: {
+        Labels: { x: '1' },
+        Healthcheck: { Test: ['CMD-SHELL', 'true'], Interval: 5e9 },
+        WorkingDir: '/srv/b',
+        ExposedPorts: { '80/tcp': {}, '81/tcp': {} },
+        Entrypoint: ['e'],
+        Cmd: null,
+      },
+    });
+    const refused = await rig.run('lamina', 'commit', '-c', 'RUN true', 'plain', 'none');
+    t.match(refused, { code: 1, stderr: /RUN is not a valid change command/ });
+    t.match(await rig.run('lamina', 'commit', '-c', 'STOPSIGNAL BOGUS', 'plain', 'none'), {
+      code: 1,
+      stderr: /invalid signal: BOGUS/,
+    });
+  });
+
   await t.test('events until a time that no timer reaches go on', async (t) => {
     const state = { text: '', ended: false };
     const asked = request({ socketPath: socket, path: '/events?until=4000000000', agent: false }, (response) => {
