@@ -14,11 +14,25 @@ const CREATE = {
   Name: 'string',
   Driver: 'string',
   Internal: 'boolean',
+  EnableIPv6: 'boolean',
+  Ingress: 'boolean',
+  ConfigOnly: 'boolean',
+  ConfigFrom: { Network: 'string' },
   CheckDuplicate: 'boolean',
   Labels: { '*': 'string' },
   Options: { '*': 'string' },
-  IPAM: { Driver: 'string', Config: [{ Subnet: 'string', Gateway: 'string' }] },
+  IPAM: {
+    Driver: 'string',
+    Config: [{ Subnet: 'string', Gateway: 'string', IPRange: 'string', AuxiliaryAddresses: { '*': 'string' } }],
+  },
 } as const;
+
+interface Pool {
+  readonly Subnet?: string;
+  readonly Gateway?: string;
+  readonly IPRange?: string;
+  readonly AuxiliaryAddresses?: Readonly<Record<string, string>>;
+}
 
 interface CreateBody {
   readonly Name?: string;
@@ -26,7 +40,11 @@ interface CreateBody {
   readonly Internal?: boolean;
   readonly Labels?: Readonly<Record<string, string>>;
   readonly Options?: Readonly<Record<string, string>>;
-  readonly IPAM?: { readonly Config?: readonly { readonly Subnet?: string; readonly Gateway?: string }[] };
+  readonly EnableIPv6?: boolean;
+  readonly Ingress?: boolean;
+  readonly ConfigOnly?: boolean;
+  readonly ConfigFrom?: { readonly Network?: string };
+  readonly IPAM?: { readonly Driver?: string; readonly Config?: readonly Pool[] };
 }
 
 function view(engine: Engine, network: Network): object {
@@ -90,10 +108,33 @@ function list(engine: Engine, call: Call): void {
   );
 }
 
+/** What would have to happen and does not is refused. Errors: 400. */
+function checkAsked({
+  EnableIPv6,
+  Ingress,
+  ConfigOnly,
+  ConfigFrom,
+  IPAM: { Driver: driver, Config: pools = [] } = {},
+}: CreateBody): void {
+  const asked: Readonly<Record<string, unknown>> = {
+    '--ipv6': EnableIPv6,
+    '--ingress': Ingress,
+    '--config-only': ConfigOnly,
+    '--config-from': ConfigFrom?.Network,
+    '--ip-range': pools.some((pool) => pool.IPRange),
+    '--aux-address': pools.some((pool) => Object.keys(pool.AuxiliaryAddresses ?? {}).length > 0),
+    '--ipam-driver': driver && driver !== 'default',
+    'more than one --subnet': pools.length > 1,
+  };
+  const [first] = Object.entries(asked).find(([, value]) => value) ?? [];
+  if (first !== undefined) throw badParameter(`${first} is not supported: networks are bridges with one IPv4 subnet`);
+}
+
 async function create(engine: Engine, call: Call): Promise<void> {
   const body = shaped(await call.requiredJson(), CREATE, '') as CreateBody;
-  const [ipam] = body.IPAM?.Config ?? [];
   if (!body.Name) throw badParameter('network name cannot be empty');
+  checkAsked(body);
+  const [ipam] = body.IPAM?.Config ?? [];
   const network = engine.networks.networks.create({
     name: body.Name,
     driver: body.Driver ?? 'bridge',

@@ -32,6 +32,21 @@ void t.test('what a request asks', { timeout: 180_000 }, async (t) => {
     });
   });
 
+  await t.test('a network that cannot be as it was asked is not made', async (t) => {
+    const config = { Subnet: '10.99.0.0/24' };
+    const asked: readonly (readonly [what: RegExp, body: object])[] = [
+      [/--ipv6 is not supported/, { EnableIPv6: true }],
+      [/--config-only is not supported/, { ConfigOnly: true }],
+      [/--ipam-driver is not supported/, { IPAM: { Driver: 'mine' } }],
+      [/--ip-range is not supported/, { IPAM: { Config: [{ ...config, IPRange: '10.99.0.0/25' }] } }],
+      [/--aux-address is not supported/, { IPAM: { Config: [{ ...config, AuxiliaryAddresses: { a: '10.99.0.9' } }] } }],
+      [/more than one --subnet is not supported/, { IPAM: { Config: [config, { Subnet: '10.98.0.0/24' }] } }],
+    ];
+    for (const [what, body] of asked)
+      t.match(await call(socket, 'POST', '/networks/create', { Name: 'odd', ...body }), { status: 400, body: what });
+    t.match(await call(socket, 'GET', '/networks/odd'), { status: 404 });
+  });
+
   await t.test('a prune of networks heeds all of its filters', async (t) => {
     await must('network', 'create', '--label', 'keep', 'kept');
     await must('network', 'create', 'going');
