@@ -141,13 +141,15 @@ function attach(
   return client.hijack(path('/containers/', id, '/attach'), { query: { stream: true, ...streams, ...more } });
 }
 
-function resizer(client: Client, target: string): Session['resize'] {
-  return (rows, columns) => {
+/** The keys that leave `target`, and how it hears of the terminal's size. */
+function terminalOf(client: Client, args: Arguments, target: string): Pick<Session, 'detachKeys' | 'resize'> {
+  const resize = (rows: number, columns: number): void => {
     client.call('POST', `${target}/resize`, { query: { h: rows, w: columns } }).then(
       (response) => response.resume(),
       () => undefined,
     );
   };
+  return { detachKeys: args.value('detach-keys') ?? 'ctrl-p,ctrl-q', resize };
 }
 
 async function start(client: Client, id: string): Promise<void> {
@@ -174,12 +176,7 @@ async function runAttached(client: Client, id: string, args: Arguments): Promise
   const condition = args.has('rm') ? 'removed' : 'next-exit';
   const waiting = awaitExit(client, id, condition);
   const stop = tty || args.isOff('sig-proxy') ? () => undefined : proxySignals(client, id);
-  const session = {
-    tty,
-    streams,
-    detachKeys: args.value('detach-keys') ?? 'ctrl-p,ctrl-q',
-    resize: resizer(client, path('/containers/', id)),
-  };
+  const session = { tty, streams, ...terminalOf(client, args, path('/containers/', id)) };
   try {
     await start(client, id).catch((error: unknown) => {
       socket.destroy();
@@ -271,9 +268,7 @@ const startCommand: Command = {
     const stop = config.Tty || args.isOff('sig-proxy') ? () => undefined : proxySignals(client, id);
     try {
       await start(client, id);
-      const detachKeys = args.value('detach-keys') ?? 'ctrl-p,ctrl-q';
-      if (await converse(socket, { tty: config.Tty, streams, detachKeys, resize: resizer(client, path('/containers/', id)) }))
-        return 0;
+      if (await converse(socket, { tty: config.Tty, streams, ...terminalOf(client, args, path('/containers/', id)) })) return 0;
       return await waiting.code;
     } finally {
       stop();
@@ -304,8 +299,7 @@ const attachCommand: Command = {
     const socket = await attach(client, id, streams);
     const stop = config.Tty || args.isOff('sig-proxy') ? () => undefined : proxySignals(client, id);
     try {
-      const detachKeys = args.value('detach-keys') ?? 'ctrl-p,ctrl-q';
-      if (await converse(socket, { tty: config.Tty, streams, detachKeys, resize: resizer(client, path('/containers/', id)) }))
+      if (await converse(socket, { tty: config.Tty, streams, ...terminalOf(client, args, path('/containers/', id)) }))
         throw new Error(DETACHED);
       return await waiting.code;
     } finally {
@@ -358,10 +352,8 @@ const exec: Command = {
     }
     try {
       const socket = await client.hijack(path('/exec/', id, '/start'), { body: { Detach: false, Tty: tty } });
-      const detachKeys = args.value('detach-keys') ?? 'ctrl-p,ctrl-q';
       const streams = { stdin, stdout: true, stderr: true };
-      if (await converse(socket, { tty, streams, detachKeys, resize: resizer(client, path('/exec/', id)) }))
-        throw new Error(DETACHED);
+      if (await converse(socket, { tty, streams, ...terminalOf(client, args, path('/exec/', id)) })) throw new Error(DETACHED);
       return (await client.json<{ ExitCode: number | null }>('GET', path('/exec/', id, '/json'))).ExitCode ?? 0;
     } catch (error) {
       complain(error);

@@ -158,8 +158,3 @@ export function combineVolumes(specs: readonly VolumeSpec[]): VolumeSpec[] {
   }
   return sortMounts(specs.filter((spec) => taken.get(spec.destination) === spec));
 }
-
-/** Parses all `-v` arguments of one root; see `combineVolumes`. */
-export function parseVolumes(texts: readonly string[], cwd: string): VolumeSpec[] {
-  return combineVolumes(texts.map((text) => parseVolume(text, cwd)));
-}

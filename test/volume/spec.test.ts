@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { openSource } from '../../src/volume/backing.js';
 import { parseMount } from '../../src/volume/mount-flag.js';
-import { VolumeSpecError, combineVolumes, parseVolume, parseVolumes, type VolumeSpec } from '../../src/volume/spec.js';
+import { VolumeSpecError, combineVolumes, parseVolume, type VolumeSpec } from '../../src/volume/spec.js';
 import { scratchDir } from '../support/paths.js';
 
 const CWD = '/work dir';
@@ -173,6 +173,9 @@ for (const [text, message] of refusedMounts) {
     test.end();
   });
 }
+
+const parseVolumes = (texts: readonly string[], cwd: string): VolumeSpec[] =>
+  combineVolumes(texts.map((text) => parseVolume(text, cwd)));
 
 void t.test('volumes are mounted shallow first, else as given', (test) => {
   const all = parseVolumes(['one:/a/b/c', 'two:/z', 'two:/a/b', '/y', '/a/b/d'], CWD);
