@@ -41,32 +41,27 @@ const PROGRAMS = {
   bzip2: { argv: ['bzip2', '-dc', '-q'], package: 'bzip2' },
 } as const;
 
-type Sink = (piece: Buffer) => void;
-
-async function gunzip(source: Readable, sink: Sink, signal?: AbortSignal): Promise<void> {
+async function* gunzipped(source: Readable, signal?: AbortSignal): AsyncGenerator<Buffer> {
   const inflate = createGunzip({ chunkSize: 256 * 1024 });
   let broken: CompressionError | undefined;
   inflate.once('error', (error: NodeJS.ErrnoException) => {
     if (error.code?.startsWith('Z_')) broken = new CompressionError(`gzip: ${error.message}`);
   });
-  // Not one pipeline with `drain`: zlib ends at bytes that follow the last gzip member, with the source still flowing.
+  // Not one pipeline with who reads this: zlib ends at bytes that follow the last gzip member, with the source still flowing.
   const feed = pipeline(source, inflate, { signal }).catch(() => undefined);
   try {
-    await drain(inflate as AsyncIterable<Buffer>, sink);
+    yield* inflate as AsyncIterable<Buffer>;
+    source.destroy();
+    await feed;
   } catch (error) {
     signal?.throwIfAborted();
     throw broken ?? error;
   } finally {
     source.destroy();
-    await feed;
   }
 }
 
-async function drain(output: AsyncIterable<Buffer>, sink: Sink): Promise<void> {
-  for await (const piece of output) sink(piece);
-}
-
-async function runProgram(kind: keyof typeof PROGRAMS, source: Readable, sink: Sink, signal?: AbortSignal): Promise<void> {
+async function* byProgram(kind: keyof typeof PROGRAMS, source: Readable, signal?: AbortSignal): AsyncGenerator<Buffer> {
   const { argv, package: debian } = PROGRAMS[kind];
   const [program, ...args] = argv;
   const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] });
@@ -87,12 +82,12 @@ async function runProgram(kind: keyof typeof PROGRAMS, source: Readable, sink: S
   // Settled below; without this a spawn failure counts as unhandled while the pipes fail first.
   ended.catch(() => undefined);
   const feed = pipeline(source, child.stdin, { signal }).catch((error: unknown) => error);
+  let isRead = false;
   try {
-    await drain(child.stdout as AsyncIterable<Buffer>, sink);
-  } catch (error) {
-    child.kill('SIGKILL');
-    await ended.catch(() => undefined);
-    throw error;
+    yield* child.stdout as AsyncIterable<Buffer>;
+    isRead = true;
+  } finally {
+    if (!isRead) child.kill('SIGKILL');
   }
   const failed = await feed;
   const reason = await ended;
@@ -101,17 +96,16 @@ async function runProgram(kind: keyof typeof PROGRAMS, source: Readable, sink: S
   if (failed instanceof Error && (failed as NodeJS.ErrnoException).code !== 'EPIPE') throw failed;
 }
 
-/** Feeds `source` through the decompressor into `sink`. Throws `CompressionError`, or what source or sink throw. */
-export function decompress(
+/** What `source` is without its compression. Errors: CompressionError, those of `source`, the signal's reason. */
+export function decompressed(
   kind: Exclude<Compression, 'plain'>,
   source: Readable,
-  sink: Sink,
   signal?: AbortSignal,
-): Promise<void> {
-  return kind === 'gzip' ? gunzip(source, sink, signal) : runProgram(kind, source, sink, signal);
+): AsyncGenerator<Buffer> {
+  return kind === 'gzip' ? gunzipped(source, signal) : byProgram(kind, source, signal);
 }
 
-/** A stream without its compression, whichever it has. Errors: CompressionError. */
+/** A stream without its compression, whichever it has. Errors: those of `decompressed`. */
 export async function* plainTar(source: Readable, signal?: AbortSignal): AsyncGenerator<Buffer> {
   const input = source[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
   let start = Buffer.alloc(0);
@@ -119,35 +113,7 @@ export async function* plainTar(source: Readable, signal?: AbortSignal): AsyncGe
   const all = Readable.from(prefixed(start, input), { objectMode: false, highWaterMark: 1 << 20 });
   const kind = sniff(start.subarray(0, SNIFF_BYTES));
   if (kind === 'plain') yield* all as AsyncIterable<Buffer>;
-  else yield* kind === 'gzip' ? gunzipped(all, signal) : byProgram(kind, all, signal);
-}
-
-async function* gunzipped(source: Readable, signal?: AbortSignal): AsyncGenerator<Buffer> {
-  const inflate = createGunzip({ chunkSize: 256 * 1024 });
-  pipeline(source, inflate, { signal }).catch(() => undefined);
-  try {
-    yield* inflate as AsyncIterable<Buffer>;
-  } catch (error) {
-    signal?.throwIfAborted();
-    throw new CompressionError(`gzip: ${(error as Error).message}`);
-  }
-}
-
-async function* byProgram(kind: keyof typeof PROGRAMS, source: Readable, signal?: AbortSignal): AsyncGenerator<Buffer> {
-  const { argv, package: debian } = PROGRAMS[kind];
-  const child = spawn(argv[0], argv.slice(1), { stdio: ['pipe', 'pipe', 'pipe'], signal });
-  let complaint = '';
-  child.stderr.on('data', (data: Buffer) => (complaint += data.toString()));
-  const ended = new Promise<Error | undefined>((resolve) => {
-    child.on('error', (error: NodeJS.ErrnoException) =>
-      resolve(error.code === 'ENOENT' ? new CompressionError(`${kind} is not installed`, debian) : error),
-    );
-    child.on('close', (code) => resolve(code === 0 ? undefined : new CompressionError(`${kind}: ${complaint.trim()}`)));
-  });
-  pipeline(source, child.stdin).catch(() => undefined);
-  yield* child.stdout as AsyncIterable<Buffer>;
-  const error = await ended;
-  if (error) throw error;
+  else yield* decompressed(kind, all, signal);
 }
 
 /** A stream that has been begun to be read, from its start. */

@@ -7,7 +7,7 @@ import { Readable } from 'node:stream';
 import { setImmediate as breathe } from 'node:timers/promises';
 import type { Piece } from './archive.js';
 import { readAt } from './archive.js';
-import { decompress, sniff, SNIFF_BYTES } from './compression.js';
+import { decompressed, sniff, SNIFF_BYTES } from './compression.js';
 import type { Compression } from './compression.js';
 import { ImageError, MAKE_AGAIN } from './image-error.js';
 import { explain } from './spool.js';
@@ -122,7 +122,11 @@ export async function streamLayer({ piece, digest, diffId }: StoredLayer, option
   const found = await takeTar(options, sink, async (take) => {
     if (kind === 'plain') return pumpPlain(source, take);
     const input = Readable.from(source.chunks(), { objectMode: false, highWaterMark: CHUNK });
-    await decompress(kind, input, take, signal).catch((error: unknown) => Promise.reject(explain(label, error) as Error));
+    try {
+      for await (const chunk of decompressed(kind, input, signal)) take(chunk);
+    } catch (error) {
+      throw explain(label, error);
+    }
     // A decompressor may stop before the end; the digest is of all bytes.
     for (let chunk = source.next(); chunk; chunk = source.next());
   });

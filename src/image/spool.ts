@@ -4,7 +4,7 @@
 import { closeSync, createReadStream, openSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { CompressionError, decompress, prefixed, sniff, SNIFF_BYTES } from './compression.js';
+import { CompressionError, decompressed, prefixed, sniff, SNIFF_BYTES } from './compression.js';
 import { ImageError, MAKE_AGAIN } from './image-error.js';
 
 /** What a user sees when `label` does not decompress. */
@@ -33,8 +33,7 @@ async function copy(
     throw new ImageError(label, 'there is nothing to read', 'pass an image archive with -i FILE or on standard input');
   const whole = prefixed(head, input);
   const kind = sniff(head);
-  if (kind !== 'plain') return decompress(kind, Readable.from(whole), sink, signal);
-  for await (const piece of whole) {
+  for await (const piece of kind === 'plain' ? whole : decompressed(kind, Readable.from(whole), signal)) {
     signal?.throwIfAborted();
     sink(piece);
   }
