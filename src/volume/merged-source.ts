@@ -179,6 +179,12 @@ class MergedTree implements ScopedTree<MergedDirectory> {
   }
 }
 
+function treeOf(stack: Stack): MergedTree {
+  const { roots, scheme } = stack;
+  const places = roots.map((fd, layer) => ({ layer, path: '', xattrWhiteouts: readMarks(fd, '', scheme).xattrWhiteouts }));
+  return new MergedTree(new MergedDirectory(stack, places));
+}
+
 export interface MergedSource {
   /** The directory that the layers show at the path; undefined when there is none. */
   readonly directory: SourceDirectory | undefined;
@@ -208,8 +214,7 @@ export function mergedSource(layers: readonly string[], path: string, scheme: Xa
   const close = (): void => roots.forEach((fd) => sys.close(fd));
   const stack: Stack = { roots, scheme };
   try {
-    const places = roots.map((fd, layer) => ({ layer, path: '', xattrWhiteouts: readMarks(fd, '', scheme).xattrWhiteouts }));
-    const tree = new MergedTree(new MergedDirectory(stack, places));
+    const tree = treeOf(stack);
     if (path === '/') return { directory: tree.root, close };
     const found = resolveDestination(tree, Buffer.from(path).toString('latin1'));
     if (typeof found !== 'string' && found.found === 'file') {
@@ -232,8 +237,7 @@ export function mergedFile(layers: readonly string[], path: string, scheme: Xatt
   let listing: MergedListing | number | undefined;
   let fd = -1;
   try {
-    const places = roots.map((root, layer) => ({ layer, path: '', xattrWhiteouts: readMarks(root, '', scheme).xattrWhiteouts }));
-    const found = resolveDestination(new MergedTree(new MergedDirectory(stack, places)), Buffer.from(path).toString('latin1'));
+    const found = resolveDestination(treeOf(stack), Buffer.from(path).toString('latin1'));
     if (typeof found === 'string' || found.found !== 'file') return undefined;
     listing = found.parent.open();
     const entry = typeof listing === 'number' ? undefined : listing.find(found.names[0] ?? '');
