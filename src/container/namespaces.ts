@@ -3,6 +3,7 @@
 
 import type { ContainerRecord } from '../store/index.js';
 import { badParameter, conflict } from './errors.js';
+import { isUp } from './lifecycle.js';
 
 export interface Namespace {
   readonly type: string;
@@ -13,7 +14,7 @@ export interface Namespace {
 /** The container that `container:NAME` names. Errors: 404, 409 when it does not run. */
 function donor(mode: string, kind: string, find: (reference: string) => ContainerRecord): ContainerRecord {
   const other = find(mode.slice('container:'.length));
-  if (other.state.status !== 'running') throw conflict(`cannot join ${kind} of a non running container: ${other.id}`);
+  if (!isUp(other)) throw conflict(`cannot join ${kind} of a non running container: ${other.id}`);
   return other;
 }
 

@@ -264,6 +264,7 @@ export class EngineBuildHost implements BuildHost {
       ...(resources.cpuQuota ? { CpuQuota: resources.cpuQuota } : {}),
       ...(resources.cpusetCpus ? { CpusetCpus: resources.cpusetCpus } : {}),
       ...(resources.cpusetMems ? { CpusetMems: resources.cpusetMems } : {}),
+      ...(resources.cgroupParent ? { CgroupParent: resources.cgroupParent } : {}),
       ...(resources.ulimits ? { Ulimits: resources.ulimits } : {}),
       ...(resources.extraHosts ? { ExtraHosts: resources.extraHosts } : {}),
       ...(resources.securityOpt ? { SecurityOpt: resources.securityOpt } : {}),

@@ -160,7 +160,7 @@ export class EngineNetworks implements NetworkSeam {
   #shared(record: ContainerRecord, reference: string): ConnectedNetwork {
     const other = this.registry.find(reference);
     if (other.id === record.id) throw badParameter('cannot join own network');
-    if (other.state.status !== 'running') throw badParameter(`cannot join network of a non running container: ${other.id}`);
+    if (!isUp(other)) throw badParameter(`cannot join network of a non running container: ${other.id}`);
     return { netns: `/proc/${other.state.pid}/ns/net`, endpoints: [], ports: {}, ...this.#files(record, other.endpoints, true) };
   }
 

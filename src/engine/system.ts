@@ -1,6 +1,6 @@
 // /_ping, /version, /info, /events, /system: what the engine is and what it does.
 
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { arch, cpus, hostname, release, totalmem } from 'node:os';
 import { volumeRecords } from '../store/index.js';
 import { hostArchitecture } from '../native/architecture.js';
@@ -84,7 +84,7 @@ async function info(engine: Engine, call: Call): Promise<void> {
     SystemTime: new Date().toISOString(),
     LoggingDriver: 'json-file',
     CgroupDriver: 'cgroupfs',
-    CgroupVersion: '1',
+    CgroupVersion: existsSync('/sys/fs/cgroup/cgroup.controllers') ? '2' : '1',
     NEventsListener: 0,
     KernelVersion: release(),
     OperatingSystem: osName(),

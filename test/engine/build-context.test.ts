@@ -143,11 +143,12 @@ void t.test('the flags of `lamina build` reach the steps and the files that they
   mkdirSync(rig.path('flags'), { recursive: true });
   writeFileSync(
     rig.path('flags/Dockerfile'),
-    'FROM busybox\nARG A=none\nARG B=none\nRUN echo "<$A $B $(grep there /etc/hosts) $(ulimit -n) $(df -k /dev/shm | tail -1 | tr -s " " | cut -d" " -f2)>"\n',
+    'FROM busybox\nARG A=none\nARG B=none\nRUN echo "<$A $B $(grep there /etc/hosts) $(ulimit -n) $(df -k /dev/shm | tail -1 | tr -s " " | cut -d" " -f2) $(grep pids: /proc/self/cgroup)>"\n',
   );
-  const flags = '--build-arg A --build-arg B --add-host there:192.0.2.7 --ulimit nofile=77 --shm-size 1m --iidfile id --compress';
+  const flags =
+    '--build-arg A --build-arg B --add-host there:192.0.2.7 --ulimit nofile=77 --shm-size 1m --iidfile id --compress --cgroup-parent mine';
   const told = await rig.sh(`A=here lamina build ${flags} -t flagged --rm=false flags`);
-  t.match(told.stdout, '<here none 192.0.2.7\tthere 77 1024>');
+  t.match(told.stdout, /<here none 192\.0\.2\.7\tthere 77 1024 \d+:pids:\/mine\/[0-9a-f]{64}>/);
   t.equal((await rig.sh('cat id')).stdout, await rig.must('lamina', 'image', 'inspect', '-f', '{{.Id}}', 'flagged'));
   t.equal((await rig.must('lamina', 'ps', '-aq')).split('\n').length, 1, 'the container of the step is kept');
   t.match(await rig.run('lamina', 'build', '--memory', 'x', 'flags'), {

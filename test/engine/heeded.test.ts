@@ -1,5 +1,6 @@
 // What a request asks is heeded whole, and what cannot be is refused when it is asked for.
 
+import { readlinkSync } from 'node:fs';
 import { request } from 'node:http';
 import t from 'tap';
 import { waitFor } from '../support/command.js';
@@ -45,6 +46,19 @@ void t.test('what a request asks', { timeout: 180_000 }, async (t) => {
     for (const [what, body] of asked)
       t.match(await call(socket, 'POST', '/networks/create', { Name: 'odd', ...body }), { status: 400, body: what });
     t.match(await call(socket, 'GET', '/networks/odd'), { status: 404 });
+  });
+
+  await t.test('a paused container lends its namespaces, one that has ended does not', async (t) => {
+    await must(...run, '--name', 'lender', '--ipc', 'shareable', 'busybox', 'sleep', '1000');
+    const pid = await must('inspect', '-f', '{{.State.Pid}}', 'lender');
+    const namespaces = ['net', 'ipc', 'pid'].map((each) => readlinkSync(`/proc/${pid}/ns/${each}`)).join('\n');
+    const borrow = ['run', '--rm', '--network', 'container:lender', '--ipc', 'container:lender', '--pid', 'container:lender'];
+    const look = [...borrow, 'busybox', 'sh', '-c', 'for n in net ipc pid; do readlink /proc/self/ns/$n; done'];
+    await must('pause', 'lender');
+    t.equal(await must(...look), namespaces);
+    await must('unpause', 'lender');
+    await must('kill', 'lender');
+    t.match(await rig.run('lamina', ...look), { code: 125, stderr: /cannot join \w+ of a non running container/ });
   });
 
   await t.test('a prune of networks heeds all of its filters', async (t) => {
