@@ -2,6 +2,7 @@
 // that ran while the daemon was replaced is forgotten when it ends.
 
 import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { ContainerRecord } from '../store/index.js';
 import type { Context } from './context.js';
 import { EngineError, badParameter, conflict, messageOf, notFound } from './errors.js';
@@ -44,6 +45,7 @@ export interface Ran {
 
 const SIGKILL = 9;
 const MOST_OUTPUT = 4096;
+const LAST_WORDS_MS = 500;
 
 export class Execs {
   readonly #execs = new Map<string, Exec>();
@@ -120,6 +122,7 @@ export class Execs {
       });
       output.on('error', () => undefined).on('end', () => output.destroy());
       const ended = new Promise<void>((resolve) => this.#ends.set(exec.id, resolve));
+      const said = new Promise((resolve) => output.once('close', resolve));
       await this.start(exec).catch((error: unknown) => {
         output.destroy();
         throw error;
@@ -131,6 +134,8 @@ export class Execs {
       };
       timer = setTimeout(kill, timerMs(limitMs));
       await Promise.race([ended, left]);
+      // Its last words may still be on their way; a child that it left behind may hold the line for ever.
+      await Promise.race([said, left, delay(LAST_WORDS_MS, undefined, { ref: false })]);
       output.destroy();
       return { exitCode: exec.exitCode ?? -1, output: Buffer.concat(kept).toString(), late: state.late };
     } finally {

@@ -63,10 +63,15 @@ export class Lifecycle {
 
   /** Sends a signal. Errors: 409 when it does not run. */
   async kill(reference: string, signal: string): Promise<void> {
-    const record = this.context.registry.find(reference);
+    const { registry } = this.context;
     const number = parseSignal(signal || 'SIGKILL');
+    const { id } = registry.find(reference);
+    const isOver = number === SIGKILL && this.isRestarting(id) && (await registry.exclusive(id, () => this.#giveUp(id)));
+    const record = registry.find(id);
+    if (isOver) return this.context.publish('kill', record, { signal: String(number) });
     if (!isUp(record)) throw conflict(`cannot kill container: ${reference}: container ${record.id} is not running`);
-    if (number === SIGKILL) await this.#noteStop(record.id);
+    // Docker's: who sends the signal that stops it does not want it to be started again.
+    if ([SIGKILL, parseSignal(record.config.StopSignal || 'SIGTERM')].includes(number)) await this.#noteStop(id);
     await this.#signal(record, number);
     this.context.publish('kill', record, { signal: String(number) });
     if (number !== SIGKILL) return;
@@ -194,7 +199,10 @@ export class Lifecycle {
     await registry.exclusive(id, async () => {
       const record = registry.get(id);
       const pause = this.#restarts.get(id)?.pause ?? 0;
-      if (record && isUp(record) && startsAgain(record, exit)) this.#restarts.set(id, { pause, due: true });
+      if (record && isUp(record)) {
+        if (startsAgain(record, exit)) this.#restarts.set(id, { pause, due: true });
+        else this.#cancelRestart(id);
+      }
       if (record && isUp(record)) await this.#settle(record, exit);
       await (await this.context.supervisor()).call('forget', { task: id });
     });
@@ -311,7 +319,8 @@ export class Lifecycle {
   }
 
   #restartByPolicy(record: ContainerRecord, exit: TaskExit): void {
-    if (!startsAgain(record, exit)) return;
+    // Somebody may have stopped it since it was said to start again.
+    if (!startsAgain(record, exit)) return this.#cancelRestart(record.id);
     const ran = exit.at - record.state.startedAt;
     const last = ran > STEADY_MS ? 0 : (this.#restarts.get(record.id)?.pause ?? 0);
     this.#startLater(record.id, Math.min(last === 0 ? FIRST_PAUSE_MS : last * 2, LONGEST_PAUSE_MS));
@@ -337,6 +346,14 @@ export class Lifecycle {
         });
     }, pause);
     this.#restarts.set(id, { timer, pause, due: true });
+  }
+
+  /** Whether it was waiting to be started again, which to Docker is to run; now it is not. */
+  async #giveUp(id: string): Promise<boolean> {
+    await this.#noteStop(id);
+    if (!this.isRestarting(id)) return false;
+    this.#cancelRestart(id);
+    return true;
   }
 
   #cancelRestart(id: string): void {
