@@ -115,6 +115,16 @@ export function checkConflicts(config: ContainerConfig, host: HostConfig): void 
   conflict(some(config.ExposedPorts), 'port exposing and the container type network mode');
 }
 
+/** Docker's: a number or a range, and a protocol. */
+function checkPorts({ PortBindings: bindings }: HostConfig): void {
+  for (const [port, bound] of Object.entries(bindings ?? {})) {
+    const wrong = /^\d+(-\d+)?(\/(tcp|udp|sctp))?$/.test(port)
+      ? (bound ?? []).map(({ HostPort: host }) => host ?? '').find((host) => !/^(\d{1,5}(-\d{1,5})?)?$/.test(host))
+      : port;
+    if (wrong !== undefined) throw badParameter(`invalid port specification: ${JSON.stringify(wrong)}`);
+  }
+}
+
 function checkModes(host: HostConfig): void {
   const { NetworkMode: network = '', IpcMode: ipc = '', PidMode: pid = '', UTSMode: uts = '' } = host;
   const { UsernsMode: userns = '', CgroupnsMode: cgroupns = '' } = host;
@@ -172,6 +182,15 @@ export function checkUpdate({ id, hostConfig }: ContainerRecord, asked: HostConf
   if (asked.RestartPolicy && hostConfig.AutoRemove) {
     throw conflict(`${because}Restart policy cannot be updated because AutoRemove is enabled for the container`);
   }
+  const nano = (hostConfig.NanoCpus ?? 0) > 0;
+  for (const [kept, what, changed] of [
+    [nano && Boolean(asked.CpuPeriod), 'CPU Period', 'NanoCPUs'],
+    [nano && Boolean(asked.CpuQuota), 'CPU Quota', 'NanoCPUs'],
+    [Boolean(asked.NanoCpus && hostConfig.CpuPeriod), 'Nano CPUs', 'CPU Period'],
+    [Boolean(asked.NanoCpus && hostConfig.CpuQuota), 'Nano CPUs', 'CPU Quota'],
+  ] as const) {
+    if (kept) throw conflict(`${because}Conflicting options: ${what} cannot be updated as ${changed} has already been set`);
+  }
   const swap = hostConfig.MemorySwap ?? 0;
   if (asked.Memory && !asked.MemorySwap && swap > 0 && asked.Memory > swap) {
     throw badParameter(
@@ -191,6 +210,8 @@ export function checkHostOptions(config: ContainerConfig, host: HostConfig): voi
   checkMemory(host);
   checkCpus(host);
   checkModes(host);
+  checkPorts(host);
+  if ((host.ShmSize ?? 0) < 0) throw badParameter('SHM size can not be less than 0');
   checkSecurity(host);
   checkUnsupported(host);
   checkLogOptions(host);

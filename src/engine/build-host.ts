@@ -17,9 +17,11 @@ import { EngineError } from '../container/errors.js';
 import {
   type Credentials,
   type Image,
-  NoSuchImage,
+  canonicalName,
   commitImage,
+  familiarName,
   listImages,
+  NoSuchImage,
   pullImage,
   resolveImage,
   tagImage,
@@ -281,5 +283,8 @@ export class EngineBuildHost implements BuildHost {
 
   async tag(id: string, name: string): Promise<void> {
     await tagImage(this.engine.context.store, id, name);
+    this.engine.context.events.publish('image', 'tag', `sha256:${id.replace(/^sha256:/, '')}`, {
+      name: familiarName(canonicalName(name)),
+    });
   }
 }

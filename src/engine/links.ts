@@ -2,7 +2,7 @@
 // which it knows them. Used by network.ts and at start.
 
 import { basename } from 'node:path';
-import { badParameter } from '../container/errors.js';
+import { EngineError, badParameter } from '../container/errors.js';
 import type { Registry } from '../container/registry.js';
 import type { HostEntry } from '../network/name-files.js';
 import type { ContainerRecord, HostConfig } from '../store/index.js';
@@ -12,9 +12,12 @@ interface Link {
   readonly alias: string;
 }
 
-/** Who is in another container's network is reached by that one's address. Errors: 404. */
+const HOST_LINKS = "conflicting options: host type networking can't be used with links. This would result in undefined behavior";
+
+/** Who is in another container's network is reached by that one's address. Errors: 404; 400 for one on the host's network. */
 function networkOwner(record: ContainerRecord, registry: Registry): ContainerRecord {
   const { NetworkMode: mode = '' } = record.hostConfig;
+  if (mode === 'host') throw badParameter(HOST_LINKS);
   return mode.startsWith('container:') ? registry.find(mode.slice('container:'.length)) : record;
 }
 
@@ -26,7 +29,8 @@ export function linksOf(record: Pick<ContainerRecord, 'hostConfig' | 'networks'>
     if (name === '') throw badParameter(`bad format for links: ${text}`);
     try {
       return { to: networkOwner(registry.find(name), registry), alias: basename(alias ?? name) };
-    } catch {
+    } catch (error) {
+      if (error instanceof EngineError && error.status === 400) throw error;
       throw badParameter(`could not get container for ${name}: No such container: ${name}`);
     }
   });
@@ -67,7 +71,7 @@ export function namesByLinks(registry: Registry): ReadonlyMap<string, readonly s
 export function linkEntries(links: readonly Link[], networks: readonly string[]): HostEntry[] {
   return links.flatMap(({ to, alias }) => {
     const endpoint = to.endpoints.find(({ networkId }) => networks.includes(networkId));
-    return endpoint ? [{ ip: endpoint.ip, names: [alias, to.id.slice(0, 12), to.name] }] : [];
+    return endpoint ? [{ ip: endpoint.ip, names: [alias, to.config.Hostname || to.id.slice(0, 12), to.name] }] : [];
   });
 }
 

@@ -65,6 +65,7 @@ function fits(engine: Engine, filters: Filters, volume: VolumeRecord): boolean {
 async function list(engine: Engine, call: Call): Promise<void> {
   const filters = call.filters();
   filters.check(['dangling', 'driver', 'label', 'name']);
+  filters.boolean('dangling');
   const found = (await all(engine)).filter((volume) => fits(engine, filters, volume));
   // Docker has no such parameter: its clients ask /system/df.
   const sized = call.flag('size');

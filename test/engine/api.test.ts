@@ -86,6 +86,16 @@ void t.test('requests that are wrong', async (t) => {
           new RegExp(`invalid environment variable: ${entry}"`),
         ] as const,
     ),
+    ...(
+      [
+        [{ PortBindings: { '8080/tcp': [{ HostPort: 'aa80' }] } }, /invalid port specification: .*aa80/],
+        [{ PortBindings: { '19039;1230': [{}] } }, /invalid port specification: .*19039;1230/],
+        [{ ShmSize: -1 }, /SHM size can not be less than 0/],
+      ] as const
+    ).map(
+      ([HostConfig, message]) =>
+        ['POST', '/containers/create', JSON.stringify({ Image: 'busybox', HostConfig }), json, 400, message] as const,
+    ),
     ['POST', '/images/busybox/tag?repo=sha256&tag=x', undefined, {}, 400, /ambiguous tag using digest algorithm as name/],
     ['DELETE', '/images/%20', undefined, {}, 400, /image name cannot be blank/],
     ['GET', '/containers/nope/json', undefined, {}, 404, /No such container: nope/],

@@ -2,7 +2,7 @@
 
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import t from 'tap';
-import { mountTable } from '../support/command.js';
+import { mountTable, waitFor } from '../support/command.js';
 import { EngineRig, clients } from '../support/engine-rig.js';
 
 const rig = new EngineRig();
@@ -18,7 +18,7 @@ t.before(async () => {
 });
 
 void t.test('links are to a container, whatever it is called, and name it', async (t) => {
-  const first = await docker('run', '-d', '--name', 'first', 'busybox', 'sleep', '100');
+  const first = await docker('run', '-d', '--name', 'first', '-h', 'fred', 'busybox', 'sleep', '100');
   await docker('run', '-d', '--name', 'inner', '--network', 'container:first', 'busybox', 'sleep', '100');
   await docker('run', '-d', '--name', 'second', '--link', 'first:db', '--link', 'inner', 'busybox', 'sleep', '100');
   const names = (): Promise<string> => docker('ps', '--no-trunc', '-f', `id=${first}`, '--format', '{{.Names}}');
@@ -28,7 +28,7 @@ void t.test('links are to a container, whatever it is called, and name it', asyn
   const links = '{{json .HostConfig.Links}}';
   t.same(JSON.parse(await docker('inspect', '-f', links, 'second')), ['/renamed:/second/db', '/renamed:/second/inner']);
   await docker('restart', '-t', '0', 'second');
-  t.match(await docker('exec', 'second', 'cat', '/etc/hosts'), /\tdb [0-9a-f]{12} renamed\n/);
+  t.match(await docker('exec', 'second', 'cat', '/etc/hosts'), /\tdb fred renamed\n/);
   await remove('second', 'inner', 'renamed');
 });
 
@@ -91,6 +91,59 @@ void t.test('commit --change has the variables that the image has', async (t) =>
   t.same(labels, { l: '$A' });
   await remove('box');
   await docker('rmi', 'changed');
+});
+
+void t.test('a container that waits to be started again is killed, and one that tried often enough has ended', async (t) => {
+  await docker(...run, '--name', 'box', '--restart', 'always', 'busybox', 'false');
+  await waitFor('a long pause', async () => (await docker('inspect', '-f', '{{.RestartCount}}', 'box')) === '4');
+  await waitFor('it', async () => (await docker('inspect', '-f', '{{.State.Status}}', 'box')) === 'restarting');
+  await docker('kill', 'box');
+  t.equal(await docker('inspect', '-f', '{{.State.Status}}', 'box'), 'exited');
+  t.match(await rig.run('docker', 'kill', 'box'), { code: 1, stderr: /is not running/ });
+  await remove('box');
+  await docker(
+    ...run,
+    '--name',
+    'box',
+    '--restart',
+    'always',
+    '--stop-signal',
+    'USR1',
+    'busybox',
+    'sh',
+    '-c',
+    'trap exit USR1; echo ready; sleep 100 & wait',
+  );
+  await waitFor('its trap', async () => (await docker('logs', 'box')) === 'ready');
+  await docker('kill', '-s', 'USR1', 'box');
+  await waitFor('its end', async () => (await docker('inspect', '-f', '{{.State.Status}}', 'box')) === 'exited');
+  await remove('box');
+  await docker(...run, '--name', 'box', '--restart', 'on-failure:2', 'busybox', 'false');
+  const state = '{{.RestartCount}} {{.State.Status}} {{.State.Restarting}} {{.State.Running}}';
+  await waitFor('its end', async () => (await docker('inspect', '-f', state, 'box')) === '2 exited false false');
+  await remove('box');
+  await docker(...run, '--name', 'box', '--cpus', '0.5', 'busybox', 'sleep', '100');
+  t.match(await rig.run('docker', 'update', '--cpu-quota', '2000', 'box'), {
+    code: 1,
+    stderr: /Conflicting options: CPU Quota cannot be updated as NanoCPUs has already been set/,
+  });
+  await remove('box');
+});
+
+void t.test('what a build names is told, and a link to the host is refused', async (t) => {
+  mkdirSync(rig.path('context'));
+  writeFileSync(rig.path('context', 'Dockerfile'), 'FROM busybox\nLABEL a=b\n');
+  await rig.must('lamina', 'build', '-q', '-t', 'built', 'context');
+  const until = String(Math.ceil(Date.now() / 1000));
+  t.match(
+    await docker('events', '--until', until, '-f', 'type=image', '-f', 'event=tag'),
+    /image tag sha256:[0-9a-f]{64} .*built:latest/,
+  );
+  await docker('rmi', 'built');
+  await docker('run', '-d', '--name', 'box', '--network', 'host', 'busybox', 'sleep', '100');
+  const linked = await rig.run('docker', 'run', '--rm', '--link', 'box:x', 'busybox', 'true');
+  t.match(linked, { code: 125, stderr: /host type networking can't be used with links/ });
+  await remove('box');
 });
 
 void t.test('inspect shows what Docker fills in', async (t) => {
