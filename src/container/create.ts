@@ -92,12 +92,12 @@ function check(record: ContainerRecord, mayBeIdle: boolean): void {
   checkHealth(config.Healthcheck);
 }
 
-/** Errors: 404, so that clients pull the right one; 400 for what is no platform. */
-function checkPlatform({ config }: Image, name: string, platform: string): void {
-  const [os = '', architecture = '', variant] = platform.toLowerCase().split('/');
+/** `linux/arm64/v8`; undefined for `linux` alone, which all are. Errors: 400 for what is no platform. */
+export function parsePlatform(text: string): { os: string; architecture: string; variant?: string } | undefined {
+  const [os = '', architecture = '', variant] = text.toLowerCase().split('/');
   if (architecture === '') {
-    if (os === 'linux') return;
-    throw badParameter(`${JSON.stringify(platform)}: unknown operating system or architecture: invalid argument`);
+    if (os === 'linux') return undefined;
+    throw badParameter(`${JSON.stringify(text)}: unknown operating system or architecture: invalid argument`);
   }
   const known: Readonly<Record<string, string>> = {
     x86_64: 'amd64',
@@ -106,7 +106,14 @@ function checkPlatform({ config }: Image, name: string, platform: string): void 
     armhf: 'arm',
     i386: '386',
   };
-  const wanted = known[architecture] ?? architecture;
+  return { os, architecture: known[architecture] ?? architecture, ...(variant === undefined ? {} : { variant }) };
+}
+
+/** Errors: 404, so that clients pull the right one; 400 for what is no platform. */
+function checkPlatform({ config }: Image, name: string, platform: string): void {
+  const parsed = parsePlatform(platform);
+  if (!parsed) return;
+  const { os, architecture: wanted, variant } = parsed;
   if (config.os === os && config.architecture === wanted) return;
   const has = `${config.os}/${config.architecture}`;
   const asked = [os, wanted, ...(variant === undefined ? [] : [variant])].join('/');

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { changedConfig } from '../build/index.js';
+import { parsePlatform } from '../container/create.js';
 import { badParameter, messageOf, notFound } from '../container/errors.js';
 import {
   type Image,
@@ -226,9 +227,11 @@ async function pull(engine: Engine, call: Call): Promise<void> {
   const from = call.query.get('fromImage') ?? '';
   const tagText = call.query.get('tag') ?? '';
   const name = tagText === '' ? from : tagText.includes(':') ? `${from}@${tagText}` : `${from}:${tagText}`;
+  const platform = parsePlatform(call.query.get('platform') || 'linux');
   await told(engine, call, `pull ${name}`, async (progress) => {
     const credentials = await credentialsOf(call, name);
-    const pulled = await pullImage(store, name, { ...(credentials ? { credentials } : {}), signal: call.signal, progress });
+    const asked = { ...(credentials ? { credentials } : {}), ...(platform ? { platform } : {}) };
+    const pulled = await pullImage(store, name, { ...asked, signal: call.signal, progress });
     events.publish('image', 'pull', familiarName(pulled.name), { name: familiarName(pulled.name) });
   });
 }

@@ -107,6 +107,7 @@ void t.test('requests that are wrong', async (t) => {
     ['POST', '/volumes/create', '{"Name":"../x"}', json, 400, /only .* are allowed/],
     ['GET', '/networks/nope', undefined, {}, 404, /network nope not found/],
     ['GET', '/images/nope/json', undefined, {}, 404, /No such image: nope:latest/],
+    ['POST', '/images/create?fromImage=x&platform=foobar', undefined, {}, 400, /unknown operating system or architecture/],
     ['POST', '/images/create?fromImage=UPPER', undefined, {}, 400, /invalid reference format/],
     ['POST', '/exec/nope/start', '{}', json, 404, /No such exec instance: nope/],
     ['POST', '/build?version=2', '', {}, 501, /BuildKit/],

@@ -49,6 +49,8 @@ for (const client of clients) {
     await rig.must(client, 'tag', 'busybox', `${basic}/made/by:${client}`);
     await rig.must(client, 'push', '-q', `${basic}/made/by:${client}`);
     await rig.must(client, 'rmi', `${basic}/made/by:${client}`);
+    const other = await rig.run('docker', 'pull', '--platform', 'linux/s390x', `${basic}/made/by:${client}`);
+    t.match(other, { code: 1, stderr: /does not match the specified platform: wanted linux\/s390x/ });
     await rig.must(client, 'pull', '-q', `${basic}/made/by:${client}`);
 
     t.equal(await rig.must(client, 'logout', basic), `Removing login credentials for ${basic}`);
