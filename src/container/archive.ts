@@ -122,7 +122,7 @@ async function runChild(request: ArchiveRequest, streams: ArchiveStreams): Promi
 }
 
 /** Runs `use` with the container's root as its processes see it; that of one that does not run is mounted for it. */
-async function withRoot<T>(
+export async function withRoot<T>(
   context: Context,
   { id }: ContainerRecord,
   volumes: boolean,

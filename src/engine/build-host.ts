@@ -28,7 +28,7 @@ import {
 } from '../image/index.js';
 import type { ContainerConfig, ContainerRecord, HostConfig } from '../store/index.js';
 import type { Engine } from './engine.js';
-import { hasChanges, layerOf } from './writable-layer.js';
+import { hasChanges, withLayer } from './writable-layer.js';
 
 const GO_DIRECTORY = 2 ** 31;
 const GO_SYMLINK = 2 ** 27;
@@ -174,8 +174,10 @@ class StepContainer implements BuildContainer {
 
   async commit(request: CommitRequest): Promise<string> {
     const { context } = this.engine;
-    const layer = hasChanges(context, this.record) ? layerOf(context, this.#now) : undefined;
-    return `sha256:${await commitImage(context.store, { ...request, parent: this.parent, layer, comment: '', names: [] })}`;
+    const { parent } = this;
+    const make = (layer?: AsyncIterable<Buffer>): Promise<string> =>
+      commitImage(context.store, { ...request, parent, layer, comment: '', names: [] });
+    return `sha256:${await (hasChanges(context, this.record) ? withLayer(context, this.#now, make) : make())}`;
   }
 
   async remove(): Promise<void> {

@@ -13,7 +13,7 @@ import type { Engine } from './engine.js';
 import type { Call, Router } from './http.js';
 import { namesAsked } from './image-transfer.js';
 import { CONTAINER_CONFIG, shaped } from './shape.js';
-import { layerOf } from './writable-layer.js';
+import { withLayer } from './writable-layer.js';
 
 const STAT_HEADER = 'X-Docker-Container-Path-Stat';
 
@@ -128,17 +128,16 @@ async function commit(engine: Engine, call: Call): Promise<void> {
   if (paused) await lifecycle.pause(record.id);
   let id: string;
   try {
-    const layer = layerOf(context, record);
-    id = await commitImage(context.store, {
+    const request = {
       parent,
-      layer,
       config,
       author: call.query.get('author') ?? '',
       comment: call.query.get('comment') ?? '',
       createdBy: record.command.join(' '),
       names,
       extra: { container: record.id },
-    });
+    };
+    id = await withLayer(context, record, (layer) => commitImage(context.store, { ...request, layer }));
   } finally {
     if (paused && isUp(context.registry.get(record.id) ?? record)) await lifecycle.unpause(record.id).catch(() => undefined);
   }

@@ -1,10 +1,10 @@
 // A container's writable layer as a stream of an image layer, for commit and build.
 
 import { join } from 'node:path';
+import { withRoot } from '../container/archive.js';
 import type { Context } from '../container/context.js';
 import { EngineError } from '../container/errors.js';
 import { isUp } from '../container/lifecycle.js';
-import { mountRoot } from '../container/start.js';
 import { hasRedirects, packLayer } from '../image/index.js';
 import { OPAQUE_MARKER, readMarks } from '../layer/format.js';
 import { sys } from '../native/load.js';
@@ -18,22 +18,30 @@ function openDirectory(path: string): number {
   return fd;
 }
 
-/** The tar of the container's changes. A renamed directory of the image goes in whole, read from the mounted root. */
-export async function* layerOf(context: Context, record: ContainerRecord): AsyncGenerator<Buffer> {
+/**
+ * Gives `use` the tar of the container's changes. A renamed directory of the image goes in whole, read from the root, which
+ * is mounted for it if need be; the container cannot start meanwhile.
+ */
+export async function withLayer<T>(
+  context: Context,
+  record: ContainerRecord,
+  use: (layer: AsyncIterable<Buffer>) => Promise<T>,
+): Promise<T> {
   const upper = openDirectory(join(context.directory(record.id), 'upper'));
   const root = join(context.directory(record.id), 'root');
-  let mounted = false;
+  const pack = (): Promise<T> =>
+    use(
+      packLayer(upper, context.scheme, (dirfd, name, path) => {
+        if (readMarks(dirfd, name, context.scheme).redirect === undefined) return undefined;
+        const fd = openDirectory(`${root}/${Buffer.from(path, 'latin1').toString()}`);
+        return { fd, before: [{ ...blankHeader(`${path}/${OPAQUE_MARKER}`, '0'), mode: 0o600 }] };
+      }),
+    );
   try {
-    mounted = !isUp(record) && (await hasRedirects(upper, context.scheme));
-    if (mounted) await mountRoot(context, record);
-    yield* packLayer(upper, context.scheme, (dirfd, name, path) => {
-      if (readMarks(dirfd, name, context.scheme).redirect === undefined) return undefined;
-      const fd = openDirectory(`${root}/${Buffer.from(path, 'latin1').toString()}`);
-      return { fd, before: [{ ...blankHeader(`${path}/${OPAQUE_MARKER}`, '0'), mode: 0o600 }] };
-    });
+    const needsRoot = isUp(record) || (await hasRedirects(upper, context.scheme));
+    return needsRoot ? await withRoot(context, record, false, pack) : await pack();
   } finally {
     sys.close(upper);
-    if (mounted) await (await context.supervisor()).call('unmount', { id: record.id });
   }
 }
 

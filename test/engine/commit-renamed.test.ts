@@ -32,4 +32,18 @@ void t.test('commit of renamed directories', { timeout: 120_000 }, async (t) => 
   await must('commit', 'changer', 'ended');
   t.equal(await show('ended'), shown);
   t.equal(rig.mounts().length, 0, 'the root is not mounted any more');
+
+  await t.test('while it is started', async (t) => {
+    const again = '[ -e /moved ] || mv /data/whole /moved; exec sleep 1000';
+    await must('run', '-d', '--name', 'starts', '--network', 'none', 'base', 'sh', '-c', again);
+    const shows = (): Promise<boolean> =>
+      rig.run('lamina', 'exec', 'starts', 'test', '-e', '/moved/f4').then(({ code }) => code === 0);
+    await waitFor('the move', shows);
+    for (let i = 0; i < 5; i++) {
+      await must('kill', 'starts');
+      await Promise.all([must('commit', 'starts', 'meanwhile'), must('start', 'starts')]);
+      t.ok(await shows(), 'its root is there');
+      t.equal(await must('run', '--rm', '--network', 'none', 'meanwhile', 'cat', '/moved/f4'), '4');
+    }
+  });
 });
