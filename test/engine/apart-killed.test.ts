@@ -5,7 +5,7 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { procStat } from '../../src/native/proc-stat.js';
-import { waitFor } from '../support/command.js';
+import { signal, waitFor } from '../support/command.js';
 import { makeDataImage } from '../support/data-image.js';
 import { EngineAudit } from '../support/engine-audit.js';
 import { call, mustCall } from '../support/engine-api.js';
@@ -135,14 +135,6 @@ async function stopped(ticks: number): Promise<number> {
   return found;
 }
 
-function goOn(pid: number): void {
-  try {
-    process.kill(pid, 'SIGCONT');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-  }
-}
-
 const isGone = (pid: number): boolean => /^[ZX]/.test(procStat(String(pid))?.state ?? 'X');
 
 async function cut(t: Test, { name, before, act, count, files, goesOn }: Work, victim: string, ticks: number): Promise<void> {
@@ -156,7 +148,7 @@ async function cut(t: Test, { name, before, act, count, files, goesOn }: Work, v
   const child = await stopped(ticks);
   process.kill(victim === 'daemon' ? (rig.pid('daemon') ?? 0) : child, 'SIGKILL');
   // It dies without going on; unless it was stopped before the kernel knew whom it ends with.
-  if (ticks === 0) goOn(child);
+  if (ticks === 0) signal(child, 'SIGCONT');
   await waitFor('the process to end', () => isGone(child));
   if (victim === 'daemon') {
     await rig.kill();

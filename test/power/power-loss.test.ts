@@ -8,7 +8,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import t, { type Test } from 'tap';
-import { command, mustCommand, processesWith, waitFor } from '../support/command.js';
+import { command, mustCommand, processesWith, signal, waitFor } from '../support/command.js';
 import { type Kind, mountLamina, mountOverlay, privilegedRequired, unavailable } from '../support/mounts.js';
 import { checkout, scratchDir } from '../support/paths.js';
 import { Recording } from './recording.js';
@@ -101,7 +101,7 @@ class Bench {
   /** Takes everything away, whatever state it is in. */
   async dispose(): Promise<void> {
     for (const name of ['root', 'disk', 'device']) await command(['umount', '-l', this.path(name)]);
-    for (const pid of processesWith(`LAMINA_TEST_RIG=${this.dir}`)) process.kill(pid, 'SIGKILL');
+    for (const pid of processesWith(`LAMINA_TEST_RIG=${this.dir}`)) signal(pid, 'SIGKILL');
     await mustCommand(['rm', '-rf', '--one-file-system', this.dir]);
   }
 }

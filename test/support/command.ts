@@ -82,6 +82,15 @@ export function processesWith(start: string): number[] {
   return found;
 }
 
+/** Sends a signal to a process that may have ended meanwhile. */
+export function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
 export interface MountEntry {
   readonly point: string;
   readonly minor: number;

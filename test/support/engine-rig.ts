@@ -5,7 +5,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeBusyboxArchive } from '../../src/demo/busybox.js';
-import { type Done, command, mountTable, mustCommand, processesWith, waitFor } from './command.js';
+import { type Done, command, mountTable, mustCommand, processesWith, signal, waitFor } from './command.js';
 import { checkout, scratchDir } from './paths.js';
 
 /** The command lines that everything is typed in. */
@@ -144,7 +144,7 @@ export class EngineRig {
     await waitFor('its processes to end', () => this.processes().length === 0, 5000).catch(() =>
       left.push(`processes ${this.processes().join(' ')}`),
     );
-    for (const pid of this.processes()) process.kill(pid, 'SIGKILL');
+    for (const pid of this.processes()) signal(pid, 'SIGKILL');
     if (this.#isLimited) await command(['umount', this.env.LAMINA_ROOT], { limitMs: 10_000 });
     for (const point of this.mounts().reverse()) {
       left.push(`mount ${point}`);

@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { runDirectory } from '../../src/transport/registry.js';
-import { abortFuse, command, mountTable, mustCommand, processesWith, waitFor } from './command.js';
+import { abortFuse, command, mountTable, mustCommand, processesWith, signal, waitFor } from './command.js';
 import { lostNodes } from './lost-nodes.js';
 import { checkout, scratchDir, scratchRoot, testTag } from './paths.js';
 import { buildOps, merge, nest, withoutMarks } from './tree.js';
@@ -194,7 +194,7 @@ export class Rig {
     if (!clean) {
       this.abort();
       for (let tries = 0; tries < 10 && this.mounted(); tries++) await command(['umount', '-l', this.target]);
-      for (const pid of processesWith(`LAMINA_TEST_RIG=${this.root}`)) killQuietly(pid);
+      for (const pid of processesWith(`LAMINA_TEST_RIG=${this.root}`)) signal(pid, 'SIGKILL');
     }
     for (const { point } of mountTable().reverse()) if (isInside(point, this.root)) await command(['umount', '-l', point]);
     if ((await command(['rm', '-rf', '--one-file-system', this.root], { limitMs: 60_000 })).code !== 0) {
@@ -234,14 +234,6 @@ export class Rig {
 
 function isInside(path: string, directory: string): boolean {
   return path === directory || path.startsWith(`${directory}/`);
-}
-
-function killQuietly(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // It has ended.
-  }
 }
 
 function layerOptions(dirs: Dirs): string[] {
@@ -334,7 +326,7 @@ function removeAll(): void {
     abortFuse(point);
     spawnSync('umount', ['-l', point], { timeout: 5_000 });
   }
-  for (const pid of ownServers()) killQuietly(pid);
+  for (const pid of ownServers()) signal(pid, 'SIGKILL');
   for (const name of ownDirs()) {
     const dir = join(scratchRoot, name);
     spawnSync('chattr', ['-Rf', '-ia', dir], { timeout: 30_000 });

@@ -3,7 +3,7 @@
 
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { abortFuse, command, mountTable, mustCommand, processesWith, waitFor, type Done } from './command.js';
+import { abortFuse, command, mountTable, mustCommand, processesWith, signal, waitFor, type Done } from './command.js';
 import { lostNodes } from './lost-nodes.js';
 import type { Op, Outcome } from './ops.js';
 import { checkout, scratchDir } from './paths.js';
@@ -94,7 +94,7 @@ export class Root {
       if (point === this.target) abortFuse(point);
       await command(['umount', '-l', point], { limitMs: 5000 });
     }
-    for (const pid of this.servers()) process.kill(pid, 'SIGKILL');
+    for (const pid of this.servers()) signal(pid, 'SIGKILL');
     // rm, which does not mind paths of any length.
     await mustCommand(['rm', '-rf', '--one-file-system', this.dir], { limitMs: 120_000 });
   }

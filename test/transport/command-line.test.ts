@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { chmodSync, mkdirSync, readFileSync, readdirSync, readlinkSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { command, waitFor } from '../support/command.js';
+import { command, signal, waitFor } from '../support/command.js';
 import { privilegedRequired, unavailable } from '../support/mounts.js';
 import * as op from '../support/ops.js';
 import { checkout } from '../support/paths.js';
@@ -320,7 +320,7 @@ async function testLooking(t: Test): Promise<void> {
     const root = new Root();
     t.teardown(() => root.dispose());
     await root.mount();
-    for (const pid of root.servers()) process.kill(pid, 'SIGKILL');
+    for (const pid of root.servers()) signal(pid, 'SIGKILL');
     t.equal((await root.lamina('umount', root.target)).code, 0);
     t.strictSame(root.mounts(), []);
     await root.mount();
