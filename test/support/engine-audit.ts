@@ -5,6 +5,7 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Level } from 'level';
+import { releaseReserveIfFull } from '../../src/store/reserve.js';
 import type { ContainerRecord } from '../../src/store/index.js';
 import { command, mountTable } from './command.js';
 import type { EngineRig } from './engine-rig.js';
@@ -30,6 +31,8 @@ async function readAll(root: string): Promise<Records> {
   for (const end = Date.now() + patient(10_000); ; await delay(10)) {
     const level = new Level<string, unknown>(join(root, 'db'), { valueEncoding: 'json', createIfMissing: false });
     try {
+      // Opening takes room.
+      releaseReserveIfFull(level.location);
       await level.open();
     } catch (error) {
       if (Date.now() > end) throw error;
