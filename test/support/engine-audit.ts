@@ -1,14 +1,14 @@
 // Compares what an engine's records say with what there is: the data root, mounts, cgroups, namespaces, interfaces, rules,
 // run files and processes. Reads `level` itself, so that nothing is tidied by the looking. Each complaint is a line.
 
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Level } from 'level';
-import { releaseReserveIfFull } from '../../src/store/reserve.js';
 import type { ContainerRecord } from '../../src/store/index.js';
 import { command, mountTable } from './command.js';
 import type { EngineRig } from './engine-rig.js';
+import { scratchDir } from './paths.js';
 import { patient } from './patience.js';
 
 interface Records {
@@ -27,22 +27,30 @@ function listing(path: string): string[] {
   return existsSync(path) ? readdirSync(path).sort() : [];
 }
 
+const TABLES = ['image', 'reference', 'layer', 'volume', 'container', 'journal'];
+
+/** The records, from a copy of the database: opening it takes room on its disk, and the room that the engine keeps back. */
 async function readAll(root: string): Promise<Records> {
+  const db = join(root, 'db');
+  const current = (): string => readFileSync(join(db, 'CURRENT'), 'latin1');
   for (const end = Date.now() + patient(10_000); ; await delay(10)) {
-    const level = new Level<string, unknown>(join(root, 'db'), { valueEncoding: 'json', createIfMissing: false });
+    const copy = scratchDir();
+    const level = new Level<string, unknown>(copy, { valueEncoding: 'json', createIfMissing: false });
     try {
-      // Opening takes room.
-      releaseReserveIfFull(level.location);
+      const before = current();
+      cpSync(db, copy, { recursive: true, filter: (path) => !/\/(LOCK|reserve-\d+)$/.test(path) });
+      // Who opens it meanwhile makes other files.
+      if (current() !== before) continue;
       await level.open();
+      const records: Record<string, unknown[]> = {};
+      for (const table of TABLES) records[table] = await level.values({ gte: `${table}!`, lt: `${table}!\u{10FFFF}` }).all();
+      return records as unknown as Records;
     } catch (error) {
       if (Date.now() > end) throw error;
-      continue;
+    } finally {
+      await level.close();
+      rmSync(copy, { recursive: true });
     }
-    const records: Record<string, unknown[]> = {};
-    for (const table of ['image', 'reference', 'layer', 'volume', 'container', 'journal'])
-      records[table] = await level.values({ gte: `${table}!`, lt: `${table}!\u{10FFFF}` }).all();
-    await level.close();
-    return records as unknown as Records;
   }
 }
 
