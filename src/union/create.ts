@@ -22,38 +22,20 @@ function whitedOutInUpper(at: WritableDirectory, name: string): boolean {
   return entry !== undefined && isWhiteout(entry) && isWhiteoutDevice(at.fd, name);
 }
 
-/**
- * Puts what `make` makes at `name` of a writable directory.
- * @param make makes the object under the given name; returns an fd on it (regular file), 0, or -errno
- * Returns what `make` returned.
- */
-function place(
-  union: Union,
-  at: WritableDirectory,
-  name: string,
-  type: number,
-  make: (dirfd: number, name: string) => number,
-): number {
+/** Makes an object under the given name. Returns an fd on it (regular file), 0, or -errno. */
+type Maker = (dirfd: number, name: string) => number;
+
+/** Puts what `make` makes at `name` of a writable directory. Returns what `make` returned. */
+function place(union: Union, at: WritableDirectory, name: string, type: number, make: Maker): number {
   if (name.startsWith(WHITEOUT_PREFIX)) return -errno.EINVAL;
   if (at.index.get(name) !== undefined) return -errno.EEXIST;
-  if (!whitedOutInUpper(at, name)) {
-    const made = make(at.fd, name);
-    if (made >= 0) at.index.set(name, UPPER, type >> 12);
-    return made;
-  }
-  const made = replaceWhiteout(union, at, name, type, make);
+  const made = whitedOutInUpper(at, name) ? replaceWhiteout(union, at, name, type, make) : make(at.fd, name);
   if (made >= 0) at.index.set(name, UPPER, type >> 12);
   return made;
 }
 
 /** Builds the object in work/, in a directory that hands down what its parent will, and exchanges it for the whiteout. */
-function replaceWhiteout(
-  union: Union,
-  at: WritableDirectory,
-  name: string,
-  type: number,
-  make: (dirfd: number, name: string) => number,
-): number {
+function replaceWhiteout(union: Union, at: WritableDirectory, name: string, type: number, make: Maker): number {
   const work = union.work;
   if (!work) return -errno.EROFS;
   const nursery = work.nursery(at.fd);
