@@ -8,7 +8,7 @@ import { dataRoot, withStore } from '../store/index.js';
 import { planMount, type MountRequest } from '../transport/check.js';
 import { splitLowers } from '../transport/overlay-options.js';
 import type { Bypass } from '../transport/plan.js';
-import { runDirectory } from '../transport/registry.js';
+import { runDirectory } from '../process/run-directory.js';
 import { type Arguments, type CommandSpec, UsageError, helpText, parseArguments } from './arguments.js';
 import { serve } from './serve.js';
 import type { OpenedRoutes } from './volumes.js';

@@ -1,7 +1,7 @@
 // Where the engine's API listens.
 
 import { join, resolve } from 'node:path';
-import { runDirectory } from '../transport/registry.js';
+import { runDirectory } from '../process/run-directory.js';
 
 /** `LAMINA_SOCKET`, else in the data root when that was chosen, else where everyone looks. */
 export function socketPath(env: NodeJS.ProcessEnv = process.env): string {

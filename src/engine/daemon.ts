@@ -18,7 +18,7 @@ import type { TaskExit } from '../container/supervisor-protocol.js';
 import { sys } from '../native/load.js';
 import { makeChosenDirectory } from '../native/make-directories.js';
 import { openStore, type Store } from '../store/index.js';
-import { runDirectory } from '../transport/registry.js';
+import { runDirectory } from '../process/run-directory.js';
 import { buildRoutes } from './builds.js';
 import { containerFileRoutes } from './container-files.js';
 import { containerIoRoutes } from './container-io.js';

@@ -4,7 +4,7 @@ export { dataRoot } from './root.js';
 export { openStore, withStore } from './store.js';
 export type { Store, StoreOptions } from './store.js';
 export { StoreError } from './store-error.js';
-export type { Transaction } from './database.js';
+export type { Transaction } from './transaction.js';
 export type { Change, ImageRecord, LayerRecord, ReferenceRecord, Table, Tables, VolumeRecord } from './records.js';
 export type {
   ContainerConfig,

@@ -4,11 +4,13 @@
 import { readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { databaseAt } from './database.js';
-import type { Database, Transaction } from './database.js';
+import type { Database } from './database.js';
 import { removeTree } from '../process/remove-tree.js';
 import { makeDirectories } from '../native/make-directories.js';
 import { makeStaging, sweepStaging } from '../process/staging.js';
+import { sweepStandby } from './standby.js';
 import { StoreError } from './store-error.js';
+import type { Transaction } from './transaction.js';
 
 export interface StoreOptions {
   /** How long to wait for another process that has the database open; 10 s by default. */
@@ -63,6 +65,16 @@ export class Store {
     return makeStaging(this.tmp);
   }
 
+  /** On a full disk what is there already can wait. */
+  private stagingIfRoom(): string | undefined {
+    try {
+      return this.makeStaging();
+    } catch (error) {
+      if (['ENOSPC', 'EDQUOT'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
+      throw error;
+    }
+  }
+
   /**
    * Layers are published and recorded within one transaction, so whoever opens the database and sees a layer without
    * a record knows that its owner died in between.
@@ -71,7 +83,8 @@ export class Store {
     const known = new Set((await records.list('layer')).map((layer) => layer.key));
     const orphans = readdirSync(join(this.root, 'layers')).filter((name) => !known.has(name));
     if (orphans.length === 0) return;
-    const staging = this.makeStaging();
+    const staging = this.stagingIfRoom();
+    if (staging === undefined) return;
     for (const name of orphans) renameSync(join(this.root, 'layers', name), join(staging, name));
     // Others wait for the database, not for this. What does not go now goes when this process has ended.
     const cleared = removeTree(staging).catch(() => undefined);
@@ -85,6 +98,7 @@ export function openStore(root: string, options: StoreOptions = {}): Store {
     // The layers hold setuid files and devices that only the containers may reach.
     for (const dir of [root, join(root, 'layers'), join(root, 'tmp')]) makeDirectories(dir, 0o700);
     sweepStaging(join(root, 'tmp'));
+    sweepStandby();
     return new Store(root, options);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;

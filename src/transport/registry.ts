@@ -3,9 +3,9 @@
 
 import { readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isHostRoot, uidOutside } from '../native/host-root.js';
 import { makeChosenDirectory } from '../native/make-directories.js';
 import { procStat } from '../native/proc-stat.js';
+import { runDirectory } from '../process/run-directory.js';
 import type { RoutePlan } from './plan.js';
 import type { ServedMount } from './server.js';
 
@@ -23,14 +23,6 @@ export interface MountRecord {
   mountedAt: string;
   /** Control socket of the server. */
   socket: string;
-}
-
-/** `LAMINA_RUN`, /run/lamina for root, else a directory of the user's own, also where he is root of a user namespace. */
-export function runDirectory(): string {
-  const { LAMINA_RUN: chosen, XDG_RUNTIME_DIR: runtime } = process.env;
-  if (chosen) return chosen;
-  if (isHostRoot()) return '/run/lamina';
-  return runtime ? join(runtime, 'lamina') : `/tmp/lamina-${process.geteuid?.() || uidOutside()}`;
 }
 
 /** Undefined when there is no such process, or it only waits to be asked how it ended. */

@@ -1,7 +1,7 @@
 // A disk that is full: each command that needs room fails with a clear error, leaves nothing half there, and works again
 // once there is room.
 
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
 import t from 'tap';
@@ -189,6 +189,29 @@ for (const what of ['inodes', 'bytes'] as const) {
     );
   });
 }
+
+void t.test('a container that takes each byte that comes free', { timeout: 180_000 }, async (t) => {
+  const rig = new EngineRig();
+  t.teardown(() => rig.end());
+  await rig.limitData('48M');
+  const audit = new EngineAudit(rig);
+  await rig.start();
+  await rig.loadImages();
+  const must = (...args: string[]): Promise<string> => rig.must('lamina', ...args);
+  const busybox = ['--network', 'none', 'busybox', 'sh', '-c'];
+  await must('create', '--name', 'other', '-v', '/data', ...busybox, 'true');
+  await must('run', '-d', '--name', 'greedy', ...busybox, 'while :; do cat /dev/zero >> /file 2> /dev/null; done');
+  await waitFor('the disk to be full', () => statfsSync(rig.env.LAMINA_ROOT).bavail === 0);
+  t.equal(await must('ps', '--format', '{{.Names}} {{.State}}'), 'greedy running');
+  await must('rm', '-v', 'other');
+  t.match(await rig.run('lamina', 'create', ...busybox, 'true'), { code: 1, stderr: /no space left on device/ });
+  await rig.kill();
+  await rig.start();
+  t.equal(await must('ps', '-a', '--format', '{{.Names}} {{.State}}'), 'greedy running');
+  await must('rm', '-f', 'greedy');
+  t.same(await audit.run(), []);
+  t.equal(await must('run', '--rm', ...busybox, 'echo yes'), 'yes');
+});
 
 void t.test('a container that logs', { timeout: 180_000 }, async (t) => {
   const rig = new EngineRig();

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Level } from 'level';
 import type { ContainerRecord } from '../../src/store/index.js';
+import { readOverflow } from '../../src/store/overflow.js';
 import { command, mountTable } from './command.js';
 import type { EngineRig } from './engine-rig.js';
 import { scratchDir } from './paths.js';
@@ -29,7 +30,7 @@ function listing(path: string): string[] {
 
 const TABLES = ['image', 'reference', 'layer', 'volume', 'container', 'journal'];
 
-/** The records, from a copy of the database: opening it takes room on its disk, and the room that the engine keeps back. */
+/** The records, from a copy of the database, which takes no room on its disk and is in nobody's way. */
 async function readAll(root: string): Promise<Records> {
   const db = join(root, 'db');
   const current = (): string => readFileSync(join(db, 'CURRENT'), 'latin1');
@@ -38,10 +39,11 @@ async function readAll(root: string): Promise<Records> {
     const level = new Level<string, unknown>(copy, { valueEncoding: 'json', createIfMissing: false });
     try {
       const before = current();
-      cpSync(db, copy, { recursive: true, filter: (path) => !/\/(LOCK|reserve-\d+)$/.test(path) });
+      cpSync(db, copy, { recursive: true, filter: (path) => !/\/(LOCK|overflow)$/.test(path) });
       // Who opens it meanwhile makes other files.
       if (current() !== before) continue;
       await level.open();
+      await level.batch(readOverflow(db));
       const records: Record<string, unknown[]> = {};
       for (const table of TABLES) records[table] = await level.values({ gte: `${table}!`, lt: `${table}!\u{10FFFF}` }).all();
       return records as unknown as Records;
@@ -123,7 +125,7 @@ export class EngineAudit {
 
   #runFiles(up: readonly ContainerRecord[]): string[] {
     const run = this.rig.env.LAMINA_RUN;
-    const records = listing(run).filter((name) => !name.startsWith('engine-'));
+    const records = listing(run).filter((name) => !/^(engine-.*|standby)$/.test(name));
     const targets = records.flatMap((name) => {
       if (!name.endsWith('.json')) return [];
       return [(JSON.parse(readFileSync(join(run, name), 'utf8')) as { target: string }).target];
@@ -135,6 +137,7 @@ export class EngineAudit {
       ids.map((id) => join(this.rig.env.LAMINA_ROOT, 'containers', id, 'root')),
     );
     if (records.length !== 2 * up.length) complaints.push(`run directory: ${records.join(' ')}`);
+    complaints.push(...extra('copies of the database', listing(join(run, 'standby')), []));
     for (const name of listing(run).filter((each) => each.startsWith('engine-'))) {
       const engine = join(run, name);
       const own = ['runc', 'supervisor.log', 'supervisor.sock'];

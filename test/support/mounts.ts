@@ -4,7 +4,7 @@
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { runDirectory } from '../../src/transport/registry.js';
+import { runDirectory } from '../../src/process/run-directory.js';
 import { abortFuse, command, mountTable, mustCommand, processesWith, signal, waitFor } from './command.js';
 import { lostNodes } from './lost-nodes.js';
 import { checkout, scratchDir, scratchRoot, testTag } from './paths.js';
