@@ -18,7 +18,7 @@ const allowed: Readonly<Record<string, readonly string[] | '*'>> = {
   tar: ['native', 'abi'],
   image: ['layer', 'store', 'tar', 'process', 'native', 'abi'],
   build: ['image', 'store', 'tar', 'native', 'abi'],
-  transport: ['session', 'union', 'volume', 'layer', 'native', 'abi'],
+  transport: ['session', 'union', 'volume', 'layer', 'process', 'native', 'abi'],
   network: ['native', 'abi'],
   container: ['network', 'transport', 'image', 'store', 'volume', 'tar', 'layer', 'process', 'native', 'abi'],
   engine: '*',
