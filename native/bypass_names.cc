@@ -106,7 +106,7 @@ int opMake(Request& request) {
   Creation what;
   std::string_view name;
   if (!readCreation(request, dir.node, &what, &name)) return -EINVAL;
-  if (isUnionName(dir.node, name)) return -EINVAL;
+  if (isUnionName(dir.node, name)) return kDecide;
   if (request.mount.mountpointAt(dir.node, name)) return -EEXIST;
   // Nobody may make what means "nothing is here" (Linux: ovl_mknod).
   if (!dir.node->has(kNodeRoute) && S_ISCHR(what.mode) && what.rdev == 0) return -EPERM;
@@ -124,7 +124,7 @@ int opCreate(Request& request) {
   auto* in = request.as<CreateIn>();
   std::string_view name = request.name(sizeof(CreateIn));
   if (!in || name.empty()) return -EINVAL;
-  if (isUnionName(dir.node, name)) return -EINVAL;
+  if (isUnionName(dir.node, name)) return kDecide;
   if (request.mount.mountpointAt(dir.node, name)) return -EEXIST;
   CreateIn args = *in;
   Creation what{(args.mode & 07777) | S_IFREG, 0, {}, identityOf(request, dir.node, args.umask)};

@@ -84,7 +84,7 @@ int opRename(Request& request) {
   if (!error) error = writableDirectory(request, args.newdir, &to);
   if (error) return error;
   if (!routes) {
-    if (isUnionName(to.node, args.newName)) return -EINVAL;
+    if (isUnionName(to.node, args.newName)) return kDecide;
     if (args.flags & RENAME_WHITEOUT) return kDecide;
     if (isUnionChild(request, from.fd, args.oldName.c_str()) || isUnionChild(request, to.fd, args.newName.c_str())) {
       return kDecide;
@@ -117,7 +117,7 @@ int opLink(Request& request) {
   Directory dir;
   int error = writableDirectory(request, request.in.nodeid, &dir);
   if (error) return error;
-  if (isUnionName(dir.node, name)) return -EINVAL;
+  if (isUnionName(dir.node, name)) return kDecide;
   int fd = mount.nodeFd(node);
   if (fd < 0) return fd;
   // A copy keeps the number of its lower file; the directory it gets a name in has to say that it holds copies.

@@ -221,7 +221,7 @@ inline bool isWhiteout(const struct statx& st) {
   return S_ISCHR(st.stx_mode) && st.stx_rdev_major == 0 && st.stx_rdev_minor == 0;
 }
 
-/** Names that only layer formats use; a user can neither see nor make them in the union. */
+/** Names that layer formats use. A directory that has them all the same is TypeScript's: see union/plain-names.ts. */
 inline bool isWhiteoutName(std::string_view name) { return name.substr(0, 4) == ".wh."; }
 
 }  // namespace lamina

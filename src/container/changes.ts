@@ -54,7 +54,7 @@ class Comparison {
   /** Returns whether anything below the directory has changed. */
   compare(fd: number, path: string): boolean {
     const marks = readMarks(fd, '', this.scheme);
-    const listing = readLayerDirectory(fd, marks.xattrWhiteouts);
+    const listing = readLayerDirectory(fd, marks);
     if (typeof listing === 'number') return false;
     const before = this.changes.length;
     for (const name of [...listing.whiteouts].sort()) {

@@ -21,7 +21,7 @@ function marker(name: string): PackEntry {
 function layerEntries(scheme: XattrScheme): NonNullable<PackOptions['entries']> {
   return (dirfd, path) => {
     const marks = readMarks(dirfd, '', scheme);
-    const listing = readLayerDirectory(dirfd, marks.xattrWhiteouts);
+    const listing = readLayerDirectory(dirfd, marks);
     if (typeof listing === 'number') return [];
     const at = (name: string): string => (path === '' ? name : `${path}/${name}`);
     const opaque = marks.opaque ? [marker(at(OPAQUE_MARKER))] : [];

@@ -3,7 +3,7 @@
 
 import { errno } from '../abi/errno.js';
 import { sys } from '../native/load.js';
-import { DirentType, Mode, STAT_WORDS, Stat } from '../native/syscalls.js';
+import { DirentType, Mode, Open, STAT_WORDS, Stat } from '../native/syscalls.js';
 
 export const WHITEOUT_PREFIX = '.wh.';
 export const OPAQUE_MARKER = '.wh..wh..opq';
@@ -28,12 +28,20 @@ function attributeIs(dirfd: number, name: string, attribute: string, value: stri
   return typeof found !== 'number' && found.toString('latin1') === value;
 }
 
-/** What a directory says of the layers below it. */
-export interface DirectoryMarks {
+/** What a directory says of the names in it. */
+export interface NameMarks {
+  /** Some empty files in it are whiteouts by attribute (overlay.opaque=x). */
+  readonly xattrWhiteouts: boolean;
+  /** Names that begin with `.wh.` are names like any other (overlay.plainnames, our own: the kernel takes all for such). */
+  readonly plainNames: boolean;
+}
+
+export const NO_NAME_MARKS: NameMarks = { xattrWhiteouts: false, plainNames: false };
+
+/** What a directory says of the layers below it, too. */
+export interface DirectoryMarks extends NameMarks {
   /** Lower layers' children do not show. */
   opaque: boolean;
-  /** Some empty files in it are whiteouts by attribute (overlay.opaque=x). */
-  xattrWhiteouts: boolean;
   /** Where its lower part is, when not at its own path: a name beside it, or a path from the root when it starts with '/'. */
   redirect: string | undefined;
   /** Some of its children carry an origin. */
@@ -48,11 +56,13 @@ export function readMarks(dirfd: number, name: string, scheme: XattrScheme): Dir
   const has = new Set(typeof names === 'number' ? [] : names);
   const opaque = OPAQUE_XATTRS.some((attribute) => has.has(attribute) && attributeIs(dirfd, name, attribute, 'y'));
   const xattrWhiteouts = OPAQUE_XATTRS.slice(0, 2).some((a) => has.has(a) && attributeIs(dirfd, name, a, 'x'));
+  const plainNames = has.has(overlayXattr(scheme, 'plainnames'));
   const redirect = has.has(overlayXattr(scheme, 'redirect')) ? sys.getxattr(dirfd, name, overlayXattr(scheme, 'redirect')) : 0;
   const marker = name === '' ? OPAQUE_MARKER : `${name}/${OPAQUE_MARKER}`;
   return {
-    opaque: opaque || sys.statx(dirfd, marker, stat) === 0,
+    opaque: opaque || (!plainNames && sys.statx(dirfd, marker, stat) === 0),
     xattrWhiteouts,
+    plainNames,
     redirect: typeof redirect === 'number' ? undefined : redirect.toString('latin1'),
     impure: has.has(overlayXattr(scheme, 'impure')),
   };
@@ -85,24 +95,39 @@ function typeOf(dirfd: number, name: string): number {
  * @param fd O_RDONLY on the directory
  * Errors: -errno of getdents64.
  */
-export function readLayerDirectory(fd: number, xattrWhiteouts: boolean): LayerEntries | number {
+export function readLayerDirectory(fd: number, marks: NameMarks): LayerEntries | number {
   const listing = sys.readdir(fd);
   if (typeof listing === 'number') return listing;
   const present = new Map<string, number>();
   const whiteouts = new Set<string>();
   listing.names.forEach((name, i) => {
     const type = listing.types[i] || typeOf(fd, name);
-    if (name.startsWith(WHITEOUT_PREFIX)) {
+    if (!marks.plainNames && name.startsWith(WHITEOUT_PREFIX)) {
       if (name !== OPAQUE_MARKER) whiteouts.add(name.slice(WHITEOUT_PREFIX.length));
     } else if (type === DirentType.CHR && isWhiteoutDevice(fd, name)) {
       whiteouts.add(name);
-    } else if (xattrWhiteouts && type === DirentType.REG && isXattrWhiteout(fd, name)) {
+    } else if (marks.xattrWhiteouts && type === DirentType.REG && isXattrWhiteout(fd, name)) {
       whiteouts.add(name);
     } else {
       present.set(name, type);
     }
   });
   return { present, whiteouts, offsets: listing.offsets, names: listing.names };
+}
+
+/**
+ * Lets names in `dirfd` begin with `.wh.`. 0 or -errno: EINVAL where there are whiteouts of that form, which such names could
+ * not be told from, or no attributes.
+ */
+export function setPlainNames(dirfd: number, scheme: XattrScheme): number {
+  const fd = sys.openat2(dirfd, '.', Open.RDONLY | Open.DIRECTORY, 0, 0);
+  if (fd < 0) return fd;
+  const listing = sys.readdir(fd);
+  sys.close(fd);
+  if (typeof listing === 'number') return listing;
+  if (listing.names.some((name) => name.startsWith(WHITEOUT_PREFIX))) return -errno.EINVAL;
+  const error = sys.setxattr(dirfd, '', overlayXattr(scheme, 'plainnames'), Buffer.from('y'), 0);
+  return error === -errno.EOPNOTSUPP || error === -errno.EPERM ? -errno.EINVAL : error;
 }
 
 /** Makes a whiteout at a free name. 0 or -errno; needs no privilege since Linux 5.8. */

@@ -4,11 +4,12 @@
 import { errno } from '../abi/errno.js';
 import { ENTRY_OUT } from '../abi/protocol.js';
 import type { Creation } from '../abi/requests.js';
-import { WHITEOUT_PREFIX, isWhiteoutDevice, setOpaque } from '../layer/format.js';
+import { isWhiteoutDevice, setOpaque } from '../layer/format.js';
 import { sys } from '../native/load.js';
 import type { NodeId } from '../native/mount.js';
 import { Mode, Open, Rename, STAT_WORDS, Stat } from '../native/syscalls.js';
 import { noteCopy } from './origin.js';
+import { allowName } from './plain-names.js';
 import { inPlaceOfWhiteout, refuseNew } from './protection.js';
 import { UPPER, isWhiteout } from './directory.js';
 import type { Answer, Owner } from './stack.js';
@@ -27,8 +28,9 @@ type Maker = (dirfd: number, name: string) => number;
 
 /** Puts what `make` makes at `name` of a writable directory. Returns what `make` returned. */
 function place(union: Union, at: WritableDirectory, name: string, type: number, make: Maker): number {
-  if (name.startsWith(WHITEOUT_PREFIX)) return -errno.EINVAL;
   if (at.index.get(name) !== undefined) return -errno.EEXIST;
+  const refused = allowName(union, at, name);
+  if (refused) return refused;
   const made = whitedOutInUpper(at, name) ? replaceWhiteout(union, at, name, type, make) : make(at.fd, name);
   if (made >= 0) at.index.set(name, UPPER, type >> 12);
   return made;

@@ -1,6 +1,7 @@
 // A directory of the union: where it lives in each layer, and the index of its names. The union makes one when it first
 // has to decide something in a directory; directories of a single layer that nobody changes never get one.
 
+import type { NameMarks } from '../layer/format.js';
 import type { NativeMount, NodeId, PlaceId } from '../native/mount.js';
 import { DirentType } from '../native/syscalls.js';
 
@@ -136,8 +137,8 @@ export class UnionDirectory {
     public lowers: readonly PlaceId[],
     /** Layer number of each lower, for redirects. */
     readonly layers: readonly number[],
-    /** Lowers in which some whiteouts are attributes. */
-    readonly xattrWhiteouts: ReadonlySet<PlaceIndex>,
+    /** Of the places whose names are not read as usual. */
+    readonly marks: Map<PlaceIndex, NameMarks>,
   ) {}
 
   /** An empty opaque directory, `upper`, took its place. Takes over the reference. */
@@ -145,6 +146,7 @@ export class UnionDirectory {
     for (const place of [this.upper, ...this.lowers]) if (place !== undefined) native.placeDrop(place);
     this.upper = upper;
     this.lowers = [];
+    this.marks.clear();
     this.index = new DirectoryIndex();
     this.impure = undefined;
   }

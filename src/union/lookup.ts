@@ -1,7 +1,14 @@
 // Merged lookup: which layers a name lives in, and the index of a directory's names.
 
 import { ErrnoError, errno } from '../abi/errno.js';
-import { readLayerDirectory, readMarks, type DirectoryMarks, type LayerEntries } from '../layer/format.js';
+import {
+  NO_NAME_MARKS,
+  readLayerDirectory,
+  readMarks,
+  type DirectoryMarks,
+  type LayerEntries,
+  type NameMarks,
+} from '../layer/format.js';
 import { sys } from '../native/load.js';
 import type { NativeMount, NodeId, PlaceId } from '../native/mount.js';
 import { Mode, Open, STAT_WORDS, Stat } from '../native/syscalls.js';
@@ -13,7 +20,8 @@ export interface FoundDirectory {
   upper: PlaceId | undefined;
   lowers: PlaceId[];
   layers: number[];
-  xattrWhiteouts: Set<PlaceIndex>;
+  /** Of the places whose names are not read as usual. */
+  marks: Map<PlaceIndex, NameMarks>;
   /** Its children need TypeScript even if it has a single place. */
   marked: boolean;
 }
@@ -46,7 +54,7 @@ function indexPlace(
 ): number {
   const fd = openDirectory(native, dir.place(at));
   if (fd < 0) return fd;
-  const entries = readLayerDirectory(fd, dir.xattrWhiteouts.has(at));
+  const entries = readLayerDirectory(fd, dir.marks.get(at) ?? NO_NAME_MARKS);
   sys.close(fd);
   if (typeof entries === 'number') return entries;
   for (const [name, type] of entries.present) {
@@ -92,9 +100,13 @@ function isDirectoryAt(fd: number, name: string): boolean | undefined {
   return (Number(stat[Stat.mode]) & Mode.FMT) === Mode.DIR;
 }
 
+export function hasNameMarks(marks: NameMarks): boolean {
+  return marks.xattrWhiteouts || marks.plainNames;
+}
+
 /** Collects the places of one directory from the top layer down. */
 class Collector {
-  readonly found: FoundDirectory = { upper: undefined, lowers: [], layers: [], xattrWhiteouts: new Set(), marked: false };
+  readonly found: FoundDirectory = { upper: undefined, lowers: [], layers: [], marks: new Map(), marked: false };
 
   constructor(
     private readonly native: NativeMount,
@@ -110,9 +122,9 @@ class Collector {
     } else {
       this.found.lowers.push(place);
       this.found.layers.push(layer);
-      if (marks.xattrWhiteouts) this.found.xattrWhiteouts.add(this.found.lowers.length as PlaceIndex);
     }
-    if (marks.xattrWhiteouts || marks.impure || marks.redirect !== undefined) this.found.marked = true;
+    if (hasNameMarks(marks)) this.found.marks.set((layer === undefined ? UPPER : this.found.lowers.length) as PlaceIndex, marks);
+    if (hasNameMarks(marks) || marks.impure || marks.redirect !== undefined) this.found.marked = true;
     return marks;
   }
 
@@ -225,5 +237,5 @@ export function isPlain(found: FoundDirectory): boolean {
 }
 
 export function toDirectory(id: NodeId, found: FoundDirectory): UnionDirectory {
-  return new UnionDirectory(id, found.upper, found.lowers, found.layers, found.xattrWhiteouts);
+  return new UnionDirectory(id, found.upper, found.lowers, found.layers, found.marks);
 }

@@ -3,7 +3,7 @@
 
 import { errno } from '../abi/errno.js';
 import type { Renaming } from '../abi/requests.js';
-import { WHITEOUT_PREFIX, isWhiteoutDevice, overlayXattr, setOpaque, setRedirect } from '../layer/format.js';
+import { isWhiteoutDevice, overlayXattr, setOpaque, setRedirect } from '../layer/format.js';
 import { sys } from '../native/load.js';
 import type { NodeId } from '../native/mount.js';
 import { Rename } from '../native/syscalls.js';
@@ -11,6 +11,7 @@ import { copyUpDirectory, copyUpEntry } from './copy-up.js';
 import { type Entry, UPPER, type UnionDirectory, entryPlace, entryType, isDirectory } from './directory.js';
 import { dropFound, findDirectory } from './lookup.js';
 import { carryImpurity } from './origin.js';
+import { allowName } from './plain-names.js';
 import { inPlaceOfWhiteout, refuseGoing, refuseNew, refusedByUpper } from './protection.js';
 import { clearDirectory, countLinks, forgetLower, isEmpty, noteRemoved, refuseFull, viewOf } from './remove.js';
 import { moveOver } from './move.js';
@@ -133,12 +134,13 @@ function plan(union: Union, oldParent: NodeId, args: Renaming): Plan | number {
   if (typeof from === 'number') return from;
   const to = union.writableDirectory(newParent);
   if (typeof to === 'number') return to;
-  if (args.newName.startsWith(WHITEOUT_PREFIX)) return -errno.EINVAL;
   const entry = from.index.get(args.oldName);
   if (entry === undefined) return -errno.ENOENT;
   const targetEntry = to.index.get(args.newName);
   if (targetEntry !== undefined && args.flags & Rename.NOREPLACE) return -errno.EEXIST;
   if (targetEntry === undefined && args.flags & Rename.EXCHANGE) return -errno.ENOENT;
+  const refusedName = allowName(union, to, args.newName);
+  if (refusedName) return refusedName;
   const target = targetEntry === undefined ? undefined : { at: to, name: args.newName, entry: targetEntry };
   return { from: { at: from, name: args.oldName, entry }, to: { at: to, name: args.newName }, target, flags: args.flags };
 }

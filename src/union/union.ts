@@ -4,14 +4,16 @@
 
 import { errno } from '../abi/errno.js';
 import { ENTRY_OUT } from '../abi/protocol.js';
+import { type NameMarks, readMarks } from '../layer/format.js';
 import { NodeFlag, type NativeMount, type NodeId, type PlaceId, ROOT_ID } from '../native/mount.js';
 import { copyUpDirectory, copyUpNode } from './copy-up.js';
-import { type DirectoryIndex, type Entry, UPPER, UnionDirectory, entryPlace, isDirectory } from './directory.js';
+import { type DirectoryIndex, type Entry, type PlaceIndex, UPPER, UnionDirectory, entryPlace, isDirectory } from './directory.js';
 import { FileCopies } from './file-copies.js';
-import { buildIndex, dropFound, findDirectory, isPlain, toDirectory } from './lookup.js';
+import { buildIndex, dropFound, findDirectory, hasNameMarks, isPlain, toDirectory } from './lookup.js';
 import { IndexBudget } from './index-budget.js';
 import { LinkIndex } from './links.js';
 import { inoOf } from './origin.js';
+import { allowPlainNames, hasPlainNames } from './plain-names.js';
 import type { Answer, LayerStack, Log } from './stack.js';
 import { WorkDirectory } from './work.js';
 
@@ -53,9 +55,10 @@ export class Union {
   /** Makes nodeid 1. A root with one plain layer is left to the native side. */
   makeRoot(): void {
     const { upper, lowers } = this.stack;
-    const single = upper === undefined && lowers.length === 1;
     const place = upper ?? lowers[0];
     if (place === undefined) throw new Error('a union needs at least one layer');
+    const marks = this.#marksOf(upper === undefined ? [...lowers] : [upper, ...lowers], upper === undefined ? 1 : UPPER);
+    const single = upper === undefined && lowers.length === 1 && marks.size === 0;
     const merged = lowers.length + (upper === undefined ? 0 : 1) > 1;
     this.native.makeRootNode(place, single ? 0 : NodeFlag.union | (merged ? NodeFlag.merged : 0));
     const held = (p: PlaceId): PlaceId => this.native.placeChild(p, '.');
@@ -64,9 +67,18 @@ export class Union {
       upper,
       lowers.map(held),
       lowers.map((_, i) => i),
-      new Set(),
+      marks,
     );
     if (!single) this.#directories.set(ROOT_ID, root);
+  }
+
+  /** Marks of the layers' own roots, of which the first has the index `first`. */
+  #marksOf(places: readonly PlaceId[], first: number): Map<PlaceIndex, NameMarks> {
+    const all = places.map((place, i): [PlaceIndex, NameMarks] => [
+      (first + i) as PlaceIndex,
+      readMarks(this.native.placeFd(place), '', this.stack.scheme),
+    ]);
+    return new Map(all.filter(([, marks]) => hasNameMarks(marks)));
   }
 
   get writable(): boolean {
@@ -83,7 +95,7 @@ export class Union {
     const place = this.native.placeOfNode(id);
     const writable = (flags & NodeFlag.writable) !== 0;
     const layer = writable ? [] : [this.#layerOf(id)];
-    const dir = new UnionDirectory(id, writable ? place : undefined, writable ? [] : [place], layer, new Set());
+    const dir = new UnionDirectory(id, writable ? place : undefined, writable ? [] : [place], layer, new Map());
     dir.takenOver = true;
     this.#directories.set(id, dir);
     // From here on its names are in our index, so every change must come by us.
@@ -140,7 +152,10 @@ export class Union {
     }
     const upper = dir.place(UPPER);
     const fd = this.native.placeFd(upper);
-    return fd < 0 ? fd : { dir, upper, fd, index };
+    if (fd < 0) return fd;
+    // Whiteouts and copies get the names that lowers have.
+    if (hasPlainNames(dir)) allowPlainNames(this, { dir, fd });
+    return { dir, upper, fd, index };
   }
 
   /** A listing came to its end, or stopped for a while: its index stays if it can. */

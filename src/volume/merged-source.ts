@@ -3,7 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import { errnoText } from '../abi/errno.js';
-import { readLayerDirectory, readMarks, shownXattr, type XattrScheme } from '../layer/format.js';
+import { type NameMarks, type XattrScheme, readLayerDirectory, readMarks, shownXattr } from '../layer/format.js';
 import { sys } from '../native/load.js';
 import { AT_FDCWD, DirentType, Mode, Open, Resolve, STAT_WORDS, Stat } from '../native/syscalls.js';
 import { resolveDestination, type ScopedTree, type Step } from './destination.js';
@@ -15,7 +15,7 @@ import { VolumeError, VolumeSpecError } from './volume-error.js';
 interface Place {
   layer: number;
   path: string;
-  xattrWhiteouts: boolean;
+  marks: NameMarks;
 }
 
 interface Stack {
@@ -54,7 +54,7 @@ function followFromRoot(stack: Stack, redirect: string, above: number, found: Pl
       path = join(path, name);
       last ||= marks.opaque;
       if (depth < names.length - 1) continue;
-      found.push({ layer, path, xattrWhiteouts: marks.xattrWhiteouts });
+      found.push({ layer, path, marks });
       if (marks.redirect?.startsWith('/')) wanted = marks.redirect;
     }
     if (last) return;
@@ -83,7 +83,7 @@ class MergedListing implements OpenedDirectory {
   add(place: Place): number {
     const fd = openBelow(this.stack.roots[place.layer] ?? -1, place.path, Open.RDONLY | Open.DIRECTORY);
     if (fd < 0) return fd;
-    const listing = readLayerDirectory(fd, place.xattrWhiteouts);
+    const listing = readLayerDirectory(fd, place.marks);
     if (typeof listing === 'number') {
       sys.close(fd);
       return listing;
@@ -116,7 +116,7 @@ class MergedListing implements OpenedDirectory {
       if (directory === false) break;
       if (directory) {
         const marks = readMarks(fd, wanted, this.stack.scheme);
-        found.push({ layer: place.layer, path: join(place.path, wanted), xattrWhiteouts: marks.xattrWhiteouts });
+        found.push({ layer: place.layer, path: join(place.path, wanted), marks });
         if (marks.opaque && marks.redirect === undefined) break;
         if (marks.redirect?.startsWith('/')) {
           followFromRoot(this.stack, marks.redirect, place.layer, found);
@@ -181,7 +181,7 @@ class MergedTree implements ScopedTree<MergedDirectory> {
 
 function treeOf(stack: Stack): MergedTree {
   const { roots, scheme } = stack;
-  const places = roots.map((fd, layer) => ({ layer, path: '', xattrWhiteouts: readMarks(fd, '', scheme).xattrWhiteouts }));
+  const places = roots.map((fd, layer) => ({ layer, path: '', marks: readMarks(fd, '', scheme) }));
   return new MergedTree(new MergedDirectory(stack, places));
 }
 

@@ -17,7 +17,7 @@ function grow(dir: UnionDirectory, names: number): void {
 }
 
 function directory(names: number): UnionDirectory {
-  const dir = new UnionDirectory(next++ as NodeId, undefined, [], [], new Set());
+  const dir = new UnionDirectory(next++ as NodeId, undefined, [], [], new Map());
   grow(dir, names);
   return dir;
 }

@@ -2,7 +2,7 @@
 
 import t from 'tap';
 import { errno } from '../../src/abi/errno.js';
-import { namesIn } from './disk.js';
+import { type Spec, build, dir, namesIn, withXattrs } from './disk.js';
 import { Rig } from './rig.js';
 
 const strange = {
@@ -58,18 +58,80 @@ void t.test('a name of 256 bytes is too long for every op', async (t) => {
   t.same(client.names('d'), ['f', 'g']);
 });
 
-void t.test('names of the layer format cannot be made', async (t) => {
-  const client = new Rig(t, [{ 'd/f': '' }, { 'd/g': '' }]).open();
-  const EINVAL = -errno.EINVAL;
-  for (const name of ['.wh.f', '.wh.', '.wh..wh..opq']) {
-    t.equal(client.create(`d/${name}`), EINVAL);
-    t.equal(client.mkdir(`d/${name}`), EINVAL);
-    t.equal(client.symlink(`d/${name}`, 'x'), EINVAL);
-    t.equal(client.rename('d/f', `d/${name}`), EINVAL);
-    t.equal(client.link(client.id('d/g'), `d/${name}`), EINVAL);
+const WH_NAMES = ['.wh.f', '.wh.', '.wh..wh..opq'];
+
+const places: Readonly<Record<string, { upper: Spec; lower: Spec }>> = {
+  'a merged directory': { upper: { 'd/f': 'f' }, lower: { 'd/g': 'g' } },
+  'a directory of upper alone': { upper: { 'd/f': 'f', 'd/g': 'g' }, lower: {} },
+  'a directory of a lower alone': { upper: {}, lower: { 'd/f': 'f', 'd/g': 'g' } },
+  'the root': { upper: { f: 'f' }, lower: { g: 'g' } },
+};
+
+for (const [where, { upper, lower }] of Object.entries(places)) {
+  void t.test(`in ${where}, names that begin with .wh. are names like any other`, async (t) => {
+    const rig = new Rig(t, [lower]);
+    build(rig.upper, upper);
+    const client = rig.open();
+    const at = where === 'the root' ? '' : 'd/';
+    for (const name of WH_NAMES) {
+      t.equal(client.lookup(at + name), -errno.ENOENT, name);
+      t.type(client.create(at + name), 'object', name);
+      t.equal(client.create(at + name), -errno.EEXIST, name);
+    }
+    t.equal(client.rename(`${at}.wh.`, `${at}.wh.other`), 0);
+    t.type(client.link(client.id(`${at}g`), `${at}.wh.g`), 'object');
+    t.type(client.mkdir(`${at}.wh.dir`), 'object');
+    t.type(client.create(`${at}.wh.dir/.wh.deep`), 'object');
+    t.equal(client.rename(`${at}f`, `${at}.wh..wh..opq`), 0);
+    const content = {
+      '.wh..wh..opq': 'f',
+      '.wh.dir/': '',
+      '.wh.dir/.wh.deep': '',
+      '.wh.f': '',
+      '.wh.g': 'g',
+      '.wh.other': '',
+      g: 'g',
+    };
+    const shown: Record<string, string> = at === '' ? {} : { 'd/': '' };
+    for (const [name, text] of Object.entries(content)) shown[at + name] = text;
+    t.same(client.tree(), shown);
+    const again = rig.open();
+    t.same(again.tree(), shown, 'and after a new mount');
+    t.equal(again.unlink(`${at}.wh.other`), 0);
+    t.equal(again.unlink(`${at}.wh.dir/.wh.deep`), 0);
+    t.equal(again.rmdir(`${at}.wh.dir`), 0);
+    t.same(again.names(at.slice(0, -1)), ['.wh..wh..opq', '.wh.f', '.wh.g', 'g']);
+  });
+}
+
+void t.test('a layer that has such names keeps them below another upper', async (t) => {
+  const plain = withXattrs(dir(), { 'trusted.overlay.plainnames': 'y', 'trusted.overlay.impure': 'y' });
+  const layer = { 'd/': plain, 'd/.wh.f': '1', 'd/.wh.x': '2', 'd/.wh..wh..opq': '3' };
+  const rig = new Rig(t, [layer, { 'd/f': '', 'd/x': '' }]);
+  const client = rig.open();
+  t.same(client.names('d'), ['.wh..wh..opq', '.wh.f', '.wh.x', 'f', 'x']);
+  t.equal(client.unlink('d/.wh.f'), 0);
+  t.equal(client.write('d/.wh.x', 'changed'), 7);
+  const shown = { 'd/': '', 'd/.wh..wh..opq': '3', 'd/.wh.x': 'changed', 'd/f': '', 'd/x': '' };
+  t.same(client.tree(), shown);
+  t.same(rig.open().tree(), shown);
+});
+
+void t.test('where upper has whiteouts of that form, there are none', async (t) => {
+  const rig = new Rig(t, [{ 'd/f': '', 'd/g': '' }]);
+  build(rig.upper, { 'd/.wh.f': '' });
+  const client = rig.open();
+  for (const name of WH_NAMES) {
+    t.equal(client.create(`d/${name}`), -errno.EINVAL);
+    t.equal(client.rename('d/g', `d/${name}`), -errno.EINVAL);
   }
-  t.equal(client.mknod('d/w', 0o020000, 0), -errno.EPERM, 'nor the whiteout device');
-  t.same(client.names('d'), ['f', 'g']);
+  t.same(client.names('d'), ['g']);
+});
+
+void t.test('a whiteout device cannot be made', async (t) => {
+  const client = new Rig(t, [{ 'd/f': '' }]).open();
+  t.equal(client.mknod('d/w', 0o020000, 0), -errno.EPERM);
+  t.same(client.names('d'), ['f']);
 });
 
 void t.test('a tree deeper than PATH_MAX', async (t) => {

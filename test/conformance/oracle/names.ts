@@ -46,7 +46,10 @@ import type { Maker } from './mixes.js';
 import type { Random } from './random.js';
 import { names } from './stacks.js';
 
-export const path = (random: Random): string => Array.from({ length: 1 + random.below(3) }, () => random.pick(names)).join('/');
+/** A few look like the whiteouts of other formats; layers have none of those, for the kernel does not know them. */
+const name = (random: Random): string => (random.chance(0.03) ? '.wh.' : '') + random.pick(names);
+
+export const path = (random: Random): string => Array.from({ length: 1 + random.below(3) }, () => name(random)).join('/');
 export const time = (random: Random): string => random.pick(['now', 'omit', '1234567890123456789', '1000000000000000001']);
 
 const flagsOf = ['', '', '', 'NOREPLACE', 'EXCHANGE'] as const;
