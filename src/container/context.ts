@@ -49,6 +49,12 @@ export class Context {
     return join(this.directory(id), `${id}-json.log`);
   }
 
+  /** That a container has come to its networks or has left them. */
+  publishNetworks(action: 'connect' | 'disconnect', record: ContainerRecord): void {
+    for (const { id, name, type } of this.networks.of(record))
+      this.events.publish('network', action, id, { container: record.id, name, type });
+  }
+
   publish(action: string, record: ContainerRecord, more: Readonly<Record<string, string>> = {}): void {
     const { Image: image = '', Labels: labels } = record.config;
     this.events.publish('container', action, record.id, {

@@ -306,6 +306,7 @@ export class Lifecycle {
     this.context.publish('die', ended, { exitCode: String(exit.code) });
     registry.wake(ended, 'exit');
     await takeDown(this.context, id);
+    this.context.publishNetworks('disconnect', ended);
     await touchVolumes(this.context, ended);
     for (const { Name: name } of ended.mounts) {
       if (name !== undefined) this.context.events.publish('volume', 'unmount', name, { container: id, driver: 'local' });

@@ -78,6 +78,8 @@ interface Started {
 }
 
 class Start {
+  /** Its networks have been told of. */
+  isConnected = false;
   readonly #directory: string;
   readonly #bundle: string;
 
@@ -129,7 +131,7 @@ class Start {
     const { context, record } = this;
     const volumes = useVolumes(context, record);
     const steps = await Promise.allSettled([
-      context.networks.setUp(record),
+      this.#connect(),
       routed ? volumes.then((sources) => mountRoot(context, record, sources)) : mountRoot(context, record),
       volumes,
     ]);
@@ -140,6 +142,13 @@ class Start {
       string,
       ReadonlyMap<string, string>,
     ];
+  }
+
+  async #connect(): Promise<ConnectedNetwork> {
+    const network = await this.context.networks.setUp(this.record);
+    this.isConnected = true;
+    this.context.publishNetworks('connect', this.record);
+    return network;
   }
 
   #hostname(): string {
@@ -234,8 +243,9 @@ export async function startContainer(
   size?: readonly [rows: number, columns: number],
 ): Promise<ContainerRecord> {
   const { registry } = context;
+  const start = new Start(context, record);
   try {
-    const { pid, supervisor, connected } = await new Start(context, record).run(size);
+    const { pid, supervisor, connected } = await start.run(size);
     const state = { status: 'running', pid, exitCode: 0, error: '', oomKilled: false, startedAt: Date.now() } as const;
     const running = await registry.setState(record.id, state, { ...connected, stopped: false });
     // One that dies before it is known here who runs (Lifecycle.lost) is noticed by nobody else.
@@ -246,6 +256,7 @@ export async function startContainer(
   } catch (cause) {
     const { error, exitCode } = explainStart(cause);
     await takeDown(context, record.id);
+    if (start.isConnected) context.publishNetworks('disconnect', record);
     const { state, endpoints, ports } = record;
     await registry.setState(record.id, { ...state, exitCode, error: error.message }, { endpoints, ports });
     throw error;

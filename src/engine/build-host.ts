@@ -28,6 +28,7 @@ import {
 } from '../image/index.js';
 import type { ContainerConfig, ContainerRecord, HostConfig } from '../store/index.js';
 import type { Engine } from './engine.js';
+import { tellOfImage } from './image-events.js';
 import { hasChanges, withLayer } from './writable-layer.js';
 
 const GO_DIRECTORY = 2 ** 31;
@@ -285,8 +286,6 @@ export class EngineBuildHost implements BuildHost {
 
   async tag(id: string, name: string): Promise<void> {
     await tagImage(this.engine.context.store, id, name);
-    this.engine.context.events.publish('image', 'tag', `sha256:${id.replace(/^sha256:/, '')}`, {
-      name: familiarName(canonicalName(name)),
-    });
+    await tellOfImage(this.engine, 'tag', id.replace(/^sha256:/, ''), { name: familiarName(canonicalName(name)) });
   }
 }

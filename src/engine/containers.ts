@@ -240,6 +240,7 @@ async function prune(engine: Engine, call: Call): Promise<void> {
     reclaimed += size;
     deleted.push(record.id);
   }
+  engine.context.events.publish('container', 'prune', '', { reclaimed: String(reclaimed) });
   call.answer(200, { ContainersDeleted: deleted, SpaceReclaimed: reclaimed });
 }
 
@@ -297,6 +298,7 @@ export function containerRoutes(engine: Engine, router: Router): void {
     const record = registry.find(call.param());
     if (!isUp(record)) throw new EngineError(409, `container ${record.id} is not running`);
     await (await context.supervisor()).call('resize', { task: record.id, rows, columns });
+    context.publish('resize', record, { height: String(rows), width: String(columns) });
     call.answer(200);
   });
   router.on('POST', '/containers/*/update', async (call) => {

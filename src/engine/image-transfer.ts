@@ -25,6 +25,7 @@ import {
   tagImage,
 } from '../image/index.js';
 import { removeTree } from '../process/remove-tree.js';
+import { labelsOf, tellOfImage, tellOfTransfer } from './image-events.js';
 import { credentialsOf } from './registry-auth.js';
 import type { Engine } from './engine.js';
 import type { Call, Router } from './http.js';
@@ -90,8 +91,7 @@ async function sendImages(engine: Engine, call: Call, saved: readonly SavedImage
   const out = call.stream('application/x-tar');
   if (!first.done) out.write(first.value);
   await pipeline(Readable.from(chunks, { objectMode: false }), out);
-  for (const { image } of saved)
-    engine.context.events.publish('image', 'save', `sha256:${image.id}`, { name: `sha256:${image.id}` });
+  for (const { image } of saved) await tellOfImage(engine, 'save', image.id, { labels: labelsOf(image) });
 }
 
 /** The name that `repo` and `tag` give a new image, canonical; none without `repo`. Errors: InvalidReference. */
@@ -106,7 +106,7 @@ async function tag(engine: Engine, call: Call): Promise<void> {
   const name = call.query.get('tag') ? `${repository}:${call.query.get('tag') ?? ''}` : repository;
   await tagImage(engine.context.store, call.param(), name);
   const { id } = await resolveImage(engine.context.store, name);
-  engine.context.events.publish('image', 'tag', `sha256:${id}`, { name: familiarName(canonicalName(name)) });
+  await tellOfImage(engine, 'tag', id, { name: familiarName(canonicalName(name)) });
   call.answer(201);
 }
 
@@ -132,7 +132,7 @@ async function history(engine: Engine, call: Call): Promise<void> {
 
 /** `POST /images/create?fromSrc=-`: a tar of a root becomes an image of one layer. */
 export async function importImage(engine: Engine, call: Call): Promise<void> {
-  const { store, events } = engine.context;
+  const { store } = engine.context;
   if (call.query.get('fromSrc') !== '-') throw badParameter('importing from a URL is not supported: fetch it and pipe it in');
   const names = namesAsked(call);
   const config = changedConfig({}, call.query.getAll('changes'));
@@ -150,7 +150,7 @@ export async function importImage(engine: Engine, call: Call): Promise<void> {
       createdBy: '',
       names,
     });
-    events.publish('image', 'import', `sha256:${id}`, { name: `sha256:${id}` });
+    await tellOfImage(engine, 'import', id);
     call.stream('application/json').end(`${JSON.stringify({ status: `sha256:${id}` })}\n`);
   } finally {
     await removeTree(staging);
@@ -198,7 +198,7 @@ async function told(
 
 /** `POST /images/{name}/push?tag=T`; every tag of the repository when none is said. */
 async function push(engine: Engine, call: Call): Promise<void> {
-  const { store, events } = engine.context;
+  const { store } = engine.context;
   const tagText = call.query.get('tag') ?? '';
   const { repository } = splitTag(canonicalName(call.param()));
   const names =
@@ -216,14 +216,14 @@ async function push(engine: Engine, call: Call): Promise<void> {
         const pushed = await pushImage(store, name, { ...(credentials ? { credentials } : {}), signal: call.signal, progress });
         progress({ progressDetail: {}, aux: { Tag: pushed.tag, Digest: `sha256:${pushed.digest}`, Size: pushed.size } });
       });
-      events.publish('image', 'push', familiarName(name), { name: familiarName(name) });
+      tellOfTransfer(engine, 'push', name, image);
     }
   });
 }
 
 /** `POST /images/create?fromImage=X&tag=Y`. */
 async function pull(engine: Engine, call: Call): Promise<void> {
-  const { store, events } = engine.context;
+  const { store } = engine.context;
   const from = call.query.get('fromImage') ?? '';
   const tagText = call.query.get('tag') ?? '';
   const name = tagText === '' ? from : tagText.includes(':') ? `${from}@${tagText}` : `${from}:${tagText}`;
@@ -232,7 +232,7 @@ async function pull(engine: Engine, call: Call): Promise<void> {
     const credentials = await credentialsOf(call, name);
     const asked = { ...(credentials ? { credentials } : {}), ...(platform ? { platform } : {}) };
     const pulled = await pullImage(store, name, { ...asked, signal: call.signal, progress });
-    events.publish('image', 'pull', familiarName(pulled.name), { name: familiarName(pulled.name) });
+    tellOfTransfer(engine, 'pull', pulled.name, await resolveImage(store, pulled.name).catch(() => undefined));
   });
 }
 

@@ -4,6 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { sweepInitLayers } from '../container/init-layer.js';
+import { labelsOf, tellOfImage } from './image-events.js';
 import { createdAt, imageRow, inspection } from './image-view.js';
 import {
   ImageInUse,
@@ -86,11 +87,12 @@ function userOf(engine: Engine, layers: readonly string[], own: readonly string[
 type Removal = { readonly Untagged: string } | { readonly Deleted: string };
 
 async function removeOne(engine: Engine, reference: string, options: RemoveOptions): Promise<Removal[]> {
-  const { store, events } = engine.context;
+  const { store } = engine.context;
+  // What it is labelled with cannot be read any more when it is gone.
+  const labels = labelsOf(await resolveImage(store, reference).catch(() => undefined));
   const removed = await removeImage(store, reference, { ...options, inUse: (layers, own) => userOf(engine, layers, own) });
-  for (const name of removed.untagged) events.publish('image', 'untag', familiarName(name), { name: familiarName(name) });
-  const [id] = removed.deleted;
-  if (id !== undefined) events.publish('image', 'delete', id, { name: id });
+  for (let left = removed.untagged.length; left > 0; left--) await tellOfImage(engine, 'untag', removed.id, { labels });
+  for (const id of removed.images) await tellOfImage(engine, 'delete', id, { labels: {} });
   await sweepInitLayers(engine.context);
   return [
     ...removed.untagged.map((name) => ({ Untagged: familiarName(name) })),
@@ -126,7 +128,9 @@ async function prune(engine: Engine, call: Call): Promise<void> {
       }
     }
   }
-  call.answer(200, { ImagesDeleted: removed, SpaceReclaimed: before - (await layerBytes(engine)) });
+  const reclaimed = before - (await layerBytes(engine));
+  engine.context.events.publish('image', 'prune', '', { reclaimed: String(reclaimed) });
+  call.answer(200, { ImagesDeleted: removed, SpaceReclaimed: reclaimed });
 }
 
 /** What all layers take on disk. */
@@ -150,13 +154,13 @@ async function spool(engine: Engine, call: Call): Promise<{ path: string; remove
 }
 
 async function load(engine: Engine, call: Call): Promise<void> {
-  const { store, events } = engine.context;
+  const { store } = engine.context;
   const archive = await spool(engine, call);
   try {
     const { images } = await loadImage(store, archive.path, { signal: call.signal, label: 'the archive' });
     const out = call.stream('application/json');
     for (const { id, names } of images) {
-      events.publish('image', 'load', `sha256:${id}`, { name: `sha256:${id}` });
+      await tellOfImage(engine, 'load', id);
       const lines =
         names.length > 0 ? names.map((name) => `Loaded image: ${familiarName(name)}`) : [`Loaded image ID: sha256:${id}`];
       for (const line of lines) out.write(`${JSON.stringify({ stream: `${line}\n` })}\n`);

@@ -61,6 +61,11 @@ export class EngineNetworks implements NetworkSeam {
     return this.#endpoints.path(id);
   }
 
+  of(record: ContainerRecord): { id: string; name: string; type: string }[] {
+    const names = new Set(record.networks.map(({ name }) => name));
+    return this.networks.all().flatMap(({ id, name, driver }) => (names.has(name) ? [{ id, name, type: driver }] : []));
+  }
+
   async setUp(record: ContainerRecord): Promise<ConnectedNetwork> {
     const mode = record.hostConfig.NetworkMode ?? 'bridge';
     if (mode === 'host') return this.#plain(record, 'host');

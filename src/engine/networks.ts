@@ -1,6 +1,7 @@
 // /networks: listing, making and removing networks.
 
 import { badParameter, EngineError } from '../container/errors.js';
+import { isUp } from '../container/lifecycle.js';
 import { NetworkError } from '../network/network-error.js';
 import { type Network, PREDEFINED } from '../network/networks.js';
 import type { Engine } from './engine.js';
@@ -165,12 +166,14 @@ async function change(engine: Engine, call: Call, action: 'connect' | 'disconnec
   const { registry, events } = engine.context;
   const network = engine.networks.networks.find(call.param());
   const { id } = registry.find(body.Container ?? '');
-  await registry.exclusive(id, async () => {
+  const isTold = await registry.exclusive(id, async () => {
     const record = registry.find(id);
-    if (action === 'disconnect') return engine.networks.disconnect(record, network);
-    return engine.networks.connect(record, network, joinOf(network.name, body.EndpointConfig ?? {}));
+    if (action === 'disconnect') await engine.networks.disconnect(record, network);
+    else await engine.networks.connect(record, network, joinOf(network.name, body.EndpointConfig ?? {}));
+    // One that does not run is connected when it starts.
+    return action === 'disconnect' || isUp(record);
   });
-  events.publish('network', action, network.id, { container: id, name: network.name, type: network.driver });
+  if (isTold) events.publish('network', action, network.id, { container: id, name: network.name, type: network.driver });
   call.answer(200);
 }
 
@@ -206,6 +209,7 @@ async function prune(engine: Engine, call: Call): Promise<void> {
     }
     deleted.push(network.name);
   }
+  engine.context.events.publish('network', 'prune', '', { reclaimed: '0' });
   call.answer(200, { NetworksDeleted: deleted });
 }
 

@@ -118,14 +118,12 @@ function fitsEvent(event: EngineEvent, filters: Filters): boolean {
   const { Actor: actor } = event;
   const about = (type: string) => (value: string) =>
     event.Type === type && (actor.ID.startsWith(value) || actor.Attributes['name'] === value || familiarName(actor.ID) === value);
+  const image = actor.Attributes[event.Type === 'image' ? 'name' : 'image'] ?? '';
   return (
     filters.any('type', (type) => event.Type === type) &&
     filters.any('event', (action) => event.Action === action || event.Action.startsWith(`${action}:`)) &&
     filters.any('container', about('container')) &&
-    filters.any(
-      'image',
-      (image) => about('image')(image) || (event.Type === 'container' && actor.Attributes['image'] === image),
-    ) &&
+    filters.any('image', (asked) => about('image')(asked) || [image, image.replace(/:[^/:]*$/, '')].includes(asked)) &&
     filters.any('volume', about('volume')) &&
     filters.any('network', about('network')) &&
     filters.any('scope', (scope) => scope === 'local') &&
@@ -136,8 +134,9 @@ function fitsEvent(event: EngineEvent, filters: Filters): boolean {
 /** The old field names that clients still read. */
 function eventLine(event: EngineEvent): string {
   const { Actor: actor } = event;
-  const old = event.Type === 'container' ? { status: event.Action, id: actor.ID, from: actor.Attributes['image'] } : {};
-  return `${JSON.stringify({ ...old, ...event })}\n`;
+  const old = ['container', 'image'].includes(event.Type) ? { status: event.Action, id: actor.ID } : {};
+  const from = event.Type === 'container' ? { from: actor.Attributes['image'] } : {};
+  return `${JSON.stringify({ ...old, ...from, ...event })}\n`;
 }
 
 function events(engine: Engine, call: Call): void {

@@ -25,10 +25,14 @@ export interface RemoveOptions {
 }
 
 export interface Removed {
+  /** Hex id of the image that was meant. */
+  readonly id: string;
   /** Canonical names taken away. */
   readonly untagged: readonly string[];
   /** `sha256:` digests, as Docker prints them: each image's id, then the chainIDs of its removed layers, topmost first. */
   readonly deleted: readonly string[];
+  /** Hex ids of the images among them. */
+  readonly images: readonly string[];
 }
 
 interface Decision extends Removed {
@@ -70,6 +74,7 @@ async function refuseIfUsed(store: Store, records: Transaction, record: ImageRec
 /** Takes images away, one after the other, and the layers that are left without one. */
 class Removal {
   readonly changes: Change[] = [];
+  readonly images: string[] = [];
   /** Of layers that no image has any more. */
   readonly layers: string[] = [];
   readonly deleted: string[] = [];
@@ -81,6 +86,7 @@ class Removal {
   async remove(record: ImageRecord): Promise<void> {
     this.changes.push({ table: 'image', key: record.id });
     this.deleted.push(`sha256:${record.id}`);
+    this.images.push(record.id);
     const gone: string[] = [];
     for (const key of new Set(record.layers.map((layer) => layer.key))) {
       const layer = await this.records.get('layer', key);
@@ -96,7 +102,7 @@ class Removal {
   }
 }
 
-const NOTHING = { changes: [], layers: [], deleted: [] };
+const NOTHING = { changes: [], layers: [], deleted: [], images: [] };
 
 async function decide(store: Store, records: Transaction, text: string, options: RemoveOptions): Promise<Decision> {
   const { record, name } = await findImage(records, text);
@@ -108,7 +114,8 @@ async function decide(store: Store, records: Transaction, text: string, options:
   // Names with digests go with the last one with a tag.
   const names = all.filter((each) => !isDigested(each));
   const untag = (gone: readonly string[]): Change[] => gone.map((key) => ({ table: 'reference', key }));
-  const onlyUntag = (gone: readonly string[]): Decision => ({ ...NOTHING, untagged: gone, changes: untag(gone) });
+  const none = { ...NOTHING, id: record.id };
+  const onlyUntag = (gone: readonly string[]): Decision => ({ ...none, untagged: gone, changes: untag(gone) });
   if (name !== undefined && names.length > 1) return onlyUntag([name]);
   const container = name === undefined ? undefined : await containerOf(records, record);
   if (container && !options.force) {
@@ -139,8 +146,8 @@ async function decide(store: Store, records: Transaction, text: string, options:
     await removal.remove(parent);
     child = parent;
   }
-  const { changes, layers, deleted } = removal;
-  return { untagged: all, deleted, changes: [...untag(all), ...changes], layers };
+  const { changes, layers, deleted, images: gone } = removal;
+  return { id: record.id, untagged: all, deleted, images: gone, changes: [...untag(all), ...changes], layers };
 }
 
 /**
@@ -151,11 +158,11 @@ export async function removeImage(store: Store, text: string, options: RemoveOpt
   const staging = store.makeStaging();
   try {
     return await store.transaction(async (records) => {
-      const { untagged, deleted, changes, layers } = await decide(store, records, text, options);
+      const { changes, layers, ...removed } = await decide(store, records, text, options);
       // Records first: a layer without a record is swept, a record without its layer would be a broken image.
       await records.commit(changes);
       for (const key of layers) renameSync(dirname(store.layerDir(key)), join(staging, key));
-      return { untagged, deleted };
+      return removed;
     });
   } finally {
     await removeTree(staging);

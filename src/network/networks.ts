@@ -61,6 +61,11 @@ export class Networks {
     }
   }
 
+  /** Those that have been made. */
+  all(): readonly Network[] {
+    return this.#networks;
+  }
+
   /** The default bridge is made when it is first looked at: a host without containers keeps its addresses. */
   list(): readonly Network[] {
     if (!this.#networks.some(({ name }) => name === 'bridge')) this.#add({ name: 'bridge' });

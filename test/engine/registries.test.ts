@@ -52,6 +52,14 @@ for (const client of clients) {
     const other = await rig.run('docker', 'pull', '--platform', 'linux/s390x', `${basic}/made/by:${client}`);
     t.match(other, { code: 1, stderr: /does not match the specified platform: wanted linux\/s390x/ });
     await rig.must(client, 'pull', '-q', `${basic}/made/by:${client}`);
+    const format = '{{.Action}} {{.Actor.ID}} {{.Actor.Attributes.name}}';
+    const told = ['-f', `image=${basic}/made/by:${client}`, '-f', 'event=push', '-f', 'event=pull'];
+    const until = String(Date.now() / 1000);
+    const events = await rig.must('docker', 'events', '--until', until, ...told, '--format', format);
+    t.same(
+      events.split('\n'),
+      ['push', 'pull'].map((action) => `${action} ${basic}/made/by:${client} ${basic}/made/by`),
+    );
 
     t.equal(await rig.must(client, 'logout', basic), `Removing login credentials for ${basic}`);
     t.same(kept(), { auths: { [token]: { auth: AUTH } } });
