@@ -16,7 +16,8 @@ import { capabilities } from './capabilities.js';
 import type { Context } from './context.js';
 import { badParameter, notFound } from './errors.js';
 import { checkHealth, mergeHealth } from './health-config.js';
-import { checkConflicts, checkHostOptions, withSwap } from './host-options.js';
+import { checkConflicts, checkHostOptions, withDefaults } from './host-options.js';
+import { makeFirstDirectories } from './first-directories.js';
 import { initLayer } from './init-layer.js';
 import { type PlannedMount, planMounts } from './mount-points.js';
 import { randomName } from './names.js';
@@ -176,7 +177,7 @@ class Creation {
   async #runOf(image: Image | undefined): Promise<ContainerRecord> {
     const { registry } = this.context;
     const { config, networks, step } = this.request;
-    const hostConfig = withSwap(this.request.hostConfig);
+    const hostConfig = withDefaults(this.request.hostConfig);
     if (image && this.request.platform) checkPlatform(image, config.Image ?? '', this.request.platform);
     const merged =
       step || !image ? { ...config, Hostname: this.id.slice(0, 12) } : mergeConfig(named(config, hostConfig), image, this.id);

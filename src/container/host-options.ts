@@ -170,10 +170,17 @@ function checkUnsupported(host: HostConfig): void {
   if (host.Cgroup) refuse('HostConfig.Cgroup', 'use --cgroup-parent');
 }
 
-/** What `update` is to change: clients send all fields, with nothing in those that stay. */
-export function changesAsked({ RestartPolicy: restart, ...limits }: HostConfig): HostConfig {
+/**
+ * What `update` is to change: clients send all fields, with nothing in those that stay. Only a limit of processes can be taken
+ * away, by 0 or less.
+ */
+export function changesAsked({ RestartPolicy: restart, PidsLimit: pids, ...limits }: HostConfig): HostConfig {
   const asked = Object.entries(limits).filter(([, value]) => Boolean(value));
-  return { ...Object.fromEntries(asked), ...(restart?.Name ? { RestartPolicy: restart } : {}) };
+  return {
+    ...Object.fromEntries(asked),
+    ...(typeof pids === 'number' ? { PidsLimit: Math.max(pids, 0) } : {}),
+    ...(restart?.Name ? { RestartPolicy: restart } : {}),
+  };
 }
 
 /** What a container that is there cannot be changed to. Errors: EngineError 400, 409. */
@@ -199,9 +206,13 @@ export function checkUpdate({ id, hostConfig }: ContainerRecord, asked: HostConf
   }
 }
 
-/** Docker's default, which `inspect` shows: as much swap as memory. */
-export function withSwap(host: HostConfig): HostConfig {
-  return host.Memory && !host.MemorySwap ? { ...host, MemorySwap: host.Memory * 2 } : host;
+/** Docker's defaults, which `inspect` shows: as much swap as memory, and any number of processes. */
+export function withDefaults(host: HostConfig): HostConfig {
+  return {
+    ...host,
+    ...(host.Memory && !host.MemorySwap ? { MemorySwap: host.Memory * 2 } : {}),
+    ...((host.PidsLimit ?? 0) <= 0 ? { PidsLimit: null } : {}),
+  };
 }
 
 /** Errors: EngineError 400. */

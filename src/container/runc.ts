@@ -66,7 +66,8 @@ export async function updateLimits(bundle: string, id: string, change: HostConfi
     'cpu-quota': change.CpuQuota ?? (change.NanoCpus ? Math.round(change.NanoCpus / 1e4) : undefined),
     'cpuset-cpus': change.CpusetCpus,
     'cpuset-mems': change.CpusetMems,
-    'pids-limit': change.PidsLimit,
+    // runc's word for no limit; nothing is what it would leave as it is.
+    'pids-limit': change.PidsLimit === 0 ? -1 : change.PidsLimit,
     'blkio-weight': change.BlkioWeight,
     'cpu-rt-period': change.CpuRealtimePeriod,
     'cpu-rt-runtime': change.CpuRealtimeRuntime,

@@ -304,7 +304,8 @@ export function containerRoutes(engine: Engine, router: Router): void {
   router.on('POST', '/containers/*/update', async (call) => {
     const record = registry.find(call.param());
     const change = shaped(await call.requiredJson(), UPDATE, '') as HostConfig;
-    await lifecycle.update(record.id, change);
+    // Clients of before 1.40 send it without being asked to.
+    await lifecycle.update(record.id, call.version[1] < 40 ? { ...change, PidsLimit: null } : change);
     call.answer(200, { Warnings: [] });
   });
   router.on('GET', '/containers/*/top', async (call) => {

@@ -72,6 +72,8 @@ export function hostConfigView(asked: HostConfig, links: readonly string[]): obj
     LogConfig: { Type: asked.LogConfig?.Type || 'json-file', Config: asked.LogConfig?.Config ?? {} },
     RestartPolicy: { Name: asked.RestartPolicy?.Name || 'no', MaximumRetryCount: asked.RestartPolicy?.MaximumRetryCount ?? 0 },
     NetworkMode: asked.NetworkMode || 'bridge',
+    // 0 is what an update has taken away.
+    PidsLimit: asked.PidsLimit ?? null,
     Links: links.length > 0 ? links : null,
     MaskedPaths: asked.MaskedPaths ?? (asked.Privileged ? null : MASKED),
     ReadonlyPaths: asked.ReadonlyPaths ?? (asked.Privileged ? null : READ_ONLY),

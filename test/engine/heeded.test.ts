@@ -1,6 +1,6 @@
 // What a request asks is heeded whole, and what cannot be is refused when it is asked for.
 
-import { readlinkSync } from 'node:fs';
+import { existsSync, readFileSync, readlinkSync } from 'node:fs';
 import { request } from 'node:http';
 import t from 'tap';
 import { waitFor } from '../support/command.js';
@@ -31,6 +31,38 @@ void t.test('what a request asks', { timeout: 180_000 }, async (t) => {
     t.match(await json('/containers/fixed/json'), {
       HostConfig: { Privileged: false, NetworkMode: 'bridge', Binds: [], AutoRemove: false, CpuShares: 512, BlkioWeight: 300 },
     });
+  });
+
+  await t.test('a limit of processes is taken away by 0 and less', async (t) => {
+    const id = await must(...run, '--name', 'many', '--pids-limit', '-1', 'busybox', 'sleep', '100');
+    const limit = async (): Promise<unknown> => {
+      const { HostConfig: host } = (await json('/containers/many/json')) as { HostConfig: { PidsLimit: number | null } };
+      const cgroup = /^\d+:pids:(.*)$|^0::(.*)$/m.exec(
+        readFileSync(`/proc/${await must('inspect', '-f', '{{.State.Pid}}', id)}/cgroup`, 'utf8'),
+      );
+      const [path = ''] = ['/sys/fs/cgroup/pids', '/sys/fs/cgroup']
+        .map((top) => `${top}${cgroup?.[1] ?? cgroup?.[2] ?? ''}/pids.max`)
+        .filter((each) => existsSync(each));
+      return [host.PidsLimit, readFileSync(path, 'utf8').trim()];
+    };
+    const update = (asked: number | null, version = ''): Promise<unknown> =>
+      mustCall(socket, 'POST', `${version}/containers/many/update`, { PidsLimit: asked });
+    t.same(await limit(), [null, 'max']);
+    for (const none of [0, -1, -2]) {
+      await update(32);
+      t.same(await limit(), [32, '32']);
+      await update(null);
+      t.same(await limit(), [32, '32'], 'null changes nothing');
+      await update(none);
+      t.same(await limit(), [0, 'max'], String(none));
+    }
+    await must('update', '--pids-limit', '16', 'many');
+    t.same(await limit(), [16, '16']);
+    await update(-1, '/v1.39');
+    t.same(await limit(), [16, '16'], 'older clients do not mean it');
+    await must('update', '--pids-limit', '-1', 'many');
+    t.same(await limit(), [0, 'max']);
+    await must('rm', '-f', 'many');
   });
 
   await t.test('a network that cannot be as it was asked is not made', async (t) => {
