@@ -1,5 +1,5 @@
-// Images as an archive that is both: a docker-archive (manifest.json) and an OCI layout (index.json), as Docker writes since
-// version 25. Layers go out as the tars they came in. Read back by lamina, docker, podman and skopeo.
+// Images as an archive that is both: a docker-archive (manifest.json, repositories) and an OCI layout (index.json), as Docker
+// writes since version 25. Layers go out as the tars they came in. Read back by lamina, docker, podman and skopeo.
 
 import { createReadStream, createWriteStream, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -98,6 +98,17 @@ function indexEntries({ image, names }: SavedImage, manifest: Buffer): Descripto
   }));
 }
 
+/** Who has which name, in the words of before Docker 1.10, which scripts still read: by repository and tag its topmost layer. */
+function repositoriesOf(saved: readonly SavedImage[]): Record<string, Record<string, string>> {
+  const found: Record<string, Record<string, string>> = {};
+  for (const { image, names } of saved) {
+    const top = image.record.layers.at(-1)?.diffId;
+    if (top === undefined) continue;
+    for (const { repository, tag } of names.map(splitTag)) (found[familiarName(repository)] ??= {})[tag] = top;
+  }
+  return found;
+}
+
 /** The archive's bytes. Errors: ImageError. */
 export async function* saveImages(store: Store, saved: readonly SavedImage[], signal?: AbortSignal): AsyncGenerator<Buffer> {
   const staging = store.makeStaging();
@@ -129,6 +140,8 @@ export async function* saveImages(store: Store, saved: readonly SavedImage[], si
     );
     yield* member('manifest.json', Buffer.from(JSON.stringify(docker)));
     yield* member('oci-layout', Buffer.from('{"imageLayoutVersion": "1.0.0"}'));
+    const repositories = repositoriesOf(saved);
+    if (Object.keys(repositories).length > 0) yield* member('repositories', Buffer.from(`${JSON.stringify(repositories)}\n`));
     yield END_OF_ARCHIVE;
   } finally {
     await removeTree(staging);

@@ -130,6 +130,8 @@ void t.test('what Docker, podman and skopeo read; shared layers and configs go o
       ({ id, references }) => [id, references.length],
     ),
   );
+  const [low = '', high = ''] = (await resolveImage(made.store, 'busy:1')).config.diffIds;
+  t.same(JSON.parse(await mustCommand(['tar', 'xOf', path, 'repositories'])), { busy: { 1: high, 2: high }, other: { 1: low } });
   const one = join(dir, 'one.tar');
   writeFileSync(one, await saved(made, ['other:1']));
   await mustCommand(['skopeo', 'copy', '-q', `oci-archive:${one}:1`, `oci:${join(dir, 'layout')}:x`]);
