@@ -86,7 +86,8 @@ export interface ContainerRequest {
   readonly image: string | undefined;
   /**
    * Exactly what runs and as whom: nothing of the image's own config is merged in. `Entrypoint` is null, `Cmd` the whole
-   * argument vector. Volumes of the config are NOT mounted: what RUN writes there is part of the image.
+   * argument vector. Volumes of the config are NOT mounted: their places are directories of the root, and what RUN writes there
+   * is part of the image.
    */
   readonly config: BuildConfig;
   readonly platform?: string;

@@ -197,7 +197,7 @@ export class StageBuilder {
     const counted = args.counted(environment);
     const createdBy = [...(counted.length > 0 ? [`|${counted.length}`, ...counted] : []), ...command].join(' ');
     if (await this.#isCached(createdBy, this.#config)) return;
-    const { Healthcheck: _, Volumes: __, ...inherited } = this.#config;
+    const { Healthcheck: _, ...inherited } = this.#config;
     const container = await host.createContainer({
       image: this.#image,
       config: { ...inherited, Entrypoint: null, Cmd: command, Env: [...environment, ...args.visible(environment)] },

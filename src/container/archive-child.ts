@@ -12,6 +12,7 @@ import { Mode, Open, Resolve, STAT_WORDS, Stat } from '../native/syscalls.js';
 import { packObject, packTree } from '../tar/pack-tree.js';
 import { TarReader } from '../tar/tar-reader.js';
 import { cleanPath } from '../volume/clean-path.js';
+import { makeInside } from './make-inside.js';
 import type { ArchiveReport, ArchiveRequest, PathStat, RootPlace } from './archive.js';
 
 const REPORT_FD = 3;
@@ -143,6 +144,12 @@ async function put(root: number, request: ArchiveRequest): Promise<void> {
   }
 }
 
+function mkdir(root: number, path: string): void {
+  const error = makeInside(root, bytes(path));
+  if (error === -errno.ENOTDIR) throw new Failure(500, `Cannot mkdir: ${path} is not a directory`);
+  if (error) throw new Failure(500, `mkdir ${path}: ${errnoText(error)}`);
+}
+
 /** Everything of the root's own mount; `without` are destinations of volumes that the mount itself presents. */
 async function whole(root: number, without: readonly string[]): Promise<void> {
   const hidden = new Set(without.map((path) => bytes(path.replace(/^\//, ''))));
@@ -194,6 +201,8 @@ async function main(): Promise<void> {
       return put(root, request);
     case 'export':
       return whole(root, request.without ?? []);
+    case 'mkdir':
+      return mkdir(root, request.path);
   }
 }
 

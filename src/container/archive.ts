@@ -29,7 +29,7 @@ export interface PathStat {
 export type RootPlace = { readonly pid: number; readonly container: string } | { readonly mountpoint: string };
 
 export interface ArchiveRequest {
-  readonly op: 'stat' | 'list' | 'get' | 'put' | 'export';
+  readonly op: 'stat' | 'list' | 'get' | 'put' | 'export' | 'mkdir';
   readonly root: RootPlace;
   /** In the container. */
   readonly path: string;
@@ -168,6 +168,18 @@ export function archiveContainer(
   const routed = bypassOf(record.hostConfig) !== undefined;
   const without = routed ? record.mounts.filter(({ Type }) => Type !== 'tmpfs').map((mount) => mount.Destination) : [];
   return withRoot(context, record, work.op !== 'export', (root) => runChild({ ...work, root, without }, streams));
+}
+
+/** Makes directories in the root of a container that is being made. Errors: EngineError, SupervisorError. */
+export async function makeInRoot(context: Context, record: ContainerRecord, paths: readonly string[]): Promise<void> {
+  mkdirSync(context.run, { recursive: true });
+  try {
+    const mountpoint = await mountRoot(context, record);
+    for (const path of paths)
+      await runChild({ op: 'mkdir', path, root: { mountpoint } }, { signal: new AbortController().signal });
+  } finally {
+    await unmountRoot(context, record.id);
+  }
 }
 
 /** What forbids writing at a path of the container: its ro root or a ro volume; undefined when nothing does. */

@@ -7,6 +7,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { type Image, resolveImage } from '../image/index.js';
 import { type ContainerConfig, type ContainerRecord, type HostConfig, type MountPoint, volumeRecords } from '../store/index.js';
+import { cleanPath } from '../volume/clean-path.js';
 import { checkPlace } from '../volume/spec.js';
 import { openSource } from '../volume/backing.js';
 import { openVolume } from '../volume/named.js';
@@ -181,6 +182,7 @@ class Creation {
     if (image && this.request.platform) checkPlatform(image, config.Image ?? '', this.request.platform);
     const merged =
       step || !image ? { ...config, Hostname: this.id.slice(0, 12) } : mergeConfig(named(config, hostConfig), image, this.id);
+    const { WorkingDir: cwd = '' } = merged;
     checkEnvironment(config.Env ?? []);
     checkConflicts(config, hostConfig);
     const planned = planMounts({
@@ -195,7 +197,7 @@ class Creation {
       created: Date.now(),
       image: image?.id ?? '',
       layers: [initLayer(this.context, image), ...(image?.layers ?? [])],
-      config: merged,
+      config: { ...merged, ...(cwd.startsWith('/') ? { WorkingDir: cleanPath(cwd) } : {}) },
       hostConfig,
       mounts: [],
       networks,
@@ -233,8 +235,10 @@ class Creation {
     await store.transaction((records) => records.commit([{ ...journal, value: { id: this.id, op: 'create', volumes } }]));
     try {
       makeDirectories(this.#directory, draft.layers[1]);
+      const made = await makeFirstDirectories(this.context, draft, this.request.step !== undefined);
+      const layers = [...(made ? [join(this.#directory, 'upper')] : []), ...draft.layers];
       const mounts: MountPoint[] = [];
-      for (const each of planned) mounts.push(await makeVolume(this.context, this.id, each, draft.layers));
+      for (const each of planned) mounts.push(await makeVolume(this.context, this.id, each, layers));
       return await registry.put({ ...draft, mounts }, [journal]);
     } catch (error) {
       const undo = (): Promise<void> => undoCreate(this.context, this.id, volumes);
