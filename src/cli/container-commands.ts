@@ -56,6 +56,7 @@ const rm: Command = {
     summary: 'Remove one or more containers',
     flags: {
       force: { short: 'f', help: 'Force the removal of a running container (uses SIGKILL)' },
+      link: { short: 'l', help: 'Remove the specified link' },
       volumes: { short: 'v', help: 'Remove anonymous volumes associated with the container' },
     },
   },
@@ -64,9 +65,8 @@ const rm: Command = {
     const client = await engine();
     return forEach(args.rest, async (name) => {
       try {
-        (
-          await client.call('DELETE', path('/containers/', name), { query: { force: args.has('force'), v: args.has('volumes') } })
-        ).resume();
+        const query = { force: args.has('force'), v: args.has('volumes'), link: args.has('link') };
+        (await client.call('DELETE', path('/containers/', name), { query })).resume();
         return name;
       } catch (error) {
         if (!args.has('force') || (error as { status?: number }).status !== 404) throw error;

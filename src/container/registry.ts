@@ -41,17 +41,28 @@ export class Registry {
     return this.#records.get(id);
   }
 
-  /** By id, name (with or without a slash) or the beginning of an id. Errors: 404, 400 for an ambiguous beginning. */
+  /**
+   * By id, name (with or without a slash), the name that a link gives it (OTHER/ALIAS) or the beginning of an id.
+   * Errors: 404, 400 for an ambiguous beginning.
+   */
   find(reference: string): ContainerRecord {
     const byId = this.#records.get(reference);
     if (byId) return byId;
-    const named = this.#records.get(this.#names.get(reference.replace(/^\//, '')) ?? '');
-    if (named) return named;
+    const [name = '', alias] = reference.replace(/^\//, '').split(/\/(.*)/s);
+    const named = this.#records.get(this.#names.get(name) ?? '');
+    const found = alias === undefined ? named : this.#linked(named, alias);
+    if (found) return found;
     const fitting = /^[0-9a-f]+$/.test(reference) ? [...this.#records.keys()].filter((id) => id.startsWith(reference)) : [];
     if (fitting.length > 1) throw badParameter(`multiple IDs found with provided prefix: ${reference}`);
-    const found = this.#records.get(fitting[0] ?? '');
-    if (!found) throw noSuchContainer(reference);
-    return found;
+    const begun = this.#records.get(fitting[0] ?? '');
+    if (!begun) throw noSuchContainer(reference);
+    return begun;
+  }
+
+  /** To whom a container has a link under this name. */
+  #linked(from: ContainerRecord | undefined, alias: string): ContainerRecord | undefined {
+    const link = (from?.hostConfig.Links ?? []).find((text) => text.split(':')[1] === alias);
+    return this.#records.get(link?.split(':')[0] ?? '');
   }
 
   /** Takes a name before anything is made. Errors: 400 for one that is none, 409 for one that is taken. */

@@ -150,11 +150,11 @@ async function commit(engine: Engine, call: Call): Promise<void> {
 }
 
 export function containerFileRoutes(engine: Engine, router: Router): void {
-  router.on('GET', '/containers/*/archive', (call) => read(engine, call));
-  router.on('PUT', '/containers/*/archive', (call) => write(engine, call));
-  router.on('GET', '/containers/*/export', (call) => exportRoot(engine, call));
+  router.on('GET', '/containers/{}/archive', (call) => read(engine, call));
+  router.on('PUT', '/containers/{}/archive', (call) => write(engine, call));
+  router.on('GET', '/containers/{}/export', (call) => exportRoot(engine, call));
   router.on('POST', '/commit', (call) => commit(engine, call));
-  router.on('GET', '/containers/*/changes', (call) => {
+  router.on('GET', '/containers/{}/changes', (call) => {
     const record = engine.context.registry.find(call.param());
     const upper = `${engine.context.directory(record.id)}/upper`;
     call.answer(200, changesOf(upper, record.layers, engine.context.scheme));

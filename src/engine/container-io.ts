@@ -206,9 +206,10 @@ function inspectExec(engine: Engine, call: Call): void {
 }
 
 export function containerIoRoutes(engine: Engine, router: Router): void {
-  router.on('POST', '/containers/*/attach', (call) => attach(engine, call));
-  router.on('GET', '/containers/*/logs', (call) => logs(engine, call));
-  router.on('POST', '/containers/*/exec', (call) => createExec(engine, call));
+  router.on('POST', '/containers/{}/attach', (call) => attach(engine, call, 'connection'));
+  router.on('GET', '/containers/{}/attach/ws', (call) => attach(engine, call, 'websocket'));
+  router.on('GET', '/containers/{}/logs', (call) => logs(engine, call));
+  router.on('POST', '/containers/{}/exec', (call) => createExec(engine, call));
   router.on('POST', '/exec/*/start', (call) => startExec(engine, call));
   router.on('GET', '/exec/*/json', (call) => inspectExec(engine, call));
   router.on('POST', '/exec/*/resize', async (call) => {

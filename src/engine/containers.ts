@@ -10,7 +10,7 @@ import { containerRow, containerView, hearsay } from './container-view.js';
 import type { Engine } from './engine.js';
 import type { Call, Filters, Router } from './http.js';
 import { type EndpointConfig, joinOf } from './endpoint-config.js';
-import { fixedLinks } from './links.js';
+import { fixedLinks, removeLink } from './links.js';
 import { parseMoment } from './moment.js';
 import { pruneAlone } from './pruning.js';
 import { CONTAINER_CONFIG, ENDPOINTS, HOST_CONFIG, UPDATE, shaped } from './shape.js';
@@ -267,33 +267,33 @@ export function containerRoutes(engine: Engine, router: Router): void {
   router.on('POST', '/containers/create', (call) => create(engine, call));
   router.on('GET', '/containers/json', (call) => list(engine, call));
   router.on('POST', '/containers/prune', (call) => pruneAlone(engine, 'containers', () => prune(engine, call)));
-  router.on('GET', '/containers/*/json', (call) => inspect(engine, call));
-  router.on('POST', '/containers/*/wait', (call) => wait(engine, call));
-  router.on('POST', '/containers/*/start', (call) => unlessSo(call, lifecycle.start(call.param(), sizeOf(call))));
-  router.on('POST', '/containers/*/stop', (call) =>
+  router.on('GET', '/containers/{}/json', (call) => inspect(engine, call));
+  router.on('POST', '/containers/{}/wait', (call) => wait(engine, call));
+  router.on('POST', '/containers/{}/start', (call) => unlessSo(call, lifecycle.start(call.param(), sizeOf(call))));
+  router.on('POST', '/containers/{}/stop', (call) =>
     unlessSo(call, lifecycle.stop(call.param(), call.integer('t'), call.query.get('signal') ?? undefined)),
   );
-  router.on('POST', '/containers/*/restart', async (call) => {
+  router.on('POST', '/containers/{}/restart', async (call) => {
     await lifecycle.restart(call.param(), call.integer('t'), call.query.get('signal') ?? undefined);
     call.answer(204);
   });
-  router.on('POST', '/containers/*/kill', async (call) => {
+  router.on('POST', '/containers/{}/kill', async (call) => {
     await lifecycle.kill(call.param(), call.query.get('signal') ?? '');
     call.answer(204);
   });
-  router.on('POST', '/containers/*/pause', async (call) => {
+  router.on('POST', '/containers/{}/pause', async (call) => {
     await lifecycle.pause(call.param());
     call.answer(204);
   });
-  router.on('POST', '/containers/*/unpause', async (call) => {
+  router.on('POST', '/containers/{}/unpause', async (call) => {
     await lifecycle.unpause(call.param());
     call.answer(204);
   });
-  router.on('POST', '/containers/*/rename', async (call) => {
+  router.on('POST', '/containers/{}/rename', async (call) => {
     await lifecycle.rename(call.param(), call.query.get('name') ?? '');
     call.answer(204);
   });
-  router.on('POST', '/containers/*/resize', async (call) => {
+  router.on('POST', '/containers/{}/resize', async (call) => {
     const [rows, columns] = sizeOf(call) ?? [0, 0];
     const record = registry.find(call.param());
     if (!isUp(record)) throw new EngineError(409, `container ${record.id} is not running`);
@@ -301,20 +301,21 @@ export function containerRoutes(engine: Engine, router: Router): void {
     context.publish('resize', record, { height: String(rows), width: String(columns) });
     call.answer(200);
   });
-  router.on('POST', '/containers/*/update', async (call) => {
+  router.on('POST', '/containers/{}/update', async (call) => {
     const record = registry.find(call.param());
     const change = shaped(await call.requiredJson(), UPDATE, '') as HostConfig;
     // Clients of before 1.40 send it without being asked to.
     await lifecycle.update(record.id, call.version[1] < 40 ? { ...change, PidsLimit: null } : change);
     call.answer(200, { Warnings: [] });
   });
-  router.on('GET', '/containers/*/top', async (call) => {
+  router.on('GET', '/containers/{}/top', async (call) => {
     const record = registry.find(call.param());
     if (!isUp(record)) throw new EngineError(409, `container ${record.id} is not running`);
     call.answer(200, await processesOf(context.bundle(record.id), record.id, call.query.get('ps_args') || '-ef'));
   });
-  router.on('DELETE', '/containers/*', async (call) => {
-    await lifecycle.remove(call.param(), { force: call.flag('force'), volumes: call.flag('v') });
+  router.on('DELETE', '/containers/{}', async (call) => {
+    if (call.flag('link')) await removeLink(engine, call.param());
+    else await lifecycle.remove(call.param(), { force: call.flag('force'), volumes: call.flag('v') });
     call.answer(204);
   });
 }

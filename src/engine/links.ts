@@ -1,9 +1,10 @@
 // `--link CONTAINER:ALIAS`: the names that one container alone has for others, and on the default bridge the variables by
-// which it knows them. Used by network.ts and at start.
+// which it knows them. Used by network.ts, at start, and by `rm --link`.
 
 import { basename } from 'node:path';
-import { EngineError, badParameter } from '../container/errors.js';
+import { EngineError, badParameter, failure } from '../container/errors.js';
 import type { Registry } from '../container/registry.js';
+import type { Engine } from './engine.js';
 import type { HostEntry } from '../network/name-files.js';
 import type { ContainerRecord, HostConfig } from '../store/index.js';
 
@@ -65,6 +66,23 @@ export function namesByLinks(registry: Registry): ReadonlyMap<string, readonly s
     }
   }
   return names;
+}
+
+/**
+ * Takes away the link by which a container is called OTHER/ALIAS.
+ * Errors: 404 when it is not; 500, Docker's words, for the container's own name.
+ */
+export async function removeLink({ context: { registry }, networks }: Engine, reference: string): Promise<void> {
+  const { id } = registry.find(reference);
+  const [name = '', alias] = reference.replace(/^\//, '').split('/');
+  if (alias === undefined) throw failure('Conflict, cannot remove the default link name of the container');
+  const { id: from } = registry.find(name);
+  await registry.exclusive(from, async () => {
+    const { hostConfig } = registry.find(from);
+    const left = (hostConfig.Links ?? []).filter((text) => text !== `${id}:${alias}`);
+    const changed = await registry.update(from, { hostConfig: { ...hostConfig, Links: left } });
+    if (changed) networks.announce(changed);
+  });
 }
 
 /** Addresses of those linked that run and are on one of this container's networks. */

@@ -161,5 +161,5 @@ async function stats(engine: Engine, call: Call): Promise<void> {
 }
 
 export function statsRoutes(engine: Engine, router: Router): void {
-  router.on('GET', '/containers/*/stats', (call) => stats(engine, call));
+  router.on('GET', '/containers/{}/stats', (call) => stats(engine, call));
 }

@@ -29,6 +29,22 @@ void t.test('links are to a container, whatever it is called, and name it', asyn
   t.same(JSON.parse(await docker('inspect', '-f', links, 'second')), ['/renamed:/second/db', '/renamed:/second/inner']);
   await docker('restart', '-t', '0', 'second');
   t.match(await docker('exec', 'second', 'cat', '/etc/hosts'), /\tdb fred renamed\n/);
+  for (const client of clients) t.equal(await rig.must(client, 'inspect', '-f', '{{.Id}}', 'second/db'), first);
+  t.match(await docker('exec', 'second/db', 'hostname'), 'fred');
+  for (const client of clients) {
+    for (const name of ['renamed', first])
+      t.match(await rig.run(client, 'rm', '--link', name), {
+        code: 1,
+        stderr: /Conflict, cannot remove the default link name of the container/,
+      });
+    t.match(await rig.run(client, 'rm', '--link', 'second/other'), { code: 1, stderr: /No such container: second\/other/ });
+  }
+  t.equal(await docker('rm', '--link', 'second/db'), 'second/db');
+  t.same(JSON.parse(await docker('inspect', '-f', links, 'second')), ['/renamed:/second/inner']);
+  t.notMatch(await docker('exec', 'second', 'cat', '/etc/hosts'), /\tdb /);
+  t.equal(await rig.must('lamina', 'rm', '-l', 'second/inner'), 'second/inner');
+  t.equal(await docker('inspect', '-f', links, 'second'), 'null');
+  t.match(await rig.run('docker', 'inspect', 'second/db'), { code: 1, stderr: /[Nn]o such object: second\/db/ });
   await remove('second', 'inner', 'renamed');
 });
 
