@@ -96,7 +96,7 @@ export class Streams {
 
   #send({ socket, request }: Client, kind: 'stdout' | 'stderr', chunk: Buffer): boolean {
     if (!(kind === 'stdout' ? request.stdout : request.stderr) || socket.destroyed) return true;
-    socket.write(request.tty ? chunk : frame(StreamKind[kind], chunk));
+    socket.write((request.raw ?? request.tty) ? chunk : frame(StreamKind[kind], chunk));
     return socket.writableLength < MOST_QUEUED;
   }
 

@@ -32,6 +32,8 @@ export interface LogRequest {
 export interface AttachRequest {
   readonly task: string;
   readonly tty: boolean;
+  /** stdout and stderr come as they are also without a terminal, not in frames that tell them apart. */
+  readonly raw?: boolean;
   readonly stdin: boolean;
   readonly stdout: boolean;
   readonly stderr: boolean;

@@ -7,6 +7,7 @@ import { EngineError, badParameter } from '../container/errors.js';
 import { BuildError } from '../build/index.js';
 import { RegistryError } from '../image/index.js';
 import { NetworkError } from '../network/network-error.js';
+import { acceptance } from './websocket.js';
 
 export const API_VERSION = '1.47';
 
@@ -138,6 +139,10 @@ export class ResponseEnd {
     return { input: this.request, output: this.stream(200, { 'Content-Type': type }) };
   }
 
+  webSocket(): Hijacked {
+    throw badParameter('not websocket protocol');
+  }
+
   fail(error: unknown): void {
     const { status, message } = errorBody(error);
     if (!this.response.headersSent) return this.answer(status, status === 304 ? undefined : { message }, {});
@@ -237,7 +242,25 @@ export class UpgradeEnd {
   }
 
   hijack(type: string): Hijacked {
-    this.#head(101, { 'Content-Type': type, Connection: 'Upgrade', Upgrade: 'tcp' });
+    return this.#switch({ 'Content-Type': type, Connection: 'Upgrade', Upgrade: 'tcp' });
+  }
+
+  /** Errors: 400 for a client that does not ask for a WebSocket. */
+  webSocket(): Hijacked {
+    const { upgrade = '', 'sec-websocket-key': key, 'sec-websocket-version': version } = this.request.headers;
+    const { 'sec-websocket-protocol': protocol } = this.request.headers;
+    if (upgrade.toLowerCase() !== 'websocket' || key === undefined || version !== '13')
+      throw badParameter('not websocket protocol');
+    return this.#switch({
+      Connection: 'Upgrade',
+      Upgrade: 'websocket',
+      'Sec-WebSocket-Accept': acceptance(key),
+      ...(protocol === undefined || /[,\r\n]/.test(protocol) ? {} : { 'Sec-WebSocket-Protocol': protocol }),
+    });
+  }
+
+  #switch(headers: Readonly<Record<string, string>>): Hijacked {
+    this.#head(101, headers);
     const { head, socket } = this;
     if (head.length > 0 && socket.readableEnded) {
       // The client has closed its side already; nothing can be put back into what has ended.

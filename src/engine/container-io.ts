@@ -13,6 +13,7 @@ import type { Engine } from './engine.js';
 import type { Call, Hijacked, Router } from './http.js';
 import { parseMoment } from './moment.js';
 import { EXEC_CONFIG, shaped } from './shape.js';
+import { Opcode, webSocketOn } from './websocket.js';
 
 const RAW = 'application/vnd.docker.raw-stream';
 const MULTIPLEXED = 'application/vnd.docker.multiplexed-stream';
@@ -57,13 +58,13 @@ function join(client: Hijacked, task: Socket, signal: AbortSignal): Promise<void
   });
 }
 
-/** How the client is sent a line of the log. */
-function pieces(call: Call, record: ContainerRecord): (entry: LogEntry) => Buffer {
+/** How the client is sent a line of the log; `raw`: stdout and stderr as one. */
+function pieces(call: Call, record: ContainerRecord, raw: boolean): (entry: LogEntry) => Buffer {
   const isStamped = call.flag('timestamps');
   const details = call.flag('details') ? `${logDetails(record)} ` : '';
   return ({ time, log, stream }) => {
     const payload = Buffer.from((isStamped ? `${time} ` : '') + details + log);
-    return record.config.Tty ? payload : frame(StreamKind[stream], payload);
+    return raw ? payload : frame(StreamKind[stream], payload);
   };
 }
 
@@ -96,7 +97,7 @@ async function logs(engine: Engine, call: Call): Promise<void> {
     ended: follow && isUp(record) ? registry.wait(record.id, 'exit', call.signal).catch(() => undefined) : Promise.resolve(),
   };
   const out = call.stream(contentType(call, record.config.Tty ?? false));
-  const pieceOf = pieces(call, record);
+  const pieceOf = pieces(call, record, record.config.Tty ?? false);
   for await (const entry of readLog(engine.context.logPath(record.id), options)) {
     if (!wanted[entry.stream]) continue;
     await writeSlowly(out, pieceOf(entry));
@@ -106,10 +107,10 @@ async function logs(engine: Engine, call: Call): Promise<void> {
 }
 
 /** What the container has said before. */
-async function writePast(engine: Engine, call: Call, record: ContainerRecord, out: Writable): Promise<void> {
+async function writePast(engine: Engine, call: Call, record: ContainerRecord, out: Writable, raw: boolean): Promise<void> {
   const { signal } = call;
   const ended = Promise.resolve();
-  const pieceOf = pieces(call, record);
+  const pieceOf = pieces(call, record, raw);
   const options: LogOptions = { tail: undefined, since: undefined, until: undefined, follow: false, signal, ended };
   for await (const entry of readLog(engine.context.logPath(record.id), options)) {
     if (signal.aborted) return;
@@ -117,14 +118,18 @@ async function writePast(engine: Engine, call: Call, record: ContainerRecord, ou
   }
 }
 
-async function attach(engine: Engine, call: Call): Promise<void> {
+/** `over`: what carries the streams; on a WebSocket stdout and stderr are one. */
+async function attach(engine: Engine, call: Call, over: 'connection' | 'websocket'): Promise<void> {
   const record = engine.context.registry.find(call.param());
   if (record.state.status === 'paused') {
     throw conflict(`container ${record.id} is paused, unpause the container before attach`);
   }
   const tty = record.config.Tty ?? false;
+  const raw = tty || over === 'websocket';
   const stream = call.flag('stream');
   const keys = detachKeys(call.query.get('detachKeys'), tty);
+  // Before 1.42 a WebSocket had all streams, whatever was asked.
+  const wants = (name: string): boolean => (over === 'websocket' && call.version[1] < 42) || call.flag(name);
   await call.discardBody();
   const supervisor = await engine.context.supervisor();
   // Attached before the answer goes out: what the client starts next is seen from its first byte.
@@ -133,21 +138,26 @@ async function attach(engine: Engine, call: Call): Promise<void> {
       ? await supervisor.attach({
           task: record.id,
           tty,
-          stdin: call.flag('stdin') && (record.config.OpenStdin ?? false),
-          stdout: call.flag('stdout'),
-          stderr: call.flag('stderr'),
+          raw,
+          stdin: wants('stdin') && (record.config.OpenStdin ?? false),
+          stdout: wants('stdout'),
+          stderr: wants('stderr'),
           detachKeys: keys,
         })
       : undefined;
   try {
-    const client = call.hijack(contentType(call, tty));
-    if (call.flag('logs')) await writePast(engine, call, record, client.output);
+    const client = over === 'connection' ? call.hijack(contentType(call, tty)) : webSocketOf(call);
+    if (call.flag('logs')) await writePast(engine, call, record, client.output, raw);
     engine.context.publish('attach', record);
     if (task) await join(client, task, call.signal);
     else client.output.end();
   } finally {
     task?.destroy();
   }
+}
+
+function webSocketOf(call: Call): Hijacked {
+  return webSocketOn(call.webSocket(), call.version[1] < 28 ? Opcode.text : Opcode.binary);
 }
 
 async function createExec(engine: Engine, call: Call): Promise<void> {

@@ -134,6 +134,11 @@ export class Call {
     return this.end.hijack(type);
   }
 
+  /** The same for a client that asks for a WebSocket; its frames are still in place. Errors: 400. */
+  webSocket(): Hijacked {
+    return this.end.webSocket();
+  }
+
   /** Reports an error, if there still is a way to. */
   fail(error: unknown): void {
     this.end.fail(error);
