@@ -9,12 +9,13 @@ import { Cache } from './cache.js';
 import type { Expansion } from './config-steps.js';
 import { ContainerTree } from './container-tree.js';
 import { ContextTree } from './context-tree.js';
-import { type CopyPlan, planCopy } from './copy-plan.js';
+import { type CopyPlan, type Fetch, planCopy } from './copy-plan.js';
 import { type Dockerfile, readDockerfile } from './dockerfile.js';
 import type { BuildContainer, BuildHost, BuildImage } from './host.js';
 import { IgnoreRules } from './ignore.js';
 import type { ConfigInstruction, CopyInstruction, StepInstruction } from './instructions.js';
 import { BadPattern } from './match.js';
+import { fetchSource } from './remote-file.js';
 import type { BuildRequest, Emit } from './request.js';
 import { expandWord } from './shell-words.js';
 import { follow } from './source-tree.js';
@@ -190,7 +191,10 @@ class Build implements BuildContext {
 
   async copyPlan(instruction: CopyInstruction, index: number, expansion: Expansion): Promise<CopyPlan> {
     const { from } = instruction;
-    if (from === undefined) return planCopy(instruction, this.context, true, expansion);
+    const { signal, emit } = this;
+    const fetch: Fetch = (url, destination, checksum) =>
+      fetchSource(url, destination, { directory: this.request.directory, checksum, signal, emit });
+    if (from === undefined) return planCopy(instruction, this.context, true, expansion, fetch);
     const stage = copiedStage(this.#plan.stages, index, from);
     const image = stage ? this.#results.get(stage.index) : (await this.#resolve(from, this.request.platform)).id;
     if (image === undefined) throw new BuildError(`invalid from flag value ${from}: the stage has no files`, 400);
@@ -199,7 +203,7 @@ class Build implements BuildContext {
       root = await this.host.createContainer({ image, config: {}, resources: this.request.resources });
       this.#roots.set(image, root);
     }
-    return planCopy(instruction, new ContainerTree(root, this.signal), false, expansion);
+    return planCopy(instruction, new ContainerTree(root, signal), false, expansion, fetch);
   }
 }
 

@@ -5,6 +5,7 @@ import type { Expansion } from './config-steps.js';
 import { type ContainerTree, ownerOf } from './container-tree.js';
 import { type CopyRequest, findSources, inlineSource, type Source, sourcesDigest } from './copy.js';
 import type { CopyInstruction } from './instructions.js';
+import { isUrl } from './remote-file.js';
 import type { SourceTree } from './source-tree.js';
 
 export interface CopyPlan {
@@ -21,21 +22,38 @@ function modeOf(text: string | undefined): number | undefined {
   return parseInt(text, 8) & 0o7777;
 }
 
+/** Fetches what a URL names, to be put at `destination`. */
+export type Fetch = (url: string, destination: string, checksum: string | undefined) => Promise<Source>;
+
+/** What --checksum asks. Errors: BuildError. */
+function checksumOf(text: string | undefined, sources: readonly string[]): string | undefined {
+  const refuse = (why: string): never => {
+    throw new BuildError(`ADD failed: ${why}`, 400);
+  };
+  if (text === undefined) return undefined;
+  if (sources.length > 1) refuse("checksum can't be specified for multiple sources");
+  if (!sources.every(isUrl)) refuse("checksum can't be specified for non-HTTP(S) sources");
+  return /^sha256:[0-9a-f]{64}$/.test(text) ? text : refuse(`invalid checksum ${JSON.stringify(text)}: it should be sha256:HEX`);
+}
+
 /** Errors: BuildError. */
 export async function planCopy(
   instruction: CopyInstruction,
   tree: SourceTree,
   isContext: boolean,
   { word, document }: Expansion,
+  fetch: Fetch,
 ): Promise<CopyPlan> {
   const { kind } = instruction;
   const destination = word(instruction.destination);
-  const found = await findSources(
-    tree,
-    instruction.sources.map((source) => bytes(word(source))),
-    kind,
-    isContext,
-  );
+  const paths = instruction.sources.map((source) => word(source));
+  const checksum = checksumOf(instruction.checksum === undefined ? undefined : word(instruction.checksum), paths);
+  const found: Source[] = [];
+  for (const path of paths) {
+    if (!isUrl(path)) found.push(...(await findSources(tree, [bytes(path)], kind, isContext)));
+    else if (kind === 'ADD') found.push(await fetch(path, destination, checksum));
+    else throw new BuildError("COPY failed: source can't be a URL for COPY", 400);
+  }
   const written = instruction.contents.map(({ name, content, expand }) =>
     inlineSource(name, expand ? document(content) : content),
   );

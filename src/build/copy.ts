@@ -16,6 +16,8 @@ export interface Source {
   /** Its name, when it goes into a directory. */
   readonly name: string;
   readonly isDirectory: boolean;
+  /** ADD does not unpack it. */
+  readonly asItIs?: boolean;
   /** `file:HEX` or `dir:HEX`. */
   readonly digest: string;
   /** The file under `name`, or what is in the directory. */
@@ -95,9 +97,9 @@ export async function findSources(
 ): Promise<Source[]> {
   const found: Source[] = [];
   for (const path of paths) {
-    if (kind === 'ADD' && /^(?:https?|ftp|git|ssh):\/\/|^git@/.test(path))
+    if (kind === 'ADD' && /^(?:ftp|git|ssh):\/\/|^git@/.test(path))
       throw new BuildError(
-        `ADD failed: ${shown(path)} would have to be fetched, which this builder does not do: fetch it with RUN, or put it into the build context`,
+        `ADD failed: ${shown(path)} would have to be fetched, which this builder does by http and https alone: fetch it with RUN, or put it into the build context`,
         400,
       );
     if (isContext && !path.startsWith('/') && leavesContext(path))
@@ -198,7 +200,7 @@ export async function copyInto(root: ContainerTree, request: CopyRequest, signal
   const put = (items: TarItems): Promise<void> => root.container.write(`/${place.directory}`, writeItems(items), signal);
   const archives = new Map<Source, AsyncIterable<Buffer>>();
   for (const source of request.kind === 'ADD' ? sources : []) {
-    const archive = source.isDirectory ? undefined : await archiveIn(source, signal);
+    const archive = source.isDirectory || source.asItIs ? undefined : await archiveIn(source, signal);
     if (archive) archives.set(source, archive);
   }
   const [only] = sources;

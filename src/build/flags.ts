@@ -7,7 +7,7 @@ export type Flags = ReadonlyMap<string, string>;
 const KNOWN: Readonly<Record<string, readonly string[]>> = {
   FROM: ['platform'],
   COPY: ['from', 'chown', 'chmod', 'link'],
-  ADD: ['chown', 'chmod', 'link'],
+  ADD: ['chown', 'chmod', 'link', 'checksum'],
   RUN: ['network'],
   HEALTHCHECK: ['interval', 'timeout', 'start-period', 'start-interval', 'retries'],
 };
@@ -15,7 +15,7 @@ const KNOWN: Readonly<Record<string, readonly string[]>> = {
 /** Flags that change what a step does in ways that this builder does not know. */
 const BUILDKIT: Readonly<Record<string, readonly string[]>> = {
   COPY: ['parents', 'exclude'],
-  ADD: ['checksum', 'keep-git-dir', 'exclude', 'unpack'],
+  ADD: ['keep-git-dir', 'exclude', 'unpack'],
   RUN: ['mount', 'security', 'device'],
 };
 

@@ -22,6 +22,8 @@ export interface CopyInstruction {
   readonly from?: string;
   readonly chown?: string;
   readonly chmod?: string;
+  /** Of what a URL of ADD gives. */
+  readonly checksum?: string;
 }
 
 export interface RunInstruction {
@@ -133,6 +135,7 @@ function copy(kind: 'COPY' | 'ADD', raw: RawInstruction, text: string, flags: Fl
     from: flags.get('from'),
     chown: flags.get('chown'),
     chmod: flags.get('chmod'),
+    checksum: flags.get('checksum'),
   };
 }
 

@@ -154,7 +154,8 @@ for (const client of clients) {
         ['RUN true\n', /no build stage in current context/, 1],
         ['', /cannot be empty|no instructions/, 1],
         ['FROM busybox\nCOPY a.txt one.cfg /file\n', /destination must be a directory and end with a \//, 1],
-        ['FROM busybox\nADD http://127.0.0.1:9/x /\n', /would have to be fetched/, 1],
+        ['FROM busybox\nADD http://127.0.0.1:9/x /\n', /ADD failed: Get "http:\/\/127\.0\.0\.1:9\/x": .*ECONNREFUSED/, 1],
+        ['FROM busybox\nADD git://127.0.0.1:9/x /\n', /would have to be fetched/, 1],
       ];
       for (const [dockerfile, message, code] of failing) {
         writeFileSync(join(context, 'Dockerfile.bad'), dockerfile);
