@@ -13,15 +13,19 @@ import type {
   ResolveOptions,
 } from '../build/host.js';
 import { archiveContainer } from '../container/archive.js';
-import { EngineError } from '../container/errors.js';
+import { parsePlatform } from '../container/create.js';
+import { EngineError, notFound } from '../container/errors.js';
 import {
   type Credentials,
   type Image,
+  type Platform,
   canonicalName,
   commitImage,
   familiarName,
+  fitness,
   listImages,
   NoSuchImage,
+  platformText,
   pullImage,
   resolveImage,
   tagImage,
@@ -53,10 +57,14 @@ function viewOf(image: Image): BuildImage {
   };
 }
 
-function platformOf(given: string | undefined): { os: string; architecture: string } | undefined {
-  if (given === undefined || given === '') return undefined;
-  const [os = 'linux', architecture = ''] = given.split('/');
-  return { os, architecture };
+/** Errors: EngineError 400 for what is no platform. */
+function platformOf(given: string | undefined): ReturnType<typeof parsePlatform> {
+  return given === undefined || given === '' ? undefined : parsePlatform(given);
+}
+
+function mismatch(reference: string, wanted: Platform, actual: Platform): EngineError {
+  const words = 'was found but does not match the specified platform';
+  return notFound(`image with reference ${reference} ${words}: wanted ${platformText(wanted)}, actual: ${platformText(actual)}`);
 }
 
 /** A container of one step. */
@@ -221,13 +229,19 @@ export class EngineBuildHost implements BuildHost {
       });
     };
     if (options.pull) await pull();
+    const isId = /^(sha256:)?[0-9a-f]{64}$/.test(reference);
     try {
-      return viewOf(await resolveImage(store, reference));
+      const found = viewOf(await resolveImage(store, reference));
+      const { os, architecture, variant } = found;
+      const actual = { os, architecture, ...(variant === '' ? {} : { variant }) };
+      // What is here for another platform is as good as not here.
+      if (!platform || options.pull || fitness(actual, platform) > 0) return found;
+      if (isId) throw mismatch(reference, platform, actual);
     } catch (error) {
-      if (!(error instanceof NoSuchImage) || options.pull || /^(sha256:)?[0-9a-f]{64}$/.test(reference)) throw error;
-      await pull();
-      return viewOf(await resolveImage(store, reference));
+      if (!(error instanceof NoSuchImage) || options.pull || isId) throw error;
     }
+    await pull();
+    return viewOf(await resolveImage(store, reference));
   }
 
   async image(id: string): Promise<BuildImage> {

@@ -3,8 +3,9 @@
 import type { Writable } from 'node:stream';
 import { type BuildRequest, buildImage, errorLine } from '../build/index.js';
 import type { BuildResources } from '../build/host.js';
+import { parsePlatform } from '../container/create.js';
 import { badParameter, EngineError } from '../container/errors.js';
-import { canonicalName, familiarName } from '../image/index.js';
+import { canonicalName, familiarName, platformText } from '../image/index.js';
 import { removeTree } from '../process/remove-tree.js';
 import { EngineBuildHost } from './build-host.js';
 import type { Engine } from './engine.js';
@@ -61,7 +62,8 @@ function resources(call: Call): BuildResources {
 }
 
 function requestOf(call: Call, directory: string): BuildRequest {
-  const platform = text(call, 'platform');
+  const asked = parsePlatform(text(call, 'platform') ?? 'linux');
+  const platform = asked && platformText(asked);
   return {
     context: call.upload(),
     directory,

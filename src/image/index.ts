@@ -30,6 +30,7 @@ export { forgetCredentials, keepCredentials } from './registry/credential-store.
 export { checkLogin, registryOf } from './registry/login.js';
 export { inspectDistribution } from './registry/inspection.js';
 export { searchImages, splitTerm } from './registry/search.js';
+export { fitness, platformText } from './registry/manifest.js';
 export { RegistryError } from './registry/registry-error.js';
 export type { RegistryErrorKind } from './registry/registry-error.js';
 export { pushImage } from './registry/push.js';

@@ -1,4 +1,4 @@
-// What a build gets from elsewhere: ADD of URLs, from a server on the loopback.
+// What a build gets from elsewhere: ADD of URLs, from a server on the loopback, and base images for another platform.
 
 import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -93,4 +93,22 @@ void t.test("what cannot be fetched is told in Docker's words", async (t) => {
     [`ADD ${url}/archive.tar local /x`, /the destination must be a directory and end with a \//],
   ];
   for (const [line, stderr] of failing) t.match(await build(['FROM busybox', line]), { code: 1, stderr }, line);
+});
+
+void t.test('an image that is here for another platform is not taken', async (t) => {
+  const foreign = `127.0.0.1:9/foreign`;
+  t.match(await build(['FROM scratch', 'LABEL a=b'], '--platform', 'linux/aarch64', '-t', foreign), { code: 0 });
+  t.equal(await rig.must('lamina', 'image', 'inspect', '-f', '{{.Os}}/{{.Architecture}}', foreign), 'linux/arm64');
+  const from = (platform: string, image = foreign): Promise<Done> => build([`FROM --platform=${platform} ${image}`, 'LABEL c=d']);
+  t.match(await from('linux/arm64/v8'), { code: 0 });
+  t.match(await from('linux'), { code: 0 });
+  t.match(await from('linux/s390x'), { code: 1, stderr: /127\.0\.0\.1:9/ }, 'it is asked for in the registry');
+  const id = await rig.must('lamina', 'image', 'inspect', '-f', '{{.Id}}', foreign);
+  t.match(await from('linux/s390x', id), {
+    code: 1,
+    stderr: `image with reference ${id} was found but does not match the specified platform: wanted linux/s390x, actual: linux/arm64`,
+  });
+  const unknown = /"foobar": unknown operating system or architecture/;
+  t.match(await from('foobar'), { code: 1, stderr: unknown });
+  t.match(await build(['FROM scratch', 'LABEL a=b'], '--platform', 'foobar'), { code: 1, stderr: unknown });
 });
