@@ -12,7 +12,7 @@ import type { Call, Filters, Router } from './http.js';
 import { type EndpointConfig, joinOf } from './endpoint-config.js';
 import { fixedLinks, removeLink } from './links.js';
 import { parseMoment } from './moment.js';
-import { pruneAlone } from './pruning.js';
+import { pruneAlone } from './alone.js';
 import { CONTAINER_CONFIG, ENDPOINTS, HOST_CONFIG, UPDATE, shaped } from './shape.js';
 
 const FILTERS = [

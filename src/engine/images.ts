@@ -21,7 +21,7 @@ import {
 import { badParameter } from '../container/errors.js';
 import { removeTree } from '../process/remove-tree.js';
 import { readRecords } from '../transport/registry.js';
-import { pruneAlone } from './pruning.js';
+import { pruneAlone } from './alone.js';
 import { parseMoment } from './moment.js';
 import type { Engine } from './engine.js';
 import type { Call, Filters, Router } from './http.js';

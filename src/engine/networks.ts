@@ -8,7 +8,7 @@ import type { Engine } from './engine.js';
 import type { Call, Router } from './http.js';
 import { type EndpointConfig, joinOf } from './endpoint-config.js';
 import { parseMoment } from './moment.js';
-import { pruneAlone } from './pruning.js';
+import { pruneAlone } from './alone.js';
 import { ENDPOINT, shaped } from './shape.js';
 
 const CREATE = {

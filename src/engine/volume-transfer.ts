@@ -16,13 +16,12 @@ import { makeData, openVolume } from '../volume/named.js';
 import { checkVolumeName } from '../volume/spec.js';
 import { copyVolume } from '../volume/content.js';
 import { exportVolume, replaceContent } from '../volume/transfer.js';
+import { alone } from './alone.js';
 import type { Engine } from './engine.js';
 import type { Call, Router } from './http.js';
 import { shaped } from './shape.js';
 import { findVolume, volumeView } from './volumes.js';
 
-/** Volumes whose content is being put in. */
-const busy = new WeakMap<Engine, Set<string>>();
 let works = 0;
 
 /** Does `work` while nobody removes the volume; `work` is given its name as a user of the volume. */
@@ -92,30 +91,23 @@ async function put(engine: Engine, name: string, fill: (directory: string) => Pr
 }
 
 /** One at a time for each volume. Errors: 409. */
-async function alone<T>(engine: Engine, kind: string, name: string, work: () => Promise<T>): Promise<T> {
+async function putAlone<T>(engine: Engine, kind: string, name: string, work: () => Promise<T>): Promise<T> {
   checkVolumeName(name);
-  const names = busy.get(engine) ?? new Set();
-  busy.set(engine, names);
-  if (names.has(name)) throw conflict(`${kind} ${name}: volume is in use: something else is being put into it`);
-  names.add(name);
-  try {
-    return await using(engine, kind, name, work);
-  } finally {
-    names.delete(name);
-  }
+  const refusal = `${kind} ${name}: volume is in use: something else is being put into it`;
+  return alone(engine, `volume ${name}`, refusal, () => using(engine, kind, name, work));
 }
 
 async function importContent(engine: Engine, call: Call): Promise<void> {
   const name = call.param();
   const options = { input: call.upload(), signal: call.signal };
   const fill = (directory: string): Promise<void> => runApart(join(__dirname, 'import-child.js'), directory, options);
-  call.answer(200, volumeView(await alone(engine, 'import', name, () => put(engine, name, fill))));
+  call.answer(200, volumeView(await putAlone(engine, 'import', name, () => put(engine, name, fill))));
 }
 
 async function clone(engine: Engine, call: Call): Promise<void> {
   const source = call.param();
   const { Name: name = '' } = shaped((await call.json()) ?? {}, { Name: 'string' }, '') as { Name?: string };
-  const made = await alone(engine, 'clone', name, async () => {
+  const made = await putAlone(engine, 'clone', name, async () => {
     if (await volumeRecords(engine.context.store).get(name))
       throw conflict(`clone ${name}: a volume of that name exists: remove it first`);
     return using(engine, 'clone', source, async (user) => {

@@ -9,7 +9,7 @@ import { anonymousName, listVolumes, openVolume, removeVolume } from '../volume/
 import { checkDriverOptions } from '../volume/driver-options.js';
 import type { Engine } from './engine.js';
 import type { Call, Filters, Router } from './http.js';
-import { pruneAlone } from './pruning.js';
+import { pruneAlone } from './alone.js';
 import { VOLUME_CREATE, shaped } from './shape.js';
 
 interface Usage {
