@@ -10,7 +10,8 @@ const FILES: readonly (readonly [load: Loader, words: readonly string[]])[] = [
   [async () => (await import('./run.js')).commands, ['run', 'create', 'start', 'attach', 'exec']],
   [async () => (await import('./ps.js')).commands, ['ps']],
   [async () => (await import('./inspect.js')).commands, ['inspect']],
-  [async () => (await import('./files.js')).commands, ['cp', 'diff', 'export', 'commit']],
+  [async () => (await import('./cp.js')).commands, ['cp']],
+  [async () => (await import('./files.js')).commands, ['diff', 'export', 'commit']],
   [
     async () => (await import('./container-commands.js')).commands,
     [
