@@ -1,46 +1,18 @@
 // The OCI side of plan.ts: index.json, nested indexes, the choice of a platform, manifests, names from annotations.
 
 import type { Archive } from './archive.js';
+import { descriptor, indexEntries, MAX_DEPTH } from './descriptor.js';
+import type { Descriptor, IndexEntry } from './descriptor.js';
 import { ImageError, MAKE_AGAIN } from './image-error.js';
-import { array, JsonError, object, optionalString, sha256Digest } from './json.js';
+import { array, JsonError, object, optionalString } from './json.js';
 import { planImage, readText, withJson } from './plan.js';
 import type { ImagePlan, LayerSource, Platform } from './plan.js';
 import { canonicalName, InvalidReference } from './reference.js';
 
-interface Descriptor {
-  readonly digest: string;
-  readonly size: number;
-  readonly platform?: Platform;
-  readonly attestation: boolean;
-  readonly name?: string;
-}
-
-const MAX_DEPTH = 8;
 const blobName = (digest: string): string => `blobs/sha256/${digest}`;
 
-function descriptor(value: unknown): Descriptor {
-  const fields = object(value, 'a descriptor');
-  const size = fields['size'];
-  if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0)
-    throw new JsonError('the size of a descriptor is not a number');
-  const annotations = object(fields['annotations'] ?? {}, 'annotations');
-  const given =
-    fields['platform'] === undefined || fields['platform'] === null ? undefined : object(fields['platform'], 'platform');
-  const platform = given && {
-    os: optionalString(given['os'], 'os') ?? '',
-    architecture: optionalString(given['architecture'], 'architecture') ?? '',
-  };
-  return {
-    digest: sha256Digest(fields['digest'], 'the digest of a descriptor'),
-    size,
-    platform,
-    attestation: annotations['vnd.docker.reference.type'] === 'attestation-manifest' || platform?.os === 'unknown',
-    name: imageName(annotations),
-  };
-}
-
 /** The full name of an image, canonical. A bare tag ("latest"), which the OCI specification allows, names no image. */
-function imageName(annotations: { readonly [key: string]: unknown }): string | undefined {
+function imageName({ annotations }: IndexEntry): string | undefined {
   const full = optionalString(annotations['io.containerd.image.name'], 'io.containerd.image.name');
   const name = full ?? optionalString(annotations['org.opencontainers.image.ref.name'], 'org.opencontainers.image.ref.name');
   if (name === undefined || (full === undefined && !/[/:]/.test(name))) return undefined;
@@ -56,8 +28,7 @@ const describe = (platform: Platform | undefined): string =>
   platform ? `${platform.os}/${platform.architecture}` : 'an unnamed platform';
 
 /** Those that fit the host; a single candidate without a platform fits by default, its config is checked later. */
-function choose(archive: Archive, candidates: readonly Descriptor[], wanted: Platform): Descriptor {
-  const images = candidates.filter((candidate) => !candidate.attestation);
+function choose(archive: Archive, images: readonly IndexEntry[], wanted: Platform): IndexEntry {
   const exact = images.find(({ platform }) => platform?.os === wanted.os && platform.architecture === wanted.architecture);
   const found = exact ?? images.find(({ platform }) => platform === undefined);
   if (found) return found;
@@ -86,7 +57,7 @@ function resolve(archive: Archive, from: Descriptor, wanted: Platform, names: re
     const fields = object(value, 'it');
     if (fields['manifests'] !== undefined) {
       if (depth === MAX_DEPTH) throw new JsonError(`more than ${MAX_DEPTH} indexes inside each other`);
-      const inner = array(fields['manifests'], 'manifests').map(descriptor);
+      const inner = indexEntries(fields['manifests']);
       return resolve(archive, choose(archive, inner, wanted), wanted, names, depth + 1);
     }
     if (fields['config'] === undefined) throw new JsonError('neither an index nor a manifest of schema 2');
@@ -97,19 +68,19 @@ function resolve(archive: Archive, from: Descriptor, wanted: Platform, names: re
   });
 }
 
+function byName(entries: readonly IndexEntry[]): Map<string, IndexEntry[]> {
+  const groups = new Map<string, IndexEntry[]>();
+  for (const entry of entries) {
+    const name = imageName(entry) ?? '';
+    groups.set(name, [...(groups.get(name) ?? []), entry]);
+  }
+  return groups;
+}
+
 /** One image for every name in index.json; nameless descriptors together are one image for several platforms. */
 export function ociImages(archive: Archive, wanted: Platform): ImagePlan[] {
   const text = readText(archive, 'index.json');
-  const all = withJson(archive, 'index.json', text, (value) =>
-    array(object(value, 'it')['manifests'] ?? [], 'manifests').map(descriptor),
-  );
-  const groups = new Map<string, Descriptor[]>();
-  for (const item of all) {
-    if (item.attestation) continue;
-    const group = groups.get(item.name ?? '');
-    if (group) group.push(item);
-    else groups.set(item.name ?? '', [item]);
-  }
+  const groups = withJson(archive, 'index.json', text, (value) => byName(indexEntries(object(value, 'it')['manifests'] ?? [])));
   if (groups.size === 0) throw new ImageError(archive.label, 'the layout holds no image', 'copy an image into it first');
   return [...groups].map(([name, group]) => resolve(archive, choose(archive, group, wanted), wanted, name === '' ? [] : [name]));
 }

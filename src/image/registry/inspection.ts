@@ -2,10 +2,11 @@
 
 import { JsonError, array, object, optionalString, parseJson } from '../json.js';
 import type { JsonObject } from '../json.js';
+import { descriptor } from '../descriptor.js';
 import { sha256 } from '../plan.js';
 import { parseReference } from '../reference.js';
 import { type Answer, type ClientOptions, RegistryClient } from './client.js';
-import { ACCEPT, MAX_MANIFEST, descriptor, errorsOf } from './manifest.js';
+import { ACCEPT, MAX_MANIFEST, errorsOf } from './manifest.js';
 import { RegistryError } from './registry-error.js';
 
 export interface Inspection {

@@ -3,9 +3,9 @@
 
 import { closeSync, openSync } from 'node:fs';
 import type { Piece } from '../archive.js';
+import type { Descriptor } from '../descriptor.js';
 import type { Reference } from '../reference.js';
 import type { RegistryClient } from './client.js';
-import type { Descriptor } from './manifest.js';
 import { DownloadShare } from './shared-downloads.js';
 
 /** A line of Docker's progress stream. */

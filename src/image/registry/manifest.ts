@@ -1,6 +1,8 @@
 // From a name to one manifest: fetches it, follows indexes to the manifest for a platform, checks digests. Used by pull.ts.
 
-import { array, JsonError, object, optionalString, parseJson, sha256Digest } from '../json.js';
+import { descriptor, indexEntries, MAX_DEPTH } from '../descriptor.js';
+import type { Descriptor, IndexEntry } from '../descriptor.js';
+import { array, JsonError, object, optionalString, parseJson } from '../json.js';
 import type { JsonObject } from '../json.js';
 import { sha256 } from '../plan.js';
 import type { Platform } from '../plan.js';
@@ -8,17 +10,6 @@ import { familiarName } from '../reference.js';
 import type { Reference } from '../reference.js';
 import type { Answer, RegistryClient } from './client.js';
 import { RegistryError } from './registry-error.js';
-
-export interface Descriptor {
-  readonly mediaType: string;
-  /** Hex sha256. */
-  readonly digest: string;
-  readonly size: number;
-}
-
-interface Choice extends Descriptor {
-  readonly platform?: Platform;
-}
 
 export interface Manifest {
   /** Of what the name leads to, perhaps an index. */
@@ -38,7 +29,6 @@ export const ACCEPT = [
 ].join(', ');
 export const MAX_MANIFEST = 4 << 20;
 const CONFIGS = ['application/vnd.oci.image.config.v1+json', 'application/vnd.docker.container.image.v1+json', ''];
-const MAX_DEPTH = 8;
 
 /** `busybox:1` or `busybox@sha256:...`, as Docker shows it. */
 export function shownReference({ repository, tag, digest }: Reference): string {
@@ -48,31 +38,6 @@ export function shownReference({ repository, tag, digest }: Reference): string {
 
 export function platformText({ os, architecture, variant }: Platform): string {
   return [os, architecture, ...(variant ? [variant] : [])].join('/');
-}
-
-export function descriptor(value: unknown): Descriptor {
-  const fields = object(value, 'a descriptor');
-  const size = fields['size'];
-  if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0)
-    throw new JsonError('the size of a descriptor is not a number');
-  return {
-    mediaType: optionalString(fields['mediaType'], 'mediaType') ?? '',
-    digest: sha256Digest(fields['digest'], 'the digest of a descriptor'),
-    size,
-  };
-}
-
-/** An entry of an index; undefined for what is no image, as attestations. */
-function choice(value: unknown): Choice | undefined {
-  const fields = object(value, 'a descriptor');
-  const annotations = object(fields['annotations'] ?? {}, 'annotations');
-  if (annotations['vnd.docker.reference.type'] === 'attestation-manifest') return undefined;
-  const given = fields['platform'];
-  if (given === undefined || given === null) return descriptor(value);
-  const parts = object(given, 'platform');
-  const text = (key: string): string => optionalString(parts[key], key) ?? '';
-  const platform = { os: text('os'), architecture: text('architecture'), variant: text('variant') || undefined };
-  return platform.os === 'unknown' ? undefined : { ...descriptor(value), platform };
 }
 
 const level = (variant: string): number => Number(/^v(\d+)/.exec(variant)?.[1] ?? NaN);
@@ -87,8 +52,8 @@ export function fitness(offered: Platform, wanted: Platform): number {
   return level(has) < level(wants) ? level(has) : 0;
 }
 
-function choose(items: readonly Choice[], wanted: Platform, explicit: boolean): Choice {
-  let best: Choice | undefined;
+function choose(items: readonly IndexEntry[], wanted: Platform, explicit: boolean): IndexEntry {
+  let best: IndexEntry | undefined;
   let score = 0;
   for (const item of items) {
     // One without a platform is taken when nothing better is there; its config tells later.
@@ -141,8 +106,8 @@ class Resolver {
     });
   }
 
-  private choice(document: JsonObject): Choice {
-    const items = this.read(() => array(document['manifests'], 'manifests').flatMap((item) => choice(item) ?? []));
+  private choice(document: JsonObject): IndexEntry {
+    const items = this.read(() => indexEntries(document['manifests']));
     return choose(items, this.wanted.platform, this.wanted.explicit);
   }
 

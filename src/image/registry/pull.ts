@@ -2,6 +2,7 @@
 // publishes all at once. Called by cli/ and engine/.
 
 import { parseConfig } from '../config.js';
+import type { Descriptor } from '../descriptor.js';
 import { hostPlatform, layersInStore, loadPlan } from '../load.js';
 import type { LoadEvent } from '../load.js';
 import { planImage, sha256, withJson } from '../plan.js';
@@ -14,7 +15,7 @@ import type { ClientOptions } from './client.js';
 import { LayerDownloads, paced, shortId } from './layer-downloads.js';
 import type { Report, TransferEvent } from './layer-downloads.js';
 import { fitness, platformText, refusal, resolveManifest, shownReference } from './manifest.js';
-import type { Descriptor, Manifest } from './manifest.js';
+import type { Manifest } from './manifest.js';
 import { RegistryError } from './registry-error.js';
 
 export interface PullOptions extends ClientOptions {
