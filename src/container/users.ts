@@ -1,7 +1,7 @@
 // Who runs in a container: `USER[:GROUP]` by name or number, looked up in the root's own /etc/passwd and /etc/group, read
 // from the layers, so that neither a mount nor a path of the host is touched.
 
-import { mergedFile } from '../volume/merged-source.js';
+import { mergedFiles } from '../volume/merged-source.js';
 import type { XattrScheme } from '../layer/format.js';
 
 export interface ContainerUser {
@@ -75,5 +75,6 @@ export class UserDatabase {
 
 /** The users that the union of `layers` (topmost first) knows. */
 export function userDatabase(layers: readonly string[], scheme: XattrScheme): UserDatabase {
-  return new UserDatabase(mergedFile(layers, '/etc/passwd', scheme) ?? '', mergedFile(layers, '/etc/group', scheme) ?? '');
+  const [passwd = '', group = ''] = mergedFiles(layers, ['/etc/passwd', '/etc/group'], scheme);
+  return new UserDatabase(passwd, group);
 }

@@ -230,23 +230,30 @@ export function mergedSource(layers: readonly string[], path: string, scheme: Xa
   }
 }
 
-/** The text of a small file in the union of `layers`, symlinks resolved inside it; undefined when there is none. */
-export function mergedFile(layers: readonly string[], path: string, scheme: XattrScheme): string | undefined {
-  const roots = openRoots(layers);
-  const stack: Stack = { roots, scheme };
-  let listing: MergedListing | number | undefined;
+function readMerged(tree: MergedTree, path: string): string | undefined {
+  const found = resolveDestination(tree, Buffer.from(path).toString('latin1'));
+  if (typeof found === 'string' || found.found !== 'file') return undefined;
+  const listing = found.parent.open();
+  if (typeof listing === 'number') return undefined;
   let fd = -1;
   try {
-    const found = resolveDestination(treeOf(stack), Buffer.from(path).toString('latin1'));
-    if (typeof found === 'string' || found.found !== 'file') return undefined;
-    listing = found.parent.open();
-    const entry = typeof listing === 'number' ? undefined : listing.find(found.names[0] ?? '');
+    const entry = listing.find(found.names[0] ?? '');
     if (entry?.type !== DirentType.REG) return undefined;
     fd = sys.openat2(entry.dirfd, entry.name, Open.RDONLY | Open.NOFOLLOW, 0, Resolve.BENEATH);
     return fd < 0 ? undefined : readFileSync(fd, 'utf8');
   } finally {
     if (fd >= 0) sys.close(fd);
-    if (typeof listing === 'object') listing.close();
+    listing.close();
+  }
+}
+
+/** The texts of small files in the union of `layers`, symlinks resolved inside it; undefined for one that is not there. */
+export function mergedFiles(layers: readonly string[], paths: readonly string[], scheme: XattrScheme): (string | undefined)[] {
+  const roots = openRoots(layers);
+  try {
+    const tree = treeOf({ roots, scheme });
+    return paths.map((path) => readMerged(tree, path));
+  } finally {
     roots.forEach((root) => sys.close(root));
   }
 }
