@@ -12,7 +12,7 @@ import type { ContainerRecord } from '../store/index.js';
 import { bypassOf } from './bypass.js';
 import type { Context } from './context.js';
 import { EngineError, conflict } from './errors.js';
-import { isUp } from './lifecycle.js';
+import { isUp } from './state.js';
 import { mountRoot, unmountRoot } from './start.js';
 import { releaseVolumes, useVolumes } from './volume-use.js';
 

@@ -6,8 +6,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { ContainerRecord } from '../store/index.js';
 import type { Context } from './context.js';
 import { EngineError, badParameter, conflict, messageOf, notFound } from './errors.js';
-import { isUp } from './lifecycle.js';
 import { baseEnv, mergeEnv, processSpec } from './oci-spec.js';
+import { SIGKILL } from './signals.js';
+import { isUp } from './state.js';
 import type { TaskExit } from './supervisor-protocol.js';
 import { timerMs } from './timers.js';
 import { UnknownUser, userDatabase } from './users.js';
@@ -43,7 +44,6 @@ export interface Ran {
   readonly late: boolean;
 }
 
-const SIGKILL = 9;
 const MOST_OUTPUT = 4096;
 const LAST_WORDS_MS = 500;
 

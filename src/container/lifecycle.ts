@@ -1,43 +1,37 @@
 // The life of containers: every change of state goes through here, one at a time for each container. Called by engine/.
 
-import { existsSync } from 'node:fs';
-import { type ContainerRecord, type HostConfig, volumeRecords } from '../store/index.js';
+import type { ContainerRecord, HostConfig } from '../store/index.js';
 import type { Context } from './context.js';
-import { type CreateRequest, createContainer, undoCreate } from './create.js';
-import { settleDownloads } from '../image/index.js';
+import { type CreateRequest, createContainer } from './create.js';
 import { EngineError, conflict, failure, messageOf } from './errors.js';
-import { sweepInitLayers } from './init-layer.js';
 import { wasKilledForMemory } from './memory.js';
-import { finishRemove, removeContainer } from './remove.js';
+import { recover } from './recovery.js';
+import { removeContainer } from './remove.js';
 import { renameContainer } from './rename.js';
-import { startsAgain } from './restart-policy.js';
+import { Restarts } from './restarts.js';
 import { changesAsked, checkHostOptions, checkUpdate } from './host-options.js';
 import { pauseContainer, unpauseContainer } from './pausing.js';
 import { updateLimits, whileItRuns } from './runc.js';
-import { parseSignal } from './signals.js';
+import { SIGKILL, parseSignal } from './signals.js';
 import { timerMs } from './timers.js';
-import { announce, mountedRoots, startContainer, takeDown } from './start.js';
+import { announce, startContainer, takeDown } from './start.js';
+import { isUp } from './state.js';
 import type { SupervisorState, TaskExit } from './supervisor-protocol.js';
 import { readRecords } from '../transport/registry.js';
-import { settleVolumes } from '../volume/named.js';
 import { touchVolumes } from './volume-use.js';
 
-const SIGKILL = 9;
 const STOP_TIMEOUT_S = 10;
 /** How long a killed container may take to end. */
 const KILL_LIMIT_MS = 30_000;
-/** Docker's pauses between restarts: doubled each time, reset by a run of ten seconds. */
-const FIRST_PAUSE_MS = 100;
-const LONGEST_PAUSE_MS = 60_000;
-const STEADY_MS = 10_000;
 
 export class Lifecycle {
   /** Ids of containers that are being removed. */
   readonly #removing = new Set<string>();
-  /** `due`: it has ended, and its policy has not yet started it again. */
-  readonly #restarts = new Map<string, { timer?: NodeJS.Timeout; pause: number; due: boolean }>();
+  readonly #restarts: Restarts;
 
-  constructor(readonly context: Context) {}
+  constructor(readonly context: Context) {
+    this.#restarts = new Restarts(context, (record) => this.#startNow(record));
+  }
 
   create(request: CreateRequest): Promise<ContainerRecord> {
     return createContainer(this.context, request);
@@ -51,7 +45,7 @@ export class Lifecycle {
         const record = this.context.registry.find(id);
         if (record.state.status === 'paused') throw conflict('cannot start a paused container, try unpause instead');
         if (record.state.status === 'running') throw new EngineError(304, 'container already started');
-        this.#cancelRestart(id);
+        this.#restarts.cancel(id);
         return this.#startNow(record, size);
       });
     } catch (error) {
@@ -84,7 +78,7 @@ export class Lifecycle {
   async stop(reference: string, timeout?: number, signal?: string): Promise<void> {
     const record = this.context.registry.find(reference);
     const { id } = record;
-    this.#cancelRestart(id);
+    this.#restarts.cancel(id);
     if (!isUp(record)) {
       await this.#noteStop(id);
       throw new EngineError(304, 'container already stopped');
@@ -163,7 +157,7 @@ export class Lifecycle {
       const record = registry.get(id);
       if (!record) return;
       if (isUp(record)) await this.#endForRemoval(record, options.force);
-      this.#cancelRestart(id);
+      this.#restarts.cancel(id);
       isGone = await registry.exclusive(id, async () => {
         const last = registry.get(id);
         // A start was before us in the queue.
@@ -198,68 +192,22 @@ export class Lifecycle {
     const { registry } = this.context;
     await registry.exclusive(id, async () => {
       const record = registry.get(id);
-      const pause = this.#restarts.get(id)?.pause ?? 0;
       if (record && isUp(record)) {
-        if (startsAgain(record, exit)) this.#restarts.set(id, { pause, due: true });
-        else this.#cancelRestart(id);
+        this.#restarts.noteEnd(record, exit);
+        await this.#settle(record, exit);
       }
-      if (record && isUp(record)) await this.#settle(record, exit);
       await (await this.context.supervisor()).call('forget', { task: id });
     });
     const record = registry.get(id);
     if (!record || isUp(record)) return;
     if (this.#removing.has(id)) return;
     if (record.hostConfig.AutoRemove) await this.remove(id, { force: false, volumes: true });
-    else this.#restartByPolicy(record, exit);
+    else this.#restarts.schedule(record, exit);
   }
 
-  /**
-   * Brings records and the world together at the daemon's start: unfinished work is undone or done, containers that have
-   * ended meanwhile are settled, those that run are taken over.
-   */
-  async recover(state: SupervisorState | undefined): Promise<void> {
-    const { root, store, registry } = this.context;
-    await settleVolumes(root, volumeRecords(store));
-    settleDownloads(root);
-    for (const entry of await store.transaction((records) => records.list('journal'))) {
-      await takeDown(this.context, entry.id);
-      if (entry.op === 'create') await undoCreate(this.context, entry.id, entry.volumes);
-      else await finishRemove(this.context, entry.id, entry.volumes);
-    }
-    const mounted = mountedRoots(this.context);
-    const tasks = new Map(state?.tasks.map((task) => [task.task, task]) ?? []);
-    for (const record of registry.list()) {
-      const task = tasks.get(record.id);
-      if (isUp(record) && task && !task.exit) continue;
-      if (isUp(record)) await this.exited(record.id, task?.exit ?? { code: 255, at: Date.now() });
-      // A start that was cut short has no record of running.
-      else if (task && !task.exit) await this.#abandon(record.id);
-      else if (mounted.has(record.id) || existsSync(this.context.bundle(record.id))) await takeDown(this.context, record.id);
-    }
-    await this.#forgetUnknown(state);
-    for (const { id, transient } of registry.list()) if (transient) await this.remove(id, { force: true, volumes: true });
-    await sweepInitLayers(this.context);
-    readRecords();
-    await this.context.drivers.adopt(registry.list().filter(isUp));
-    for (const record of registry.list()) {
-      const policy = record.hostConfig.RestartPolicy?.Name;
-      if (isUp(record) || record.state.startedAt === 0 || this.#restarts.has(record.id)) continue;
-      if (policy !== 'always' && (policy !== 'unless-stopped' || record.stopped)) continue;
-      // What the user has stopped is up again with the daemon.
-      if (record.stopped) await registry.update(record.id, { stopped: false });
-      this.#startLater(record.id, 0);
-    }
-  }
-
-  /** Tasks of containers that are no more, and ends that have been taken note of. */
-  async #forgetUnknown(state: SupervisorState | undefined): Promise<void> {
-    const supervisor = state && (await this.context.supervisor());
-    for (const { task, container, exit } of state?.tasks ?? []) {
-      const record = this.context.registry.get(container);
-      if (exit) await supervisor?.call('forget', { task });
-      else if (!record) await this.#abandon(container);
-    }
-    for (const id of state?.mounts ?? []) if (!this.context.registry.get(id)) await takeDown(this.context, id);
+  /** What the last daemon has left is settled; `state` is the supervisor's when there is one. */
+  recover(state: SupervisorState | undefined): Promise<void> {
+    return recover(this, this.#restarts, state);
   }
 
   /** The supervisor has died, and with it the roots of all containers. */
@@ -273,13 +221,12 @@ export class Lifecycle {
 
   /** Whether a container has ended and its restart policy will start it again. */
   isRestarting(id: string): boolean {
-    const record = this.context.registry.get(id);
-    return this.#restarts.get(id)?.due === true && record !== undefined && !isUp(record);
+    return this.#restarts.isDue(id);
   }
 
   /** Ends the waiting for restarts. */
   close(): void {
-    for (const id of this.#restarts.keys()) this.#cancelRestart(id);
+    this.#restarts.close();
   }
 
   async #startNow(record: ContainerRecord, size?: readonly [number, number]): Promise<ContainerRecord> {
@@ -313,53 +260,12 @@ export class Lifecycle {
     }
   }
 
-  async #abandon(id: string): Promise<void> {
-    const supervisor = await this.context.supervisor();
-    await supervisor.call('signal', { task: id, signal: SIGKILL });
-    await takeDown(this.context, id);
-  }
-
-  #restartByPolicy(record: ContainerRecord, exit: TaskExit): void {
-    // Somebody may have stopped it since it was said to start again.
-    if (!startsAgain(record, exit)) return this.#cancelRestart(record.id);
-    const ran = exit.at - record.state.startedAt;
-    const last = ran > STEADY_MS ? 0 : (this.#restarts.get(record.id)?.pause ?? 0);
-    this.#startLater(record.id, Math.min(last === 0 ? FIRST_PAUSE_MS : last * 2, LONGEST_PAUSE_MS));
-  }
-
-  #startLater(id: string, pause: number): void {
-    const timer = setTimeout(() => {
-      const record = this.context.registry.get(id);
-      const isDue = record !== undefined && !isUp(record) && !record.stopped;
-      this.#restarts.set(id, { pause, due: isDue });
-      if (!isDue) return;
-      void this.context.registry
-        .exclusive(id, async () => {
-          const last = this.context.registry.get(id);
-          // Somebody else was quicker.
-          if (!last || isUp(last) || last.stopped) return;
-          await this.context.registry.update(id, { restartCount: last.restartCount + 1 });
-          await this.#startNow(this.context.registry.find(id));
-        })
-        .catch((error: unknown) => {
-          this.context.log(`container ${id.slice(0, 12)}: restart: ${messageOf(error)}`);
-          if (this.#restarts.has(id)) this.#restarts.set(id, { pause, due: false });
-        });
-    }, pause);
-    this.#restarts.set(id, { timer, pause, due: true });
-  }
-
   /** Whether it was waiting to be started again, which to Docker is to run; now it is not. */
   async #giveUp(id: string): Promise<boolean> {
     await this.#noteStop(id);
     if (!this.isRestarting(id)) return false;
-    this.#cancelRestart(id);
+    this.#restarts.cancel(id);
     return true;
-  }
-
-  #cancelRestart(id: string): void {
-    clearTimeout(this.#restarts.get(id)?.timer);
-    this.#restarts.delete(id);
   }
 
   /** A full disk must keep nobody from stopping what fills it. */
@@ -388,9 +294,4 @@ export class Lifecycle {
       clearTimeout(timer);
     }
   }
-}
-
-/** Whether it has processes. */
-export function isUp(record: ContainerRecord): boolean {
-  return record.state.status === 'running' || record.state.status === 'paused';
 }

@@ -3,7 +3,7 @@
 
 import type { ContainerRecord } from '../store/index.js';
 import { badParameter, conflict } from './errors.js';
-import { isUp } from './lifecycle.js';
+import { isUp } from './state.js';
 
 export interface Namespace {
   readonly type: string;

@@ -3,6 +3,7 @@
 import { constants } from 'node:os';
 import { badParameter } from './errors.js';
 
+export const SIGKILL = 9;
 const SIGRTMIN = 34;
 const SIGRTMAX = 64;
 

@@ -5,7 +5,7 @@ import { archiveContainer, readOnlyAt, type PathStat } from '../container/archiv
 import { changesOf } from '../container/changes.js';
 import { changedConfig } from '../build/index.js';
 import { badParameter, EngineError } from '../container/errors.js';
-import { isUp } from '../container/lifecycle.js';
+import { isUp } from '../container/state.js';
 import { userDatabase } from '../container/users.js';
 import { type Image, commitImage, familiarName, imageOf } from '../image/index.js';
 import type { ContainerConfig, ContainerRecord } from '../store/index.js';

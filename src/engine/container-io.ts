@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 import { EngineError, badParameter, conflict, messageOf } from '../container/errors.js';
 import { type ExecConfig } from '../container/exec.js';
-import { isUp } from '../container/lifecycle.js';
+import { isUp } from '../container/state.js';
 import { logDetails } from '../container/log-options.js';
 import { type LogEntry, type LogOptions, readLog } from '../container/log-reader.js';
 import { StreamKind, frame } from '../container/supervisor-protocol.js';

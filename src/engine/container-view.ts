@@ -1,7 +1,7 @@
 // How containers look to clients: one row of `ps`, and `inspect`. The shapes are the Docker Engine API's.
 
 import { bypassOf } from '../container/bypass.js';
-import { isUp } from '../container/lifecycle.js';
+import { isUp } from '../container/state.js';
 import { humanDuration } from '../container/duration.js';
 import type { Image } from '../image/index.js';
 import { canonicalName, familiarName } from '../image/index.js';

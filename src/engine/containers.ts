@@ -1,7 +1,7 @@
 // /containers: making, listing, inspecting and changing them.
 
 import { EngineError, badParameter, failure } from '../container/errors.js';
-import { isUp } from '../container/lifecycle.js';
+import { isUp } from '../container/state.js';
 import { processesOf } from '../container/top.js';
 import { NoSuchImage, imageOf, listImages, resolveImage } from '../image/index.js';
 import type { ContainerConfig, ContainerRecord, HostConfig } from '../store/index.js';

@@ -2,7 +2,7 @@
 
 import type { NetworkSeam, ConnectedNetwork } from '../container/network-seam.js';
 import { badParameter, EngineError } from '../container/errors.js';
-import { isUp } from '../container/lifecycle.js';
+import { isUp } from '../container/state.js';
 import type { Registry } from '../container/registry.js';
 import { type Endpoint, Endpoints, mustBeRoot } from '../network/endpoints.js';
 import { linkEntries, linkEnvironment, linksOf } from './links.js';

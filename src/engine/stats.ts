@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
-import { isUp } from '../container/lifecycle.js';
+import { isUp } from '../container/state.js';
 import { runc } from '../container/runc.js';
 import type { ContainerRecord } from '../store/index.js';
 import { timeOf } from './container-view.js';

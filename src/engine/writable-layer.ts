@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { withRoot } from '../container/archive.js';
 import type { Context } from '../container/context.js';
 import { EngineError } from '../container/errors.js';
-import { isUp } from '../container/lifecycle.js';
+import { isUp } from '../container/state.js';
 import { hasRedirects, packLayer } from '../image/index.js';
 import { OPAQUE_MARKER, readMarks } from '../layer/format.js';
 import { sys } from '../native/load.js';
