@@ -11,9 +11,9 @@ import { messageOf } from '../container/errors.js';
 import { Execs } from '../container/exec.js';
 import { Health } from '../container/health.js';
 import { Lifecycle } from '../container/lifecycle.js';
-import { isUp } from '../container/state.js';
 import { OWNER, waitForOrphans } from '../container/orphans.js';
 import { Registry } from '../container/registry.js';
+import { isUp } from '../container/state.js';
 import { SupervisorClient } from '../container/supervisor-client.js';
 import type { TaskExit } from '../container/supervisor-protocol.js';
 import { sys } from '../native/load.js';
@@ -21,6 +21,7 @@ import { makeChosenDirectory } from '../native/make-directories.js';
 import { openStore, type Store } from '../store/index.js';
 import { runDirectory } from '../process/run-directory.js';
 import { buildRoutes } from './builds.js';
+import { containerActionRoutes } from './container-actions.js';
 import { containerFileRoutes } from './container-files.js';
 import { containerIoRoutes } from './container-io.js';
 import { containerRoutes } from './containers.js';
@@ -136,6 +137,7 @@ export class Daemon {
     for (const routes of [
       systemRoutes,
       containerRoutes,
+      containerActionRoutes,
       containerIoRoutes,
       containerFileRoutes,
       registryRoutes,
