@@ -2,6 +2,7 @@
 
 import { constants } from 'node:os';
 import { BuildError } from './build-error.js';
+import type { Health } from './healthcheck.js';
 import type { BuildConfig } from './host.js';
 import type { Command, ConfigInstruction, Pair } from './instructions.js';
 import { expandWord, expandWords } from './shell-words.js';
@@ -101,18 +102,70 @@ function checkSignal(text: string): string {
   return text;
 }
 
-function health(instruction: ConfigInstruction & { kind: 'HEALTHCHECK' }): Pick<ConfigChange, 'comment'> & { value: object } {
-  const { test, times } = instruction.health;
-  const words = !test ? ['NONE'] : 'exec' in test ? ['CMD', ...test.exec] : ['CMD-SHELL', test.shell];
-  const options = Object.entries(times).map(([name, value]) => ` ${name}=${value}`);
-  return { value: { Test: words, ...times }, comment: `HEALTHCHECK ${quoted(words)}${options.join('')}` };
-}
+const listed = (pairs: readonly Pair[]): string => pairs.map(([name, value]) => `${name}=${value}`).join(' ');
 
 function expandedPairs(pairs: readonly Pair[], expansion: Expansion): Pair[] {
   return pairs.map(([name, value]) => [expansion.word(name), expansion.word(value)]);
 }
 
-const listed = (pairs: readonly Pair[]): string => pairs.map(([name, value]) => `${name}=${value}`).join(' ');
+function env(config: BuildConfig, pairs: readonly Pair[], expansion: Expansion): ConfigChange {
+  const set = expandedPairs(pairs, expansion);
+  return { config: { ...config, Env: set.reduce(withEnv, [...(config.Env ?? [])]) }, comment: `ENV ${listed(set)}` };
+}
+
+function label(config: BuildConfig, pairs: readonly Pair[], expansion: Expansion): ConfigChange {
+  const set = expandedPairs(pairs, expansion);
+  return { config: { ...config, Labels: { ...config.Labels, ...Object.fromEntries(set) } }, comment: `LABEL ${listed(set)}` };
+}
+
+function cmd(config: BuildConfig, command: Command): ConfigChange {
+  const words = commandLine(command, config);
+  return { config: { ...config, Cmd: words }, comment: `CMD ${quoted(words)}` };
+}
+
+function entrypoint(config: BuildConfig, command: Command, cmdSet: boolean): ConfigChange {
+  const words = commandLine(command, config);
+  const value = words.length === 0 ? null : words;
+  return {
+    config: { ...config, Entrypoint: value, ...(cmdSet ? {} : { Cmd: null }) },
+    comment: `ENTRYPOINT ${quoted(words)}`,
+  };
+}
+
+function expose(config: BuildConfig, specs: readonly string[], expansion: Expansion): ConfigChange {
+  const all = specs.flatMap((text) => expansion.words(text)).flatMap(ports);
+  const comment = `EXPOSE ${[...new Set(all)].sort().join(' ')}`;
+  return { config: { ...config, ExposedPorts: { ...config.ExposedPorts, ...asKeys(all) } }, comment };
+}
+
+function volume(config: BuildConfig, texts: readonly string[], expansion: Expansion): ConfigChange {
+  const paths = texts.map((path) => expansion.word(path));
+  if (paths.some((path) => path.trim() === '')) throw new BuildError('VOLUME specified can not be an empty string', 400);
+  return { config: { ...config, Volumes: { ...config.Volumes, ...asKeys(paths) } }, comment: `VOLUME [${paths.join(' ')}]` };
+}
+
+function user(config: BuildConfig, text: string, expansion: Expansion): ConfigChange {
+  const name = expansion.word(text);
+  return { config: { ...config, User: name }, comment: `USER ${name}` };
+}
+
+function stopSignal(config: BuildConfig, text: string, expansion: Expansion): ConfigChange {
+  const signal = checkSignal(expansion.word(text));
+  return { config: { ...config, StopSignal: signal }, comment: `STOPSIGNAL ${signal}` };
+}
+
+function healthcheck(config: BuildConfig, { test, times }: Health): ConfigChange {
+  const words = !test ? ['NONE'] : 'exec' in test ? ['CMD', ...test.exec] : ['CMD-SHELL', test.shell];
+  const options = Object.entries(times).map(([name, value]) => ` ${name}=${value}`);
+  return {
+    config: { ...config, Healthcheck: { Test: words, ...times } },
+    comment: `HEALTHCHECK ${quoted(words)}${options.join('')}`,
+  };
+}
+
+function onBuild(config: BuildConfig, trigger: string): ConfigChange {
+  return { config: { ...config, OnBuild: [...(config.OnBuild ?? []), trigger] }, comment: `ONBUILD ${trigger}` };
+}
 
 /**
  * @param cmdSet whether the stage has said CMD: only then does it outlive ENTRYPOINT
@@ -125,59 +178,29 @@ export function applyConfig(
   cmdSet: boolean,
 ): ConfigChange {
   switch (instruction.kind) {
-    case 'ENV': {
-      const pairs = expandedPairs(instruction.pairs, expansion);
-      return { config: { ...config, Env: pairs.reduce(withEnv, [...(config.Env ?? [])]) }, comment: `ENV ${listed(pairs)}` };
-    }
-    case 'LABEL': {
-      const pairs = expandedPairs(instruction.pairs, expansion);
-      return {
-        config: { ...config, Labels: { ...config.Labels, ...Object.fromEntries(pairs) } },
-        comment: `LABEL ${listed(pairs)}`,
-      };
-    }
-    case 'CMD': {
-      const words = commandLine(instruction.command, config);
-      return { config: { ...config, Cmd: words }, comment: `CMD ${quoted(words)}` };
-    }
-    case 'ENTRYPOINT': {
-      const words = commandLine(instruction.command, config);
-      const value = words.length === 0 ? null : words;
-      return {
-        config: { ...config, Entrypoint: value, ...(cmdSet ? {} : { Cmd: null }) },
-        comment: `ENTRYPOINT ${quoted(words)}`,
-      };
-    }
-    case 'EXPOSE': {
-      const all = instruction.ports.flatMap((text) => expansion.words(text)).flatMap(ports);
-      const comment = `EXPOSE ${[...new Set(all)].sort().join(' ')}`;
-      return { config: { ...config, ExposedPorts: { ...config.ExposedPorts, ...asKeys(all) } }, comment };
-    }
-    case 'VOLUME': {
-      const paths = instruction.paths.map((path) => expansion.word(path));
-      if (paths.some((path) => path.trim() === '')) throw new BuildError('VOLUME specified can not be an empty string', 400);
-      return { config: { ...config, Volumes: { ...config.Volumes, ...asKeys(paths) } }, comment: `VOLUME [${paths.join(' ')}]` };
-    }
+    case 'ENV':
+      return env(config, instruction.pairs, expansion);
+    case 'LABEL':
+      return label(config, instruction.pairs, expansion);
+    case 'CMD':
+      return cmd(config, instruction.command);
+    case 'ENTRYPOINT':
+      return entrypoint(config, instruction.command, cmdSet);
+    case 'EXPOSE':
+      return expose(config, instruction.ports, expansion);
+    case 'VOLUME':
+      return volume(config, instruction.paths, expansion);
     case 'SHELL':
       return { config: { ...config, Shell: instruction.shell }, comment: `SHELL [${instruction.shell.join(' ')}]` };
-    case 'USER': {
-      const user = expansion.word(instruction.text);
-      return { config: { ...config, User: user }, comment: `USER ${user}` };
-    }
-    case 'STOPSIGNAL': {
-      const signal = checkSignal(expansion.word(instruction.text));
-      return { config: { ...config, StopSignal: signal }, comment: `STOPSIGNAL ${signal}` };
-    }
+    case 'USER':
+      return user(config, instruction.text, expansion);
+    case 'STOPSIGNAL':
+      return stopSignal(config, instruction.text, expansion);
     case 'MAINTAINER':
       return { config, comment: `MAINTAINER ${instruction.text}`, author: instruction.text };
-    case 'HEALTHCHECK': {
-      const { value, comment } = health(instruction);
-      return { config: { ...config, Healthcheck: value }, comment };
-    }
+    case 'HEALTHCHECK':
+      return healthcheck(config, instruction.health);
     case 'ONBUILD':
-      return {
-        config: { ...config, OnBuild: [...(config.OnBuild ?? []), instruction.trigger] },
-        comment: `ONBUILD ${instruction.trigger}`,
-      };
+      return onBuild(config, instruction.trigger);
   }
 }
