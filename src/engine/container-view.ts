@@ -200,6 +200,34 @@ function networkSettings(record: ContainerRecord, netns: string): object {
   };
 }
 
+function rootView(record: ContainerRecord, directory: string): object {
+  return {
+    Name: 'lamina',
+    Data: {
+      LowerDir: record.layers.join(':'),
+      MergedDir: `${directory}/root`,
+      UpperDir: `${directory}/upper`,
+      WorkDir: `${directory}/work`,
+      VolumeTier: bypassOf(record.hostConfig) ?? 'bind',
+    },
+  };
+}
+
+function configView({ config }: ContainerRecord): object {
+  return {
+    OnBuild: null,
+    Domainname: '',
+    AttachStdin: false,
+    AttachStdout: true,
+    AttachStderr: true,
+    Tty: false,
+    OpenStdin: false,
+    StdinOnce: false,
+    ...config,
+    Volumes: Object.keys(config.Volumes ?? {}).length > 0 ? config.Volumes : null,
+  };
+}
+
 /** `GET /containers/{id}/json`. */
 export function containerView(
   engine: Engine,
@@ -230,30 +258,10 @@ export function containerView(
     AppArmorProfile: '',
     ExecIDs: ((ids) => (ids.length > 0 ? ids : null))(engine.execs.of(record.id)),
     HostConfig: hostConfigView(record.hostConfig, shownLinks(record, engine.context.registry)),
-    GraphDriver: {
-      Name: 'lamina',
-      Data: {
-        LowerDir: record.layers.join(':'),
-        MergedDir: `${directory}/root`,
-        UpperDir: `${directory}/upper`,
-        WorkDir: `${directory}/work`,
-        VolumeTier: bypassOf(record.hostConfig) ?? 'bind',
-      },
-    },
+    GraphDriver: rootView(record, directory),
     ...(size ? { SizeRw: size.rw, SizeRootFs: size.root } : {}),
     Mounts: record.mounts.map(mountView),
-    Config: {
-      OnBuild: null,
-      Domainname: '',
-      AttachStdin: false,
-      AttachStdout: true,
-      AttachStderr: true,
-      Tty: false,
-      OpenStdin: false,
-      StdinOnce: false,
-      ...record.config,
-      Volumes: Object.keys(record.config.Volumes ?? {}).length > 0 ? record.config.Volumes : null,
-    },
+    Config: configView(record),
     NetworkSettings: networkSettings(record, netns),
   };
 }
