@@ -94,6 +94,7 @@ const IGNORED = new Set([
   'noxattrs',
   'metacopy',
   'index',
+  'redirect_dir',
   'xino',
   'nfs_export',
   'userxattr',
@@ -115,21 +116,21 @@ type Request = Omit<MountRequest, 'target'> & {
 /** The request that the options make, with what was not understood; or an error message. */
 export function parseOverlayOptions(options: readonly string[]): { request: Request; unknown: string[] } | string {
   const unknown: string[] = [];
-  const lowers: string[] = [];
   const flags: string[] = [];
-  const request: Request = { lowers, flags };
+  const request: Request = { lowers: [], flags };
   for (const option of options.flatMap((text) => split(text, ','))) {
     if (option === '') continue;
     const equals = option.indexOf('=');
     const key = equals < 0 ? option : option.slice(0, equals);
     const value = equals < 0 ? '' : option.slice(equals + 1);
     if (equals < 0 && applyFlag(flags, key)) continue;
-    const error = applyOption(request, lowers, key, value);
-    if (error === 'unknown') unknown.push(option);
-    else if (error !== undefined) return error;
+    const effect = Object.hasOwn(EFFECTS, key) ? EFFECTS[key] : undefined;
+    const error = effect?.(request, value);
+    if (error !== undefined) return error;
+    if (!effect && !IGNORED.has(key)) unknown.push(option);
   }
   if (request.remount === true) return { request, unknown };
-  if (lowers.length === 0) return 'no lowerdir specified';
+  if (request.lowers.length === 0) return 'no lowerdir specified';
   if (request.upper !== undefined && request.work === undefined) return 'workdir not specified';
   return { request, unknown };
 }
@@ -151,67 +152,51 @@ function idsOf(request: Request): IdMapping {
 }
 
 /** `DISK:SHOWN:COUNT[:...]`; containers-storage writes a colon before the first one too. */
-function addMapping(request: Request, which: 'uidMap' | 'gidMap', value: string): string | undefined {
+function addMapping(request: Request, option: 'uidmapping' | 'gidmapping', value: string): string | undefined {
   const ids = value.split(':').filter((part) => part !== '');
-  if (ids.length === 0 || ids.length % 3 !== 0 || !ids.every((part) => /^\d+$/.test(part))) {
-    return `${which === 'uidMap' ? 'uidmapping' : 'gidmapping'}=${value}: not a list of ID:MAPPED-ID:COUNT`;
-  }
-  idsOf(request)[which].push(...ids.map(Number));
+  if (ids.length === 0 || ids.length % 3 !== 0 || !ids.every((part) => /^\d+$/.test(part)))
+    return `${option}=${value}: not a list of ID:MAPPED-ID:COUNT`;
+  idsOf(request)[option === 'uidmapping' ? 'uidMap' : 'gidMap'].push(...ids.map(Number));
   return undefined;
 }
 
-function applyOption(request: Request, lowers: string[], key: string, value: string): string | undefined {
-  switch (key) {
-    case 'lowerdir':
-      lowers.splice(0, lowers.length, ...splitLowers(value));
-      return undefined;
-    case 'lowerdir+':
-      lowers.push(unescape(value));
-      return undefined;
-    case 'upperdir':
-      request.upper = unescape(value);
-      return undefined;
-    case 'workdir':
-      request.work = unescape(value);
-      return undefined;
-    case 'timeout':
-      if (!(Number(value) >= 0)) return `timeout=${value}: not a number of seconds`;
-      request.timeout = Number(value);
-      return undefined;
-    case 'remount':
-      request.remount = true;
-      return undefined;
-    case 'volatile':
-      request.volatile = true;
-      return undefined;
-    case 'fsync':
-      request.volatile = value === '0';
-      return undefined;
-    case 'noacl':
-      request.posixAcl = false;
-      return undefined;
-    case 'nopassthrough':
-      request.passthrough = false;
-      return undefined;
-    case 'ro':
-    case 'rw':
-      request.readOnly = key === 'ro';
-      return undefined;
-    case 'uidmapping':
-    case 'gidmapping':
-      return addMapping(request, key === 'uidmapping' ? 'uidMap' : 'gidMap', value);
-    case 'squash_to_root':
-      idsOf(request).squashUid ??= 0;
-      idsOf(request).squashGid ??= 0;
-      return undefined;
-    case 'squash_to_uid':
-    case 'squash_to_gid':
-      if (!/^\d+$/.test(value)) return `${key}=${value}: not an id`;
-      idsOf(request)[key === 'squash_to_uid' ? 'squashUid' : 'squashGid'] = Number(value);
-      return undefined;
-    case 'redirect_dir':
-      return undefined;
-    default:
-      return IGNORED.has(key) ? undefined : 'unknown';
-  }
+function squashTo(request: Request, option: 'squash_to_uid' | 'squash_to_gid', value: string): string | undefined {
+  if (!/^\d+$/.test(value)) return `${option}=${value}: not an id`;
+  idsOf(request)[option === 'squash_to_uid' ? 'squashUid' : 'squashGid'] = Number(value);
+  return undefined;
 }
+
+function squashToRoot(request: Request): undefined {
+  const ids = idsOf(request);
+  ids.squashUid ??= 0;
+  ids.squashGid ??= 0;
+}
+
+function trustFor(request: Request, value: string): string | undefined {
+  if (!(Number(value) >= 0)) return `timeout=${value}: not a number of seconds`;
+  request.timeout = Number(value);
+  return undefined;
+}
+
+/** What an option does to the request, or an error message. */
+type Effect = (request: Request, value: string) => string | undefined;
+
+const EFFECTS: Readonly<Record<string, Effect>> = {
+  lowerdir: (request, value) => void (request.lowers = splitLowers(value)),
+  'lowerdir+': (request, value) => void (request.lowers = [...request.lowers, unescape(value)]),
+  upperdir: (request, value) => void (request.upper = unescape(value)),
+  workdir: (request, value) => void (request.work = unescape(value)),
+  timeout: trustFor,
+  remount: (request) => void (request.remount = true),
+  volatile: (request) => void (request.volatile = true),
+  fsync: (request, value) => void (request.volatile = value === '0'),
+  noacl: (request) => void (request.posixAcl = false),
+  nopassthrough: (request) => void (request.passthrough = false),
+  ro: (request) => void (request.readOnly = true),
+  rw: (request) => void (request.readOnly = false),
+  uidmapping: (request, value) => addMapping(request, 'uidmapping', value),
+  gidmapping: (request, value) => addMapping(request, 'gidmapping', value),
+  squash_to_root: squashToRoot,
+  squash_to_uid: (request, value) => squashTo(request, 'squash_to_uid', value),
+  squash_to_gid: (request, value) => squashTo(request, 'squash_to_gid', value),
+};
