@@ -177,12 +177,11 @@ class Creation {
 
   async #runOf(image: Image | undefined): Promise<ContainerRecord> {
     const { registry } = this.context;
-    const { config, networks, step } = this.request;
+    const { config, step } = this.request;
     const hostConfig = withDefaults(this.request.hostConfig);
     if (image && this.request.platform) checkPlatform(image, config.Image ?? '', this.request.platform);
     const merged =
       step || !image ? { ...config, Hostname: this.id.slice(0, 12) } : mergeConfig(named(config, hostConfig), image, this.id);
-    const { WorkingDir: cwd = '' } = merged;
     checkEnvironment(config.Env ?? []);
     checkConflicts(config, hostConfig);
     const planned = planMounts({
@@ -191,24 +190,7 @@ class Creation {
       volumes: step ? [] : Object.keys(merged.Volumes ?? {}),
       find: (reference) => registry.find(reference),
     });
-    const draft: ContainerRecord = {
-      id: this.id,
-      name: '',
-      created: Date.now(),
-      image: image?.id ?? '',
-      layers: [initLayer(this.context, image), ...(image?.layers ?? [])],
-      config: { ...merged, ...(cwd.startsWith('/') ? { WorkingDir: cleanPath(cwd) } : {}) },
-      hostConfig,
-      mounts: [],
-      networks,
-      state: { status: 'created', pid: 0, exitCode: 0, error: '', oomKilled: false, startedAt: 0, finishedAt: 0 },
-      endpoints: [],
-      ports: {},
-      command: [...(merged.Entrypoint ?? []), ...(merged.Cmd ?? [])],
-      restartCount: 0,
-      stopped: false,
-      ...(step && !step.keep ? { transient: true } : {}),
-    };
+    const draft = this.#draft(image, merged, hostConfig);
     check(draft, step !== undefined);
     for (const { point } of planned) {
       if (point.Type === 'bind' && !point.create) openSource(point.Source ?? '', false);
@@ -226,6 +208,30 @@ class Creation {
     } finally {
       registry.reserveVolumes(this.id, []);
     }
+  }
+
+  /** What the container will be, but for its name and its mounts. */
+  #draft(image: Image | undefined, config: ContainerConfig, hostConfig: HostConfig): ContainerRecord {
+    const { networks, step } = this.request;
+    const { WorkingDir: cwd = '' } = config;
+    return {
+      id: this.id,
+      name: '',
+      created: Date.now(),
+      image: image?.id ?? '',
+      layers: [initLayer(this.context, image), ...(image?.layers ?? [])],
+      config: { ...config, ...(cwd.startsWith('/') ? { WorkingDir: cleanPath(cwd) } : {}) },
+      hostConfig,
+      mounts: [],
+      networks,
+      state: { status: 'created', pid: 0, exitCode: 0, error: '', oomKilled: false, startedAt: 0, finishedAt: 0 },
+      endpoints: [],
+      ports: {},
+      command: [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])],
+      restartCount: 0,
+      stopped: false,
+      ...(step && !step.keep ? { transient: true } : {}),
+    };
   }
 
   async #make(draft: ContainerRecord, planned: readonly PlannedMount[]): Promise<ContainerRecord> {

@@ -1,7 +1,7 @@
 // /networks: listing, making and removing networks.
 
 import { badParameter, EngineError } from '../container/errors.js';
-import { isUp } from '../container/lifecycle.js';
+import { isUp } from '../container/state.js';
 import { NetworkError } from '../network/network-error.js';
 import { type Network, PREDEFINED } from '../network/networks.js';
 import type { Engine } from './engine.js';
