@@ -10,7 +10,8 @@ import { type PackEntry, type PackOptions, packTree } from '../tar/pack-tree.js'
 import { blankHeader } from '../tar/tar-encode.js';
 import type { Image } from './images.js';
 import type { JsonObject } from './json.js';
-import { hostPlatform, makeImage } from './load.js';
+import { makeImage } from './make-image.js';
+import { hostPlatform } from './plan.js';
 import type { Platform } from './plan.js';
 
 function marker(name: string): PackEntry {

@@ -1,7 +1,8 @@
 // Images as their callers see them: load, find, list, remove.
 
 export { loadImage } from './load.js';
-export type { Loaded, LoadedImage, LoadEvent, LoadOptions } from './load.js';
+export type { Loaded, LoadedImage, LoadOptions } from './load.js';
+export type { LoadEvent } from './publication.js';
 export { imageOf, layerDirectories, listedImages, listImages, NoSuchImage, resolveImage } from './images.js';
 export type { Image } from './images.js';
 export { ImageInUse, removeImage } from './remove.js';
@@ -13,7 +14,7 @@ export type { ImageConfig, RunConfig } from './config.js';
 export type { Platform } from './plan.js';
 export { commitImage, hasRedirects, packLayer } from './commit.js';
 export type { CommitRequest } from './commit.js';
-export { makeImage } from './load.js';
+export { makeImage } from './make-image.js';
 export { imageHistory, tagImage } from './names.js';
 export type { HistoryEntry } from './names.js';
 export { saveImages } from './save.js';

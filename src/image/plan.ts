@@ -1,7 +1,8 @@
 // What has to be loaded for an image: its config and layers, checked against each other and against their digests.
-// Filled in by docker-archive.ts and oci-layout.ts, carried out by load.ts.
+// Filled in by docker-archive.ts, oci-layout.ts and registry/pull.ts, carried out by publication.ts.
 
 import { createHash } from 'node:crypto';
+import { hostArchitecture } from '../native/architecture.js';
 import type { Archive, Piece } from './archive.js';
 import { readAt } from './archive.js';
 import { ImageError, MAKE_AGAIN, shown } from './image-error.js';
@@ -40,6 +41,10 @@ export interface Platform {
   readonly variant?: string;
 }
 
+export function hostPlatform(): Platform {
+  return { os: 'linux', architecture: hostArchitecture };
+}
+
 /** The layers of an image as its manifest lists them. */
 export type LayerSource = Pick<LayerPlan, 'piece' | 'fetch' | 'digest' | 'label'>;
 
@@ -52,6 +57,16 @@ export interface Origin {
 const MAX_JSON = 16 << 20;
 
 export const sha256 = (data: Buffer | string): string => createHash('sha256').update(data).digest('hex');
+
+/** The chainID of each layer: its diffID with all below it (OCI image specification). Bottom first. */
+export function chainIds(diffIds: readonly string[]): string[] {
+  const chains: string[] = [];
+  for (const diffId of diffIds) {
+    const below = chains.at(-1);
+    chains.push(below === undefined ? diffId : sha256(`sha256:${below} sha256:${diffId}`));
+  }
+  return chains;
+}
 
 /** The text of a file of the archive; throws when it is absent, too long, not UTF-8, or has another digest. */
 export function readText(archive: Archive, name: string, expected?: { digest?: string; size?: number }): string {
@@ -107,11 +122,7 @@ export function planImage(
       archive.remedy ?? MAKE_AGAIN,
     );
   }
-  let chainId = '';
-  const planned = layers.map((layer, i): LayerPlan => {
-    const diffId = diffIds[i] ?? '';
-    chainId = i === 0 ? diffId : sha256(`sha256:${chainId} sha256:${diffId}`);
-    return { ...layer, diffId, chainId };
-  });
+  const chains = chainIds(diffIds);
+  const planned = layers.map((layer, i): LayerPlan => ({ ...layer, diffId: diffIds[i] ?? '', chainId: chains[i] ?? '' }));
   return { id: sha256(config), config, layers: planned, names: extra.names, manifest: extra.manifest };
 }

@@ -3,10 +3,10 @@
 
 import { parseConfig } from '../config.js';
 import type { Descriptor } from '../descriptor.js';
-import { hostPlatform, layersInStore, loadPlan } from '../load.js';
-import type { LoadEvent } from '../load.js';
-import { planImage, sha256, withJson } from '../plan.js';
+import { layersInStore, loadPlan } from '../load.js';
+import { hostPlatform, planImage, sha256, withJson } from '../plan.js';
 import type { ImagePlan, Origin, Platform } from '../plan.js';
+import type { LoadEvent } from '../publication.js';
 import { canonicalName, parseReference } from '../reference.js';
 import type { Reference } from '../reference.js';
 import type { Store } from '../../store/index.js';
