@@ -1,4 +1,4 @@
-// Flags that many commands have, in Docker's words.
+// Flags that several commands have, in Docker's words, and what lists of NAME=VALUE mean.
 
 import type { Flag } from './arguments.js';
 
@@ -16,4 +16,12 @@ export function pairs(entries: readonly string[]): Record<string, string> {
       entry.includes('=') ? [entry.slice(0, entry.indexOf('=')), entry.slice(entry.indexOf('=') + 1)] : [entry, ''],
     ),
   );
+}
+
+/** `NAME` takes this process's value. One that is not set here stays a bare name, which takes the image's value away. */
+export function environment(entries: readonly string[]): string[] {
+  return entries.map((entry) => {
+    const value = process.env[entry];
+    return entry.includes('=') || value === undefined ? entry : `${entry}=${value}`;
+  });
 }

@@ -233,8 +233,8 @@ const update: Command = {
   takes: [1, Infinity],
   async run(args) {
     const client = await engine();
-    const { createBody } = await import('./create-body.js');
-    const { HostConfig: host } = createBody(args, 'lamina update', true) as { HostConfig: Record<string, unknown> };
+    const { ContainerFlags, hostConfig } = await import('./host-config.js');
+    const host = hostConfig(new ContainerFlags(args, 'lamina update')) as Readonly<Record<string, unknown>>;
     const body = Object.fromEntries(
       Object.entries(UPDATED).flatMap(([flag, field]) => (args.has(flag) ? [[field, host[field]]] : [])),
     );

@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { parseDuration } from '../build/duration.js';
 import { type Arguments, UsageError } from './arguments.js';
-import { pairs } from './common-flags.js';
+import { environment, pairs } from './common-flags.js';
 import { ContainerFlags, hostConfig, volumes } from './host-config.js';
 import { parsePorts } from './port-specs.js';
 import { streamsOf } from './run-flags.js';
@@ -22,14 +22,6 @@ function linesOf(file: string, command: string): string[] {
     .split('\n')
     .map((line) => line.replace(/^\s+|\r$/g, ''))
     .filter((line) => line !== '' && !line.startsWith('#'));
-}
-
-/** `NAME` takes this process's value. One that is not set here stays a bare name, which takes the image's value away. */
-export function environment(entries: readonly string[]): string[] {
-  return entries.map((entry) => {
-    const value = process.env[entry];
-    return entry.includes('=') || value === undefined ? entry : `${entry}=${value}`;
-  });
 }
 
 /** Of a file, names that are not set here are left out. */

@@ -7,7 +7,9 @@ import { groupHelp, groups, refuseMember } from './groups.js';
 type Loader = () => Promise<Commands>;
 
 const FILES: readonly (readonly [load: Loader, words: readonly string[]])[] = [
-  [async () => (await import('./run.js')).commands, ['run', 'create', 'start', 'attach', 'exec']],
+  [async () => (await import('./run.js')).commands, ['run', 'create']],
+  [async () => (await import('./attach-commands.js')).commands, ['start', 'attach']],
+  [async () => (await import('./exec-command.js')).commands, ['exec']],
   [async () => (await import('./ps.js')).commands, ['ps']],
   [async () => (await import('./inspect.js')).commands, ['inspect']],
   [async () => (await import('./cp.js')).commands, ['cp']],
