@@ -2,7 +2,9 @@
 
 import type { Client } from '../client/client.js';
 import { followRunning, start, startAttached } from './attached.js';
-import { type Command, type Commands, complain, engine, path } from './engine.js';
+import type { Command, Commands } from './command.js';
+import { engine, path } from './engine.js';
+import { complain } from './failures.js';
 
 interface Inspected {
   readonly Id: string;

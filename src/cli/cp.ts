@@ -6,7 +6,8 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { ApiError, type Client } from '../client/client.js';
-import { type Command, type Commands, engine, path } from './engine.js';
+import type { Command, Commands } from './command.js';
+import { engine, path } from './engine.js';
 
 interface PathStat {
   readonly name: string;

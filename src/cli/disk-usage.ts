@@ -1,7 +1,8 @@
 // `lamina system df`: what images, containers and volumes take, in sum or one by one.
 
 import { FORMAT } from './common-flags.js';
-import { type Command, engine } from './engine.js';
+import type { Command } from './command.js';
+import { engine } from './engine.js';
 import { type Listed, rowsOf } from './image-lists.js';
 import { type Row as Container, shown } from './ps.js';
 import { type Columns, fillTemplate, renderRows } from './table.js';

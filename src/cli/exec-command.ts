@@ -2,7 +2,9 @@
 
 import { DETACHED, converse, terminalOf } from './attached.js';
 import { environment } from './common-flags.js';
-import { type Command, type Commands, complain, engine, path } from './engine.js';
+import type { Command, Commands } from './command.js';
+import { engine, path } from './engine.js';
+import { complain } from './failures.js';
 import { ENGINE_FAILED, exitCodeOf } from './exit-codes.js';
 
 const exec: Command = {

@@ -3,7 +3,8 @@
 import { createWriteStream } from 'node:fs';
 import { type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { type Command, type Commands, engine, path } from './engine.js';
+import type { Command, Commands } from './command.js';
+import { engine, path } from './engine.js';
 import { splitTag } from './pull.js';
 
 const diff: Command = {

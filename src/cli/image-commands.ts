@@ -2,7 +2,8 @@
 
 import { FORCE, FORMAT, PRUNE_FILTER } from './common-flags.js';
 import { confirm } from './confirm.js';
-import { type Command, type Commands, engine, filterQuery, path } from './engine.js';
+import type { Command, Commands } from './command.js';
+import { engine, filterQuery, path } from './engine.js';
 import { writeArchive } from './files.js';
 import { inspectKind } from './inspect.js';
 import { showProgress, untilDone } from './progress-lines.js';

@@ -1,11 +1,11 @@
-// `lamina image ls` and `rm` where an engine runs: it is asked, and tells others of what it removes. Without one image.ts
-// reads the data root itself.
+// `lamina image ls` and `rm`: the engine is asked, and tells others of what it removes.
 
 import { FILTER, FORMAT, QUIET } from './common-flags.js';
-import { type Command, type Commands, complain, engine, filterQuery, path } from './engine.js';
-import { COLUMNS, type Row } from './image-output.js';
+import type { Command, Commands } from './command.js';
+import { engine, filterQuery, path } from './engine.js';
+import { complain } from './failures.js';
 import { splitTag } from './pull.js';
-import { renderRows } from './table.js';
+import { type Columns, renderRows } from './table.js';
 import { age, humanSize } from './units.js';
 
 export interface Listed {
@@ -15,6 +15,18 @@ export interface Listed {
   readonly Created: number;
   readonly Size: number;
 }
+
+/** One row of `image ls`: an image has one for each of its names. */
+export type Row = Readonly<Record<'Repository' | 'Tag' | 'ID' | 'CreatedAt' | 'CreatedSince' | 'Size' | 'Digest', string>> &
+  Readonly<Record<string, string>>;
+
+export const COLUMNS: Columns<Row> = [
+  ['Repository', 'REPOSITORY'],
+  ['Tag', 'TAG'],
+  ['ID', 'IMAGE ID'],
+  ['CreatedSince', 'CREATED'],
+  ['Size', 'SIZE'],
+];
 
 const NONE = '<none>';
 
@@ -54,6 +66,7 @@ const ls: Command = {
     },
   },
   takes: [0, 1],
+  offline: async () => (await import('./offline-images.js')).ls,
   async run(args) {
     const [name] = args.rest;
     const filters = filterQuery(args, ls.spec, name === undefined ? {} : { reference: [name] });
@@ -81,6 +94,7 @@ const rm: Command = {
     },
   },
   takes: [1, Infinity],
+  offline: async () => (await import('./offline-images.js')).rm,
   async run(args) {
     const client = await engine();
     let code = 0;

@@ -1,4 +1,4 @@
-// The progress of `image load`: one bar a layer on a terminal, nothing in a pipe. Called by image.ts.
+// The progress of `image load`: one bar a layer on a terminal, nothing in a pipe. Called by image-load.ts.
 
 import type { LoadEvent } from '../image/index.js';
 import { humanSize } from './units.js';

@@ -3,7 +3,9 @@
 import type { Client } from '../client/client.js';
 import type { Arguments } from './arguments.js';
 import { INSPECT_FORMAT } from './common-flags.js';
-import { type Command, type Commands, engine, forEach, path } from './engine.js';
+import type { Command, Commands } from './command.js';
+import { engine, path } from './engine.js';
+import { forEach } from './failures.js';
 import { formatted } from './table.js';
 
 const KINDS: Readonly<Record<string, string>> = {

@@ -1,6 +1,9 @@
-// The `lamina` command: finds the subcommand and loads only what it needs, for a quick start.
+// The `lamina` command: finds what its words mean, runs it and ends with its exit code. Called by start-lamina.ts.
 
 import { endWithReader, outliveReader } from './closed-output.js';
+import { Told, runCommand } from './command.js';
+import { findCommand, runGroup } from './dispatch.js';
+import { groups } from './groups.js';
 import { programVersion } from './program-version.js';
 import { fail, leave, reportReady } from './ready.js';
 
@@ -33,71 +36,21 @@ The engine:
 Run 'lamina COMMAND --help' for more on a command.
 `;
 
-/** Runs a subcommand; undefined means that the process stays (it serves a mount). */
-async function run(command: string | undefined, argv: readonly string[]): Promise<number | undefined> {
-  switch (command) {
-    case 'mount':
-      return (await import('./mount.js')).mount(argv);
-    case 'umount':
-    case 'unmount':
-      return (await import('./mounted.js')).umount(argv);
-    case 'ls':
-      return (await import('./mounted.js')).ls(argv);
-    case 'stats':
-      // A path is a mount's target; everything else is a container.
-      if (argv.some((word) => word.includes('/') || word === '--json')) return (await import('./mounted.js')).stats(argv);
-      return (await import('./dispatch.js')).dispatch(command, argv);
-    case 'images':
-      return run('image', ['ls', ...argv]);
-    case 'rmi':
-      return run('image', ['rm', ...argv]);
-    case 'load':
-      return run('image', ['load', ...argv]);
-    case 'image':
-      return image(argv);
-    case 'volume':
-      return volume(argv);
-    case 'daemon':
-      return (await import('./daemon.js')).daemon(argv, programVersion());
-    case '--version':
-    case '-V':
-      process.stdout.write(`lamina version ${programVersion()}\n`);
-      return 0;
-    case undefined:
-    case 'help':
-    case '--help':
-    case '-h':
-      process.stdout.write(HELP);
-      return 0;
-    case 'completion':
-      return (await import('./completion.js')).completion(argv);
-    default: {
-      const code = await (await import('./dispatch.js')).dispatch(command, argv);
-      if (code !== undefined) return code;
-      process.stderr.write(`lamina: unknown command: lamina ${command}\n\nRun 'lamina --help' for more information\n`);
-      return 1;
-    }
+/** Runs what the words say. Returns the exit code; none when the process stays (it serves). */
+async function run(word: string | undefined, argv: readonly string[]): Promise<number | undefined> {
+  if (word === '--version' || word === '-V') {
+    process.stdout.write(`lamina version ${programVersion()}\n`);
+    return 0;
   }
-}
-
-/** Whether these words can be done without an engine, and none runs that could be asked. */
-async function isOffline(argv: readonly string[], words: readonly string[]): Promise<boolean> {
-  const [command = ''] = argv;
-  if (!words.includes(command) || argv.some((word) => word.startsWith('-f') || word.startsWith('--filter'))) return false;
-  const { isServed } = await import('../client/socket.js');
-  return !(await isServed((await import('./socket-path.js')).socketPath()));
-}
-
-async function image(argv: readonly string[]): Promise<number> {
-  if (argv[0] === 'load' || (await isOffline(argv, ['ls', 'list', 'rm', 'remove']))) {
-    return (await import('./image.js')).imageCommand(argv, process, { inUse: (await import('./in-use.js')).layerUsers });
+  if (word === undefined || ['help', '--help', '-h'].includes(word)) {
+    process.stdout.write(HELP);
+    return 0;
   }
-  return (await (await import('./dispatch.js')).dispatch('image', argv)) ?? 1;
-}
-
-async function volume(argv: readonly string[]): Promise<number> {
-  if (await isOffline(argv, ['ls', 'rm'])) return (await import('./volumes.js')).volumeCommand(argv);
-  return (await (await import('./dispatch.js')).dispatch('volume', argv)) ?? 1;
+  const found = await findCommand(word, argv);
+  if (found) return runCommand(found.command, found.argv);
+  if (groups.includes(word)) return runGroup(word, argv[0]);
+  process.stderr.write(`lamina: unknown command: lamina ${word}\n\nRun 'lamina --help' for more information\n`);
+  return 1;
 }
 
 /** Entry point of bin/lamina. */
@@ -108,23 +61,9 @@ export async function main(argv: readonly string[]): Promise<void> {
     const code = await run(argv[0], argv.slice(1));
     if (code !== undefined) finish(code);
   } catch (error) {
-    if ((error as Error).name === 'Told') leave((error as Error & { exitCode: number }).exitCode);
-    const usage = (error as Error).name === 'UsageError' ? (error as Error & { command: string }).command : undefined;
-    if (usage === undefined) fail(prefixOf(error) + (error as Error).message, exitCode(error));
-    fail(
-      `${(error as Error).message}\n\nRun '${usage} --help' for more information`,
-      (error as Error & { exitCode: number }).exitCode,
-    );
+    if (error instanceof Told) leave(error.exitCode);
+    fail((error as Error).message, 1);
   }
-}
-
-/** Errors of the engine are told in its words. */
-function prefixOf(error: unknown): string {
-  return (error as Error).name === 'ApiError' ? 'Error response from daemon: ' : '';
-}
-
-function exitCode(error: unknown): number {
-  return (error as Error).name === 'VolumeSpecError' ? 125 : ((error as { exitCode?: number }).exitCode ?? 1);
 }
 
 /** A command that ran under the mount launcher without mounting (its help) lets the launcher go too. */

@@ -9,9 +9,11 @@ import { planMount, type MountRequest } from '../transport/check.js';
 import { splitLowers } from '../transport/overlay-options.js';
 import type { Bypass } from '../transport/plan.js';
 import { runDirectory } from '../process/run-directory.js';
-import { type Arguments, type CommandSpec, UsageError, helpText, parseArguments } from './arguments.js';
+import { type Arguments, type CommandSpec, UsageError } from './arguments.js';
+import type { Command, Commands } from './command.js';
+import { tellAsOwn } from './failures.js';
 import { serve } from './serve.js';
-import type { OpenedRoutes } from './volumes.js';
+import type { OpenedRoutes } from './open-routes.js';
 
 const MOUNT: CommandSpec = {
   command: 'lamina mount',
@@ -68,7 +70,7 @@ async function findRoutes(args: Arguments, request: MountRequest): Promise<Opene
   const mounts = args.all('mount');
   if (volumes.length + mounts.length === 0) return { routes: [], undo: () => Promise.resolve() };
   planMount(request);
-  const { openRoutes } = await import('./volumes.js');
+  const { openRoutes } = await import('./open-routes.js');
   return openRoutes(volumes, mounts, request.upper === undefined ? request.lowers : [request.upper, ...request.lowers]);
 }
 
@@ -79,37 +81,38 @@ function checkBypass(args: Arguments): Bypass {
   return bypass as Bypass;
 }
 
-export async function mount(argv: readonly string[]): Promise<number | undefined> {
-  const args = parseArguments(MOUNT, argv);
-  if (args.has('help')) {
-    process.stdout.write(helpText(MOUNT));
-    return 0;
-  }
-  const bypass = checkBypass(args);
-  const { lowers, image, target } = await findLayers(args);
-  const request: MountRequest = {
-    target,
-    lowers,
-    bypass,
-    upper: args.value('upper'),
-    work: args.value('work'),
-    readOnly: args.has('read-only'),
-    volatile: args.has('volatile'),
-  };
-  const { routes, undo } = await findRoutes(args, request);
-  const made = routes.length > 0 && request.upper === undefined ? scratch() : undefined;
-  if (made) Object.assign(request, { upper: made.upper, work: made.work, readOnly: true });
-  await serve(
-    { ...request, routes },
-    {
-      foreground: args.has('foreground'),
-      image,
-      failed: undo,
-      ended: made?.remove,
-      announce: (mounted) => {
-        if (args.has('json')) process.stdout.write(`${JSON.stringify({ ...mounted.plan, image, pid: process.pid })}\n`);
+const mount: Command = {
+  spec: MOUNT,
+  tell: tellAsOwn,
+  async run(args) {
+    const bypass = checkBypass(args);
+    const { lowers, image, target } = await findLayers(args);
+    const request: MountRequest = {
+      target,
+      lowers,
+      bypass,
+      upper: args.value('upper'),
+      work: args.value('work'),
+      readOnly: args.has('read-only'),
+      volatile: args.has('volatile'),
+    };
+    const { routes, undo } = await findRoutes(args, request);
+    const made = routes.length > 0 && request.upper === undefined ? scratch() : undefined;
+    if (made) Object.assign(request, { upper: made.upper, work: made.work, readOnly: true });
+    await serve(
+      { ...request, routes },
+      {
+        foreground: args.has('foreground'),
+        image,
+        failed: undo,
+        ended: made?.remove,
+        announce: (mounted) => {
+          if (args.has('json')) process.stdout.write(`${JSON.stringify({ ...mounted.plan, image, pid: process.pid })}\n`);
+        },
       },
-    },
-  );
-  return undefined;
-}
+    );
+    return undefined;
+  },
+};
+
+export const commands: Commands = { mount };

@@ -9,29 +9,12 @@ import { askStats } from '../transport/control.js';
 import { unmountFuse } from '../transport/fuse-device.js';
 import { isAlive, readRecords, type MountRecord } from '../transport/registry.js';
 import { unmountBelow } from '../transport/route-mounts.js';
-import { type CommandSpec, UsageError, helpText, parseArguments } from './arguments.js';
+import { UsageError } from './arguments.js';
+import type { Command, Commands } from './command.js';
+import { tellAsOwn } from './failures.js';
 import { table } from './table.js';
 
 const JSON_FLAG = { json: { help: 'Print JSON' } } as const;
-
-const LS: CommandSpec = {
-  command: 'lamina ls',
-  usage: '[OPTIONS]',
-  summary: 'List what is mounted: layers, routes, tiers',
-  flags: { ...JSON_FLAG, quiet: { short: 'q', help: 'Only targets' } },
-};
-const STATS: CommandSpec = {
-  command: 'lamina stats',
-  usage: '[OPTIONS] TARGET',
-  summary: 'Show the requests a mount has served',
-  flags: JSON_FLAG,
-};
-const UMOUNT: CommandSpec = {
-  command: 'lamina umount',
-  usage: '[OPTIONS] TARGET [TARGET...]',
-  summary: 'Unmount container roots',
-  flags: { lazy: { short: 'l', help: 'Detach a busy mount; it ends when its last user leaves' } },
-};
 
 /** How long `umount` waits for the server to have written everything off, ms. */
 const END_LIMIT = 20_000;
@@ -40,36 +23,35 @@ function describeRoutes(record: MountRecord): string {
   return record.routes.map((route) => `${route.destination}${route.readOnly ? ':ro' : ''} (${route.tier})`).join(', ') || '-';
 }
 
-export function ls(argv: readonly string[]): number {
-  const args = parseArguments(LS, argv);
-  if (args.has('help')) {
-    process.stdout.write(helpText(LS));
-    return 0;
-  }
-  const records = readRecords();
-  if (args.has('json')) {
-    process.stdout.write(
-      `${JSON.stringify(
-        records.map(({ socket: _, started: __, ...shown }) => shown),
-        undefined,
-        2,
-      )}\n`,
-    );
-  } else if (args.has('quiet')) {
-    for (const record of records) process.stdout.write(`${record.target}\n`);
-  } else {
-    const rows = records.map((record) => [
-      record.target,
-      record.image ?? '-',
-      String(record.lowers.length),
-      record.upper ?? '(read-only)',
-      describeRoutes(record),
-      String(record.pid),
-    ]);
-    process.stdout.write(table(['TARGET', 'IMAGE', 'LAYERS', 'UPPER', 'VOLUMES', 'PID'], rows));
-  }
-  return 0;
-}
+const ls: Command = {
+  spec: {
+    command: 'lamina ls',
+    usage: '[OPTIONS]',
+    summary: 'List what is mounted: layers, routes, tiers',
+    flags: { ...JSON_FLAG, quiet: { short: 'q', help: 'Only targets' } },
+  },
+  tell: tellAsOwn,
+  run(args) {
+    const records = readRecords();
+    if (args.has('json')) {
+      const shown = records.map(({ socket: _, started: __, ...each }) => each);
+      process.stdout.write(`${JSON.stringify(shown, undefined, 2)}\n`);
+    } else if (args.has('quiet')) {
+      for (const record of records) process.stdout.write(`${record.target}\n`);
+    } else {
+      const rows = records.map((record) => [
+        record.target,
+        record.image ?? '-',
+        String(record.lowers.length),
+        record.upper ?? '(read-only)',
+        describeRoutes(record),
+        String(record.pid),
+      ]);
+      process.stdout.write(table(['TARGET', 'IMAGE', 'LAYERS', 'UPPER', 'VOLUMES', 'PID'], rows));
+    }
+    return Promise.resolve(0);
+  },
+};
 
 function resolveTarget(target: string): string {
   try {
@@ -83,39 +65,41 @@ function resolveTarget(target: string): string {
   }
 }
 
-export async function stats(argv: readonly string[]): Promise<number> {
-  const args = parseArguments(STATS, argv);
-  if (args.has('help')) {
-    process.stdout.write(helpText(STATS));
-    return 0;
-  }
-  const [target] = args.rest;
-  if (target === undefined || args.rest.length > 1)
-    throw new UsageError(`"lamina stats" requires exactly 1 argument.`, 'lamina stats');
-  const resolved = resolveTarget(target);
-  const record = readRecords().find((each) => each.target === resolved);
-  if (!record) throw new Error(`${target} is not mounted by lamina: \`lamina ls\` shows what is`);
-  const found = await askStats(record.socket);
-  const requests = found.requests.map((count, code) => [opcodeName(code), count] as const).filter(([, count]) => count > 0);
-  if (args.has('json')) {
-    process.stdout.write(`${JSON.stringify({ ...found, requests: Object.fromEntries(requests) }, undefined, 2)}\n`);
-    return 0;
-  }
-  const { requests: _, ...sums } = found;
-  process.stdout.write(
-    table(
-      ['REQUEST', 'COUNT'],
-      requests.sort((a, b) => b[1] - a[1]).map(([name, count]) => [name, String(count)]),
-    ),
+function countsTable(head: readonly [string, string], counts: readonly (readonly [name: string, count: unknown])[]): string {
+  return table(
+    head,
+    counts.map(([name, count]) => [name, String(count)]),
   );
-  process.stdout.write(
-    `\n${table(
-      ['COUNTER', 'VALUE'],
-      Object.entries(sums).map(([name, value]) => [name, String(value)]),
-    )}`,
-  );
-  return 0;
 }
+
+const stats: Command = {
+  spec: {
+    command: 'lamina stats',
+    usage: '[OPTIONS] TARGET',
+    summary: 'Show the requests a mount has served',
+    flags: JSON_FLAG,
+  },
+  tell: tellAsOwn,
+  async run(args) {
+    const [target] = args.rest;
+    if (target === undefined || args.rest.length > 1)
+      throw new UsageError('"lamina stats" requires exactly 1 argument.', 'lamina stats');
+    const resolved = resolveTarget(target);
+    const record = readRecords().find((each) => each.target === resolved);
+    if (!record) throw new Error(`${target} is not mounted by lamina: \`lamina ls\` shows what is`);
+    const found = await askStats(record.socket);
+    const { requests: byOpcode, ...sums } = found;
+    const requests = byOpcode.map((count, code) => [opcodeName(code), count] as const).filter(([, count]) => count > 0);
+    if (args.has('json')) {
+      process.stdout.write(`${JSON.stringify({ ...found, requests: Object.fromEntries(requests) }, undefined, 2)}\n`);
+      return 0;
+    }
+    requests.sort((a, b) => b[1] - a[1]);
+    process.stdout.write(countsTable(['REQUEST', 'COUNT'], requests));
+    process.stdout.write(`\n${countsTable(['COUNTER', 'VALUE'], Object.entries(sums))}`);
+    return 0;
+  },
+};
 
 async function unmountOne(target: string, lazy: boolean): Promise<void> {
   const resolved = resolveTarget(target);
@@ -134,21 +118,27 @@ async function unmountOne(target: string, lazy: boolean): Promise<void> {
   }
 }
 
-export async function umount(argv: readonly string[]): Promise<number> {
-  const args = parseArguments(UMOUNT, argv);
-  if (args.has('help')) {
-    process.stdout.write(helpText(UMOUNT));
-    return 0;
-  }
-  if (args.rest.length === 0) throw new UsageError(`"lamina umount" requires at least 1 argument.`, 'lamina umount');
-  let code = 0;
-  for (const target of args.rest) {
-    try {
-      await unmountOne(target, args.has('lazy'));
-    } catch (error) {
-      process.stderr.write(`lamina: ${(error as Error).message}\n`);
-      code = 1;
+const umount: Command = {
+  spec: {
+    command: 'lamina umount',
+    usage: '[OPTIONS] TARGET [TARGET...]',
+    summary: 'Unmount container roots',
+    flags: { lazy: { short: 'l', help: 'Detach a busy mount; it ends when its last user leaves' } },
+  },
+  tell: tellAsOwn,
+  async run(args) {
+    if (args.rest.length === 0) throw new UsageError('"lamina umount" requires at least 1 argument.', 'lamina umount');
+    let code = 0;
+    for (const target of args.rest) {
+      try {
+        await unmountOne(target, args.has('lazy'));
+      } catch (error) {
+        process.stderr.write(`lamina: ${(error as Error).message}\n`);
+        code = 1;
+      }
     }
-  }
-  return code;
-}
+    return code;
+  },
+};
+
+export const commands: Commands = { ls, 'stats TARGET': stats, umount };

@@ -2,7 +2,9 @@
 
 import { FILTER, FORCE, FORMAT, PRUNE_FILTER, pairs } from './common-flags.js';
 import { confirm } from './confirm.js';
-import { type Command, type Commands, engine, filterQuery, forEach, path } from './engine.js';
+import type { Command, Commands } from './command.js';
+import { engine, filterQuery, path } from './engine.js';
+import { forEach } from './failures.js';
 import { inspectKind } from './inspect.js';
 import { naturally } from './natural-order.js';
 import { renderRows } from './table.js';

@@ -1,7 +1,8 @@
 // `lamina ps`.
 
 import { FILTER, FORMAT } from './common-flags.js';
-import { type Command, type Commands, engine, filterQuery } from './engine.js';
+import type { Command, Commands } from './command.js';
+import { engine, filterQuery } from './engine.js';
 import { type Columns, renderRows } from './table.js';
 import { age, humanSize } from './units.js';
 

@@ -5,7 +5,8 @@ import { Writable } from 'node:stream';
 import { findCredentials, forgetCredentials, keepCredentials, registryOf } from '../image/index.js';
 import type { Arguments } from './arguments.js';
 import { FILTER, FORMAT } from './common-flags.js';
-import { type Command, type Commands, engine, filterQuery } from './engine.js';
+import type { Command, Commands } from './command.js';
+import { engine, filterQuery } from './engine.js';
 import { registryHeaders } from './registry-headers.js';
 import { renderRows } from './table.js';
 

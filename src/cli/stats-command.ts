@@ -1,7 +1,8 @@
 // `lamina stats` of containers: what they use, once or again and again.
 
 import { FORMAT } from './common-flags.js';
-import { type Command, type Commands, engine, path } from './engine.js';
+import type { Command, Commands } from './command.js';
+import { engine, path } from './engine.js';
 import { type Columns, renderRows } from './table.js';
 import { humanSize } from './units.js';
 

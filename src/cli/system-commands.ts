@@ -3,7 +3,8 @@
 import type { StreamMessage } from '../client/client.js';
 import { FILTER, FORCE, FORMAT, INSPECT_FORMAT, PRUNE_FILTER } from './common-flags.js';
 import { confirm } from './confirm.js';
-import { type Command, type Commands, engine, filterQuery } from './engine.js';
+import type { Command, Commands } from './command.js';
+import { engine, filterQuery } from './engine.js';
 import { parseTime } from './moments.js';
 import { type PrunedImages, prunedImages } from './pruned-images.js';
 import { df } from './disk-usage.js';

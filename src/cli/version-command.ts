@@ -4,7 +4,7 @@ import { API_VERSION, Client } from '../client/client.js';
 import { isServed } from '../client/socket.js';
 import { hostArchitecture } from '../native/architecture.js';
 import { INSPECT_FORMAT } from './common-flags.js';
-import type { Command, Commands } from './engine.js';
+import type { Command, Commands } from './command.js';
 import { socketPath } from './socket-path.js';
 import { programVersion } from './program-version.js';
 import { formatted } from './table.js';

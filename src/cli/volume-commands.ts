@@ -1,8 +1,10 @@
-// Commands on volumes that ask the engine.
+// `lamina volume COMMAND`: volumes, as the engine knows them.
 
 import { confirm } from './confirm.js';
 import { FILTER, FORCE, FORMAT, PRUNE_FILTER, QUIET, pairs } from './common-flags.js';
-import { type Command, type Commands, engine, filterQuery, forEach, path } from './engine.js';
+import type { Command, Commands } from './command.js';
+import { engine, filterQuery, path } from './engine.js';
+import { forEach } from './failures.js';
 import { writeArchive } from './files.js';
 import { inspectKind } from './inspect.js';
 import { naturally } from './natural-order.js';
@@ -34,6 +36,7 @@ const ls: Command = {
     },
   },
   takes: [0, 0],
+  offline: async () => (await import('./offline-volumes.js')).ls,
   async run(args) {
     const { Volumes: volumes } = await (
       await engine()
@@ -105,6 +108,7 @@ const rm: Command = {
     flags: { force: { short: 'f', help: 'Do not complain of volumes that do not exist' } },
   },
   takes: [1, Infinity],
+  offline: async () => (await import('./offline-volumes.js')).rm,
   async run(args) {
     const client = await engine();
     return forEach(args.rest, async (name) => {

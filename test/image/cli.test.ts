@@ -1,16 +1,17 @@
-// `lamina image`: what it prints and its exit codes.
+// `lamina image load`, `ls` and `rm` without an engine: what they print and their exit codes.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, chownSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
 import t from 'tap';
-import { imageCommand } from '../../src/cli/image.js';
-import type { ImageCommandOptions } from '../../src/cli/image.js';
 import { fillTemplate as fill } from '../../src/cli/table.js';
 import { age, humanSize } from '../../src/cli/units.js';
-import { waitFor } from '../support/command.js';
+import { inspection } from '../../src/engine/image-view.js';
+import { resolveImage } from '../../src/image/index.js';
+import { procStat } from '../../src/native/proc-stat.js';
+import { type Done, command, waitFor } from '../support/command.js';
+import { checkout } from '../support/paths.js';
 import { asTar, imageId, legacyArchive, sha256 } from './archives.js';
 import type { Source } from './archives.js';
 import { StoreRig } from './store-rig.js';
@@ -26,31 +27,45 @@ const source: Source = {
 };
 const id = imageId(source);
 
+const lamina = join(checkout, 'bin', 'lamina');
+
 interface Ran {
   readonly code: number;
   readonly out: string;
   readonly err: string;
 }
 
-function runner(rig: StoreRig) {
-  return async (
-    argv: readonly string[],
-    extra: ImageCommandOptions & { readonly input?: Buffer; readonly tty?: boolean } = {},
-  ): Promise<Ran> => {
-    let out = '';
-    let err = '';
-    const stdin = Object.assign(Readable.from(extra.input ? [extra.input] : []), { isTTY: extra.tty ?? false });
-    const io = {
-      stdin,
-      stdout: { write: (text: string) => (out += text), isTTY: extra.tty, columns: 80 },
-      stderr: { write: (text: string) => (err += text) },
-    };
-    const code = await imageCommand(argv, io, { root: rig.root, ...extra });
-    return { code, out, err };
+/** What is typed is done in the rig's data root, where no engine runs. */
+function places(rig: StoreRig): Readonly<Record<string, string>> {
+  return {
+    LAMINA_ROOT: rig.root,
+    LAMINA_RUN: join(rig.dir, 'run'),
+    LAMINA_SOCKET: join(rig.dir, 'nobody.sock'),
+    LAMINA_NO_START: '1',
   };
 }
 
-void t.test('load, ls, inspect, rm', async (t) => {
+function runner(rig: StoreRig) {
+  return async (argv: readonly string[], input?: Buffer): Promise<Ran> => {
+    const file = join(rig.dir, 'input');
+    writeFileSync(file, input ?? '');
+    const done = await command(['sh', '-c', 'exec "$0" image "$@" < "$INPUT"', lamina, ...argv], {
+      env: { ...places(rig), INPUT: file },
+    });
+    return { code: done.code, out: done.stdout, err: done.stderr };
+  };
+}
+
+/** A mount of these layers, as far as its record tells; its server is this process. */
+function recordMount(rig: StoreRig, target: string, lowers: readonly string[]): () => void {
+  const directory = join(rig.dir, 'run');
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const path = join(directory, `${process.pid}-ab.json`);
+  writeFileSync(path, JSON.stringify({ target, lowers, routes: [], pid: process.pid, started: procStat(process.pid)?.started }));
+  return () => rmSync(path);
+}
+
+void t.test('load, ls, rm', async (t) => {
   const rig = new StoreRig();
   t.teardown(() => rig.dispose());
   const run = runner(rig);
@@ -66,8 +81,8 @@ void t.test('load, ls, inspect, rm', async (t) => {
     ['load', `--input=${archive}`],
   ])
     t.same(await run(argv), loaded);
-  t.same(await run(['load'], { input: asTar(legacyArchive(source)) }), loaded);
-  t.same(await run(['load', '-'], { input: asTar(legacyArchive({ ...source, tags: [] })) }), {
+  t.same(await run(['load'], asTar(legacyArchive(source))), loaded);
+  t.same(await run(['load', '-'], asTar(legacyArchive({ ...source, tags: [] }))), {
     code: 0,
     out: `Loaded image ID: sha256:${id}\n`,
     err: '',
@@ -87,14 +102,37 @@ void t.test('load, ls, inspect, rm', async (t) => {
   t.equal((await run(['ls', '-q', '--no-trunc'])).out, `sha256:${id}\n`);
   t.equal((await run(['ls', '--format', '{{.Repository}}:{{.Tag}}\\t{{.ID}}', 'busybox'])).out, `busybox:1\t${short}\n`);
   t.match(JSON.parse((await run(['ls', '--json', 'quay.io/x/y:2'])).out), { Repository: 'quay.io/x/y' });
-  t.equal((await run(['ls', '--format', 'json'])).out, (await run(['ls', '--json'])).out);
+  t.equal((await run(['list', '--format', 'json'])).out, (await run(['ls', '--json'])).out);
   t.match(await run(['ls', '--format', '{{.Nope}}']), {
     code: 1,
     err: /^Error: template: there is no field \.Nope: use one of /,
   });
 
-  const [shown] = JSON.parse((await run(['inspect', 'busybox:1'])).out) as [Record<string, never>];
-  t.match(shown, {
+  t.match(await run(['rm', short]), {
+    code: 1,
+    err: `Error: conflict: unable to delete ${short} (must be forced) - image is referenced in multiple repositories`,
+  });
+  t.same(await run(['rm', 'quay.io/x/y:2']), { code: 0, out: 'Untagged: quay.io/x/y:2\n', err: '' });
+  const unmount = recordMount(rig, '/mnt/x', [rig.store.layerDir(sha256(layer))]);
+  t.same(await run(['rm', 'busybox:1']), {
+    code: 1,
+    out: '',
+    err: `Error: conflict: unable to delete ${short} (cannot be forced) - mounted on /mnt/x: run \`lamina umount /mnt/x\` first\n`,
+  });
+  unmount();
+  t.same(await run(['remove', 'busybox:1', 'x']), {
+    code: 1,
+    out: `Untagged: busybox:1\nDeleted: sha256:${id}\nDeleted: sha256:${sha256(layer)}\n`,
+    err: 'Error: No such image: x:latest\n',
+  });
+  t.same(await rig.residue(), []);
+});
+
+void t.test('an image in detail', async (t) => {
+  const rig = new StoreRig();
+  t.teardown(() => rig.dispose());
+  await rig.load(asTar(legacyArchive(source)));
+  t.match(inspection(await resolveImage(rig.store, 'busybox:1')), {
     Id: `sha256:${id}`,
     RepoTags: ['busybox:1', 'quay.io/x/y:2'],
     Created: '2020-01-01T00:00:00Z',
@@ -103,84 +141,78 @@ void t.test('load, ls, inspect, rm', async (t) => {
     RootFS: { Type: 'layers', Layers: [`sha256:${sha256(layer)}`] },
     GraphDriver: { Name: 'lamina', Data: { UpperDir: rig.store.layerDir(sha256(layer)) } },
   });
-  t.equal((await run(['inspect', '-f', '{{json .Config.Cmd}} {{.Os}}', short])).out, '["sh"] linux\n');
-  t.same(await run(['inspect', 'busybox:1', 'nope', '--format', '{{.Os}}']), {
-    code: 1,
-    out: 'linux\n',
-    err: 'Error: No such image: nope:latest\n',
-  });
-
-  t.match(await run(['rm', short]), {
-    code: 1,
-    err: `Error: conflict: unable to delete ${short} (must be forced) - image is referenced in multiple repositories`,
-  });
-  t.same(await run(['rm', 'quay.io/x/y:2']), { code: 0, out: 'Untagged: quay.io/x/y:2\n', err: '' });
-  const inUse = (layers: readonly string[]): string | undefined =>
-    layers.includes(rig.store.layerDir(sha256(layer))) ? 'it is mounted at /mnt/x: unmount it first' : undefined;
-  for (const flag of [[], ['-f']]) {
-    t.same(await run(['rm', ...flag, 'busybox:1'], { inUse }), {
-      code: 1,
-      out: '',
-      err: `Error: conflict: unable to delete ${short} (cannot be forced) - it is mounted at /mnt/x: unmount it first\n`,
-    });
-  }
-  t.same(await run(['rm', 'busybox:1', 'x']), {
-    code: 1,
-    out: `Untagged: busybox:1\nDeleted: sha256:${id}\nDeleted: sha256:${sha256(layer)}\n`,
-    err: 'Error: No such image: x:latest\n',
-  });
-  t.same(await rig.residue(), []);
 });
 
 void t.test('wrong usage and failures', async (t) => {
   const rig = new StoreRig();
   t.teardown(() => rig.dispose());
   const run = runner(rig);
-  t.match(await run(['load'], { tty: true }), { code: 125, err: /requested load from stdin, but stdin is empty/ });
   t.match(await run(['load', '--nope']), { code: 125, err: "Error: unknown flag: --nope\nSee 'lamina image load --help'.\n" });
   t.match(await run(['load', '-i']), { code: 125, err: /flag needs an argument: 'i' in -i/ });
   t.match(await run(['load', 'a', 'b']), { code: 125, err: /one archive at a time/ });
-  t.match(await run(['rm']), { code: 125, err: /requires at least 1 argument/ });
-  t.match(await run(['ls', '--quiet=maybe']), { code: 125, err: /invalid argument "maybe"/ });
-  t.match(await run(['frob']), { code: 125, err: /unknown command "lamina image frob"/ });
+  t.match(await run(['rm']), { code: 1, err: /^lamina: 'lamina image rm' requires at least 1 argument\n/ });
+  t.match(await run(['ls', '--quiet=maybe']), { code: 125, err: /^invalid argument "maybe"/ });
+  t.match(await run(['frob']), { code: 1, err: /unknown command: lamina image frob/ });
   t.match(await run(['load', '--help']), { code: 0, out: /^Usage:  lamina image load/ });
-  t.match(await run([]), { code: 0, out: /Commands: load, ls, rm, inspect/ });
   t.match(await run(['load', '/nonexistent.tar']), {
     code: 1,
     out: '',
     err: /^Error: \/nonexistent.tar: no such file or directory; give the path .*\n$/,
   });
-  t.match(await run(['inspect', 'A']), { code: 1, out: '[]\n', err: /must be lowercase/ });
-  t.match(await run(['load'], { input: Buffer.from('rubbish') }), { code: 1, err: /^Error: standard input: / });
+  t.match(await run(['rm', 'A']), { code: 1, out: '', err: /^Error: .*must be lowercase/ });
+  t.match(await run(['load'], Buffer.from('rubbish')), { code: 1, err: /^Error: standard input: / });
+});
+
+void t.test('without an engine a list tells what it can, and says who knows the rest', async (t) => {
+  const rig = new StoreRig();
+  t.teardown(() => rig.dispose());
+  const typed = (...argv: string[]): Promise<Done> => command([lamina, ...argv], { env: places(rig) });
+  t.match(await typed('volume', 'ls'), { code: 0, stdout: /^DRIVER +VOLUME NAME\n$/ });
+  for (const argv of [
+    ['volume', 'ls', '--size'],
+    ['volume', 'ls', '--format', 'json'],
+    ['images', '--digests'],
+    ['rmi', '-f', 'x'],
+  ])
+    t.match(await typed(...argv), { code: 1, stderr: /^no engine listens on .*: start it with `lamina daemon`\n$/ });
+  for (const [words, flag] of [
+    [['volume', 'ls'], '--size'],
+    [['images'], '--digests'],
+  ] as const)
+    t.match(await typed(...words, '--help'), { code: 0, stdout: flag }, 'help is the same with and without');
 });
 
 void t.test('a terminal sees a bar, a pipe plain lines', async (t) => {
   const rig = new StoreRig();
   t.teardown(() => rig.dispose());
-  const run = runner(rig);
   const archive = join(rig.dir, 'a.tar');
   writeFileSync(
     archive,
     asTar(legacyArchive({ ...source, layers: [layer, tar([{ name: 'big', data: Buffer.alloc(3 << 20) }])] })),
   );
-  const { out } = await run(['load', archive], { tty: true });
+  const typed = async (words: string): Promise<Ran> => {
+    const script = `stty cols 80 -onlcr; exec ${lamina} ${words}`;
+    const done = await command(['script', '-qec', script, '/dev/null'], { env: places(rig) });
+    return { code: done.code, out: done.stdout, err: done.stderr };
+  };
+  const { out } = await typed(`image load ${archive}`);
   t.match(out, new RegExp(`\r\x1b\\[K${sha256(layer).slice(0, 12)}: Loading layer \\[=+\\] 14.3kB/14.3kB\n`));
   t.match(out, /: Loading layer \[=+>? *\] [\d.]+MB\/3.15MB/);
   t.match(out, /\nLoaded image: busybox:1\n/);
   for (const line of out.split(/[\r\n]/)) t.ok(line.replace('\x1b[K', '').length <= 80, 'no line is wider than the terminal');
-  t.equal((await run(['load', '-q', archive], { tty: true })).out, 'Loaded image: busybox:1\nLoaded image: quay.io/x/y:2\n');
+  t.equal((await typed(`image load -q ${archive}`)).out, 'Loaded image: busybox:1\nLoaded image: quay.io/x/y:2\n');
+  t.match(await typed('load'), { code: 125, out: /^Error: requested load from stdin, but stdin is empty\n/ });
 });
 
 void t.test('an interrupted load cleans up and exits 130', async (t) => {
   const rig = new StoreRig();
   t.teardown(() => rig.dispose());
-  const cli = join(__dirname, '../../src/cli/image.js');
-  const script = `require(${JSON.stringify(cli)}).imageCommand(['load'], process, { root: process.argv[1] }).then((code) => { process.exitCode = code; process.stdin.destroy(); })`;
   for (const [signal, code] of [
     ['SIGINT', 130],
     ['SIGTERM', 143],
   ] as const) {
-    const child = spawn(process.execPath, ['-e', script, rig.root], { stdio: ['pipe', 'ignore', 'inherit'] });
+    const env = { ...process.env, ...places(rig) };
+    const child = spawn(lamina, ['image', 'load'], { env, stdio: ['pipe', 'ignore', 'inherit'] });
     t.teardown(() => child.kill('SIGKILL'));
     child.stdin.on('error', () => undefined);
     child.stdin.write(asTar(legacyArchive(source)).subarray(0, 9000));
@@ -227,14 +259,12 @@ void t.test(
         ],
       }),
     );
-    const cli = join(__dirname, '../../src/cli/image.js');
-    const script = `require(${JSON.stringify(cli)}).imageCommand(process.argv.slice(1), process, { root: ${JSON.stringify(root)} }).then((code) => (process.exitCode = code))`;
     const asNobody = async (argv: readonly string[], input: Buffer = Buffer.alloc(0)): Promise<Ran> => {
-      const child = spawn(process.execPath, ['-e', script, ...argv], {
+      const child = spawn(lamina, ['image', ...argv], {
         uid: 65534,
         gid: 65534,
         stdio: ['pipe', 'pipe', 'pipe'],
-        env: { PATH: process.env['PATH'], HOME: home },
+        env: { ...places(rig), LAMINA_ROOT: root, PATH: process.env['PATH'], HOME: home },
       });
       let out = '';
       let err = '';
