@@ -1,4 +1,4 @@
-// Commands on containers that need no terminal: signals, logs, removal.
+// Commands on containers that join no terminal: from signals and logs to limits and removal.
 
 import { type Client } from '../client/client.js';
 import { copyRaw, demultiplex } from '../client/streams.js';

@@ -1,4 +1,5 @@
-// Which command the words after `lamina` mean. Loads only the file that it is in, for a quick start. Called by main.ts.
+// Which command the words after `lamina` mean. Loads only the file that it is in, for a quick start. Called by main.ts;
+// completion.ts lists the words.
 
 import type { Command, Commands } from './command.js';
 import { groupHelp, groups, refuseMember } from './groups.js';

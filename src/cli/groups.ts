@@ -1,5 +1,5 @@
 // Groups of commands (`lamina volume COMMAND`): what they are for, which commands they have, and the help that lists these.
-// Called by dispatch.ts.
+// Called by dispatch.ts and main.ts.
 
 import type { CommandSpec } from './arguments.js';
 

@@ -1,5 +1,5 @@
 // What the flags of `run` and `create` ask of the host: volumes, networks, limits, rights. Docker's HostConfig, field by
-// field. Called by create-body.ts.
+// field. Called by create-body.ts, and by `update` for what may change.
 
 import { resolve } from 'node:path';
 import { parseMountFlag } from '../volume/mount-flag.js';

@@ -1,4 +1,4 @@
-// Commands on images that ask the engine.
+// `lamina pull`, `push`, `save`, `tag`, `history`, `import` and `image prune`: images, as the engine knows them.
 
 import { FORCE, FORMAT, PRUNE_FILTER } from './common-flags.js';
 import { confirm } from './confirm.js';

@@ -1,4 +1,4 @@
-// Commands on networks.
+// `lamina network COMMAND`.
 
 import { FILTER, FORCE, FORMAT, PRUNE_FILTER, pairs } from './common-flags.js';
 import { confirm } from './confirm.js';

@@ -1,4 +1,4 @@
-// `login`, `logout`, `search`.
+// `lamina login`, `logout` and `search`: registries and what they have.
 
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';

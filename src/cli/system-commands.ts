@@ -1,4 +1,4 @@
-// Commands on the engine as a whole.
+// `lamina info`, `events`, `system df` and `system prune`: the engine as a whole.
 
 import type { StreamMessage } from '../client/client.js';
 import { FILTER, FORCE, FORMAT, INSPECT_FORMAT, PRUNE_FILTER } from './common-flags.js';

@@ -1,4 +1,4 @@
-// Go templates as `--format` takes them, run on a value. Called by table.ts and by commands that print one object. Pure.
+// Go templates as `--format` takes them, run on a value. Called by table.ts. Pure.
 
 import { Nil, entriesOf, goJson, goValue } from './go-values.js';
 import { type Node, type Operand, type Pipe, TemplateError, parseTemplate } from './template-parse.js';

@@ -1,5 +1,5 @@
 // Devices of the host that a container gets, as the OCI spec lists them: `--device`, and all of them for `--privileged`.
-// Used by oci-spec.ts.
+// Used by oci-spec.ts and resources.ts.
 
 import { type Stats, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,5 +1,6 @@
 // Short-lived programs (CNI plugins, mount, runc) that a killed daemon or supervisor had running: they go on without it, and
-// what they are at must be over before anybody takes it down. Known by a mark in their environment. Used by engine/.
+// what they are at must be over before anybody takes it down. Known by a mark in their environment. Used by engine/ and
+// supervisor-client.ts.
 
 import { readFileSync, readdirSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';

@@ -1,5 +1,6 @@
 // Starting a container: its network, its root mounted by the supervisor, its bundle, runc. What was set up is taken down
-// again when a step fails. Used by lifecycle.ts, inside the container's queue.
+// again when a step fails. Called by lifecycle.ts, inside the container's queue; mounting and
+// taking down also by archive.ts and recovery.ts.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { hostname as hostName } from 'node:os';

@@ -1,5 +1,5 @@
 // The input and output of one task and those who are attached to it. It exists before the task starts (`run` attaches
-// first) and outlives the daemon. Used by supervisor.ts.
+// first) and outlives the daemon. Used by supervisor.ts and task.ts.
 
 import type { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';

@@ -1,4 +1,4 @@
-// Finding images that are loaded: by name, digest or id. Called by cli/, container/ and transport.
+// Finding images that are loaded: by name, digest or id. Called by cli/, container/ and engine/.
 
 import { JsonError } from './json.js';
 import { parseConfig } from './config.js';

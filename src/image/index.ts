@@ -1,4 +1,4 @@
-// Images as their callers see them: load, find, list, remove.
+// Images as the other folders see them: loading, making, finding, removing, and what registries have.
 
 export { loadImage } from './load.js';
 export type { Loaded, LoadedImage, LoadOptions } from './load.js';

@@ -1,5 +1,5 @@
 // One layer's tar into a directory of its own: a small one here and now, a large one by a process of its own
-// (unpack-child.ts), because it is made of calls that block. Called by load.ts, which owns the directories.
+// (unpack-child.ts), because it is made of calls that block. Called by publication.ts, which owns the directories.
 
 import { closeSync, constants, openSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,5 +1,6 @@
 // What it takes to give a layer's tar back byte for byte from its unpacked files: the bytes between the files' data, and the
-// order of the files. Written beside the layer while it is unpacked (layer-stream.ts), read by `rebuildTar`; save and push take what `verifiedTar` has checked.
+// order of the files. Written beside the layer while it is unpacked (layer-stream.ts), read by `rebuildTar`; save and push
+// take what `verifiedTar` has checked.
 
 import { createHash } from 'node:crypto';
 import {

@@ -1,5 +1,6 @@
 // Owner, mode, xattrs and times of unpacked entries, and what a process without privilege may leave out. Overlay's
-// own xattrs in an image are escaped, so that no image can forge a redirect or an opaque mark. Used by unpack.ts.
+// own xattrs in an image are escaped, so that no image can forge a redirect or an opaque mark. Used by unpack.ts and
+// extract.ts.
 
 import { errno, errnoText } from '../abi/errno.js';
 import { sys } from '../native/load.js';

@@ -1,4 +1,5 @@
-// Writes the data of one regular file, ordinary or sparse, to its descriptor. Used by unpack.ts, which owns the descriptor.
+// Writes the data of one regular file, ordinary or sparse, to its descriptor. Used by unpack.ts and extract.ts,
+// which own the descriptor.
 
 import { sys } from '../native/load.js';
 import type { Segment, TarHeader } from '../tar/tar-header.js';

@@ -1,6 +1,6 @@
 // Where in a layer directory an entry goes: checks names, resolves parent directories inside the layer as a chroot
 // would, makes missing ones, and keeps their descriptors. Nothing it returns is outside the layer: every open is
-// RESOLVE_BENEATH | NO_SYMLINKS on a path whose symlinks were resolved here. Used by unpack.ts alone.
+// RESOLVE_BENEATH | NO_SYMLINKS on a path whose symlinks were resolved here. Used by unpack.ts and extract.ts.
 
 import { LRUCache } from 'lru-cache';
 import { errno, errnoText } from '../abi/errno.js';

@@ -1,5 +1,6 @@
 // How a layer says "this is gone", "nothing below counts" and "this came from there": the on-disk formats of kernel
-// overlayfs, fuse-overlayfs and AUFS archives, all read, kernel overlayfs written. Called by union/, volume/, image/.
+// overlayfs, fuse-overlayfs and AUFS archives, all read, kernel overlayfs written. Called by whoever reads
+// a layer or writes one.
 
 import { errno } from '../abi/errno.js';
 import { sys } from '../native/load.js';

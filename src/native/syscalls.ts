@@ -1,6 +1,6 @@
 // The system calls that the addon exposes one to one. Every path is relative to a directory fd, names are
 // bytes carried as latin1 strings, and every function returns a value >= 0 or -errno; none of them throws on
-// an errno. Callers: layer/, volume/, image/, and union/ through layer/.
+// an errno. Called wherever names of files must come through as they are.
 
 /**
  * A stat result: 16 signed 64-bit words, filled by `statx`.

@@ -1,5 +1,5 @@
 // The host path behind a bind volume: found, made when `-v` names what is not there yet, and checked before anything is
-// mounted. Called by cli/ and engine/.
+// mounted. Called by cli/ and container/.
 
 import { accessSync, chmodSync, constants, lstatSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';

@@ -1,5 +1,5 @@
 // Copies a tree into an empty directory: data with its holes, hard links as hard links, every type of file, owners, modes,
-// attributes, and times to the nanosecond. Called by populate.ts, which owns both ends.
+// attributes, and times to the nanosecond. Called by populate.ts and transfer.ts, which own both ends.
 
 import { errno } from '../abi/errno.js';
 import { sys } from '../native/load.js';

@@ -1,4 +1,4 @@
-// One record of comma-separated values as Go's encoding/csv reads it, since `--mount` is one. Used by mount-flag.ts.
+// One record of comma-separated values as Go's encoding/csv reads it, since `--mount` is one. Used by mount-fields.ts.
 
 import { VolumeSpecError } from './volume-error.js';
 

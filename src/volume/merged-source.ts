@@ -1,5 +1,6 @@
 // What a stack of layers shows at a path, without a mount: whiteouts, opaque directories and redirects are honoured as
-// the union does (layer/format.ts decides what is one). Populate reads the image through it.
+// the union does (layer/format.ts decides what is one). Populate reads the image through it,
+// containers their users.
 
 import { readFileSync } from 'node:fs';
 import { errnoText } from '../abi/errno.js';

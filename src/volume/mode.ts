@@ -1,4 +1,5 @@
-// The third section of `-v`: a comma list with at most one mode of each class. Used by spec.ts.
+// The third section of `-v`: a comma list with at most one mode of each class. Used by spec.ts,
+// mount-flag.ts and container/mount-points.ts.
 
 const CLASSES = {
   access: ['rw', 'ro'],

@@ -1,5 +1,5 @@
 // What `--mount` says: comma-separated `key=value` in CSV, as Docker's command line and engine check it. Pure.
-// Called by cli/ and engine/.
+// Called by cli/.
 
 import { resolve } from 'node:path';
 import { cleanPath, isLocalPath } from './clean-path.js';

@@ -1,6 +1,6 @@
 // Where volumes live: <root>/volumes/<name>/_data. A volume is its directory and its record: the directory is built first,
 // the record decides, and the directory takes its place after it. Names that begin with a dot are our unfinished work.
-// Called by cli/ and engine/.
+// Called by cli/, container/ and engine/.
 
 import { randomBytes } from 'node:crypto';
 import { chmodSync, closeSync, constants, existsSync, mkdirSync, openSync, readdirSync, renameSync, statSync } from 'node:fs';

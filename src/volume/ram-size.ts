@@ -1,4 +1,4 @@
-// Sizes of memory as Docker writes them: a number with a binary unit. Used by mount-fields.ts.
+// Sizes of memory as Docker writes them: a number with a binary unit. Used by mount-fields.ts, cli/ and container/.
 
 const UNITS = 'bkmgtp';
 

@@ -1,6 +1,6 @@
 // What a volume is asked to be, and the grammar of `-v`: Docker's two parsers (command line, then engine) in one, with
 // their error texts. In a section, `\:` stands for a colon, `\,` for a comma and `\\` before a colon for a backslash
-// (Docker has no way to say either). `--mount` is in mount-flag.ts. Called by cli/ and engine/.
+// (Docker has no way to say either). `--mount` is in mount-flag.ts. Called by cli/, container/ and engine/.
 
 import { resolve } from 'node:path';
 import { cleanPath, depthOf } from './clean-path.js';

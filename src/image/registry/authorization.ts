@@ -1,5 +1,5 @@
 // What to send as `Authorization`: reads a registry's challenge, asks its token server (distribution's token.md), keeps
-// tokens until they expire. Used by client.ts.
+// tokens until they expire. Used by client.ts and search.ts.
 
 import { JsonError, object, optionalString, parseJson } from '../json.js';
 import type { Credentials } from './credentials.js';

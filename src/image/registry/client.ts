@@ -1,5 +1,5 @@
 // A repository of a registry, over HTTP: finds out whether to speak TLS, answers challenges, follows redirects without
-// giving our secrets to others, tries again what may succeed later. Used by pull, push and download.
+// giving our secrets to others, tries again what may succeed later. Used by all who ask a registry.
 
 import { setTimeout as wait } from 'node:timers/promises';
 import { Authorization } from './authorization.js';

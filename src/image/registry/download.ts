@@ -1,4 +1,5 @@
-// One blob of a registry into a file: goes on where an earlier try ended, checks size and digest. Used by pull.ts.
+// One blob of a registry into a file: goes on where an earlier try ended, checks size and digest. Used by
+// shared-downloads.ts.
 
 import { createHash } from 'node:crypto';
 import type { Hash } from 'node:crypto';

@@ -1,4 +1,5 @@
-// From a name to one manifest: fetches it, follows indexes to the manifest for a platform, checks digests. Used by pull.ts.
+// From a name to one manifest: fetches it, follows indexes to the manifest for a platform, checks digests. Used by pull.ts;
+// what a refusal means, also by push.ts and inspection.ts.
 
 import { descriptor, indexEntries, MAX_DEPTH } from '../descriptor.js';
 import type { Descriptor, IndexEntry } from '../descriptor.js';

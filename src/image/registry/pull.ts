@@ -1,5 +1,5 @@
 // Pulls an image: resolves its name, downloads the layers that the store lacks, unpacks them while others still come, and
-// publishes all at once. Called by cli/ and engine/.
+// publishes all at once. Called by engine/.
 
 import { parseConfig } from '../config.js';
 import type { Descriptor } from '../descriptor.js';

@@ -1,5 +1,5 @@
 // Pushes an image: each layer built again from its files, compressed, and sent where the registry lacks it; then config and
-// manifest. Called by cli/ and engine/.
+// manifest. Called by engine/.
 
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream, rmSync, statSync } from 'node:fs';

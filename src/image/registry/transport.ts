@@ -1,6 +1,6 @@
 // One HTTP request and its answer, body unread. Knows nothing of registries: no retries, no redirects, no authorization.
 // node:http and not fetch: certificates may have to go unchecked, and a server that is silent, or as good as silent, must not
-// hang a pull. Used by client.ts.
+// hang a pull. Used by client.ts, authorization.ts and search.ts.
 
 import { Agent as HttpAgent, type IncomingMessage, request as httpRequest } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
