@@ -4,14 +4,12 @@ import { rmSync, writeFileSync } from 'node:fs';
 import type { Query, StreamMessage } from '../client/client.js';
 import type { Arguments, Flag } from './arguments.js';
 import { buildContext } from './build-context.js';
-import { FORCE, PRUNE_FILTER, pairs } from './common-flags.js';
-import { confirm } from './confirm.js';
+import { pairs } from './common-flags.js';
 import type { Command, Commands } from './command.js';
-import { engine, filterQuery } from './engine.js';
+import { engine } from './engine.js';
 import { FlagValues } from './flag-values.js';
 import { showProgress } from './progress-lines.js';
 import { CONTAINER_FLAGS } from './run-flags.js';
-import { humanSize } from './units.js';
 
 /** Limits of RUN's containers that `run` has too. */
 const SHARED = ['add-host', 'cgroup-parent', 'cpu-period', 'cpu-quota', 'cpu-shares', 'cpuset-cpus', 'cpuset-mems', 'memory'];
@@ -115,26 +113,4 @@ const build: Command = {
   },
 };
 
-const prune: Command = {
-  spec: {
-    command: 'lamina builder prune',
-    usage: '[OPTIONS]',
-    summary: 'Remove build cache',
-    flags: {
-      all: { short: 'a', help: 'Remove all unused build cache, not just dangling ones' },
-      filter: PRUNE_FILTER,
-      force: FORCE,
-    },
-  },
-  takes: [0, 0],
-  async run(args) {
-    const kind = args.has('all') ? 'all build cache' : 'all dangling build cache';
-    if (!args.has('force') && !(await confirm(`WARNING! This will remove ${kind}.`))) return 0;
-    const query = { all: args.has('all'), filters: filterQuery(args, prune.spec) };
-    const { SpaceReclaimed: space } = await (await engine()).json<{ SpaceReclaimed: number }>('POST', '/build/prune', { query });
-    process.stdout.write(`Total reclaimed space: ${humanSize(space, 4)}\n`);
-    return 0;
-  },
-};
-
-export const commands: Commands = { build, 'builder prune': prune };
+export const commands: Commands = { build };

@@ -3,15 +3,12 @@
 import { type Client } from '../client/client.js';
 import { copyRaw, demultiplex } from '../client/streams.js';
 import type { Arguments, Flag } from './arguments.js';
-import { FORCE, PRUNE_FILTER } from './common-flags.js';
-import { confirm } from './confirm.js';
 import type { Command, Commands } from './command.js';
-import { engine, filterQuery, path } from './engine.js';
+import { engine, path } from './engine.js';
 import { complain, forEach } from './failures.js';
 import { inspectKind } from './inspect.js';
 import { parseTime } from './moments.js';
 import { table } from './table.js';
-import { humanSize } from './units.js';
 
 function post(
   client: Client,
@@ -248,28 +245,6 @@ const update: Command = {
   },
 };
 
-const prune: Command = {
-  spec: {
-    command: 'lamina container prune',
-    usage: '[OPTIONS]',
-    summary: 'Remove all stopped containers',
-    flags: { filter: PRUNE_FILTER, force: FORCE },
-  },
-  takes: [0, 0],
-  async run(args) {
-    if (!args.has('force') && !(await confirm('WARNING! This will remove all stopped containers.'))) return 0;
-    const answer = await (
-      await engine()
-    ).json<{ ContainersDeleted: string[] | null; SpaceReclaimed: number }>('POST', '/containers/prune', {
-      query: { filters: filterQuery(args, prune.spec) },
-    });
-    const deleted = answer.ContainersDeleted ?? [];
-    if (deleted.length > 0) process.stdout.write(`Deleted Containers:\n${deleted.join('\n')}\n\n`);
-    process.stdout.write(`Total reclaimed space: ${humanSize(answer.SpaceReclaimed, 4)}\n`);
-    return 0;
-  },
-};
-
 export const commands: Commands = {
   rm,
   wait,
@@ -278,7 +253,6 @@ export const commands: Commands = {
   top,
   port,
   update,
-  'container prune': prune,
   'container inspect': inspectKind('container'),
   stop: simple('stop', 'Stop one or more running containers', STOP_FLAGS, stopQuery),
   restart: simple('restart', 'Restart one or more containers', STOP_FLAGS, stopQuery),

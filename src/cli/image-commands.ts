@@ -1,13 +1,11 @@
-// `lamina pull`, `push`, `save`, `tag`, `history`, `import` and `image prune`: images, as the engine knows them.
+// `lamina pull`, `push`, `save`, `tag`, `history` and `import`: images, as the engine knows them.
 
-import { FORCE, FORMAT, PRUNE_FILTER } from './common-flags.js';
-import { confirm } from './confirm.js';
+import { FORMAT } from './common-flags.js';
 import type { Command, Commands } from './command.js';
-import { engine, filterQuery, path } from './engine.js';
+import { engine, path } from './engine.js';
 import { writeArchive } from './files.js';
 import { inspectKind } from './inspect.js';
 import { showProgress, untilDone } from './progress-lines.js';
-import { type PrunedImages, prunedImages } from './pruned-images.js';
 import { pullImage, splitTag } from './pull.js';
 import { registryHeaders } from './registry-headers.js';
 import { renderRows } from './table.js';
@@ -142,30 +140,6 @@ const push: Command = {
   },
 };
 
-const prune: Command = {
-  spec: {
-    command: 'lamina image prune',
-    usage: '[OPTIONS]',
-    summary: 'Remove unused images',
-    flags: {
-      all: { short: 'a', help: 'Remove all unused images, not just dangling ones' },
-      filter: PRUNE_FILTER,
-      force: FORCE,
-    },
-  },
-  takes: [0, 0],
-  async run(args) {
-    const what = args.has('all') ? 'all images without at least one container associated to them' : 'all dangling images';
-    if (!args.has('force') && !(await confirm(`WARNING! This will remove ${what}.`))) return 0;
-    const filters = filterQuery(args, prune.spec, { dangling: [String(!args.has('all'))] });
-    const answer = await (await engine()).json<PrunedImages>('POST', '/images/prune', { query: { filters } });
-    const deleted = prunedImages(answer);
-    if (deleted.length > 0) process.stdout.write(`Deleted Images:\n${deleted.join('\n')}\n\n`);
-    process.stdout.write(`Total reclaimed space: ${humanSize(answer.SpaceReclaimed, 4)}\n`);
-    return 0;
-  },
-};
-
 export const commands: Commands = {
   pull,
   save,
@@ -173,6 +147,5 @@ export const commands: Commands = {
   history,
   import: importCommand,
   push,
-  'image prune': prune,
   'image inspect': inspectKind('image'),
 };

@@ -1,7 +1,6 @@
 // `lamina network COMMAND`.
 
-import { FILTER, FORCE, FORMAT, PRUNE_FILTER, pairs } from './common-flags.js';
-import { confirm } from './confirm.js';
+import { FILTER, FORMAT, pairs } from './common-flags.js';
 import type { Command, Commands } from './command.js';
 import { engine, filterQuery, path } from './engine.js';
 import { forEach } from './failures.js';
@@ -99,27 +98,6 @@ const rm: Command = {
   },
 };
 
-const prune: Command = {
-  spec: {
-    command: 'lamina network prune',
-    usage: '[OPTIONS]',
-    summary: 'Remove all unused networks',
-    flags: { filter: PRUNE_FILTER, force: FORCE },
-  },
-  takes: [0, 0],
-  async run(args) {
-    const warning = 'WARNING! This will remove all custom networks not used by at least one container.';
-    if (!args.has('force') && !(await confirm(warning))) return 0;
-    const { NetworksDeleted: deleted } = await (
-      await engine()
-    ).json<{ NetworksDeleted: string[] | null }>('POST', '/networks/prune', {
-      query: { filters: filterQuery(args, prune.spec) },
-    });
-    if (deleted && deleted.length > 0) process.stdout.write(`Deleted Networks:\n${deleted.join('\n')}\n\n`);
-    return 0;
-  },
-};
-
 const connect: Command = {
   spec: {
     command: 'lamina network connect',
@@ -161,7 +139,6 @@ export const commands: Commands = {
   'network ls': ls,
   'network create': create,
   'network rm': rm,
-  'network prune': prune,
   'network connect': connect,
   'network disconnect': disconnect,
   'network inspect': inspectKind('network'),

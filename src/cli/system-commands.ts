@@ -1,15 +1,12 @@
-// `lamina info`, `events`, `system df` and `system prune`: the engine as a whole.
+// `lamina info`, `events` and `system df`: the engine as a whole.
 
 import type { StreamMessage } from '../client/client.js';
-import { FILTER, FORCE, FORMAT, INSPECT_FORMAT, PRUNE_FILTER } from './common-flags.js';
-import { confirm } from './confirm.js';
+import { FILTER, FORMAT, INSPECT_FORMAT } from './common-flags.js';
 import type { Command, Commands } from './command.js';
 import { engine, filterQuery } from './engine.js';
 import { parseTime } from './moments.js';
-import { type PrunedImages, prunedImages } from './pruned-images.js';
 import { df } from './disk-usage.js';
 import { formatted } from './table.js';
-import { humanSize } from './units.js';
 
 const info: Command = {
   spec: {
@@ -92,50 +89,4 @@ function asTyped(event: object, format: string): object {
   return Object.defineProperties({ ...event }, Object.fromEntries(fields));
 }
 
-const prune: Command = {
-  spec: {
-    command: 'lamina system prune',
-    usage: '[OPTIONS]',
-    summary: 'Remove unused data',
-    flags: {
-      all: { short: 'a', help: 'Remove all unused images not just dangling ones' },
-      filter: PRUNE_FILTER,
-      force: FORCE,
-      volumes: { help: 'Prune anonymous volumes' },
-    },
-  },
-  takes: [0, 0],
-  async run(args) {
-    const kinds = [
-      'all stopped containers',
-      'all networks not used by at least one container',
-      ...(args.has('volumes') ? ['all anonymous volumes not used by at least one container'] : []),
-      args.has('all') ? 'all images without at least one container associated to them' : 'all dangling images',
-    ];
-    const warning = `WARNING! This will remove:\n${kinds.map((kind) => `  - ${kind}\n`).join('')}`;
-    if (!args.has('force') && !(await confirm(warning))) return 0;
-    const client = await engine();
-    const filters = filterQuery(args, prune.spec);
-    let space = 0;
-    const told = (title: string, names: readonly string[] | null): void => {
-      if (names && names.length > 0) process.stdout.write(`${title}:\n${names.join('\n')}\n\n`);
-    };
-    const removed = async <T extends { SpaceReclaimed?: number }>(kind: string, query: string | undefined): Promise<T> => {
-      const answer = await client.json<T>('POST', `/${kind}/prune`, { query: { filters: query } });
-      space += answer.SpaceReclaimed ?? 0;
-      return answer;
-    };
-    type Containers = { ContainersDeleted: string[] | null; SpaceReclaimed: number };
-    told('Deleted Containers', (await removed<Containers>('containers', filters)).ContainersDeleted);
-    type Networks = { NetworksDeleted: string[] | null; SpaceReclaimed?: number };
-    told('Deleted Networks', (await removed<Networks>('networks', filters)).NetworksDeleted);
-    type Volumes = { VolumesDeleted: string[] | null; SpaceReclaimed: number };
-    if (args.has('volumes')) told('Deleted Volumes', (await removed<Volumes>('volumes', filters)).VolumesDeleted);
-    const dangling = filterQuery(args, prune.spec, { dangling: [String(!args.has('all'))] });
-    told('Deleted Images', prunedImages(await removed<PrunedImages>('images', dangling)));
-    process.stdout.write(`Total reclaimed space: ${humanSize(space, 4)}\n`);
-    return 0;
-  },
-};
-
-export const commands: Commands = { info, events, 'system df': df, 'system prune': prune };
+export const commands: Commands = { info, events, 'system df': df };

@@ -1,7 +1,6 @@
 // `lamina volume COMMAND`: volumes, as the engine knows them.
 
-import { confirm } from './confirm.js';
-import { FILTER, FORCE, FORMAT, PRUNE_FILTER, QUIET, pairs } from './common-flags.js';
+import { FILTER, FORMAT, QUIET, pairs } from './common-flags.js';
 import type { Command, Commands } from './command.js';
 import { engine, filterQuery, path } from './engine.js';
 import { forEach } from './failures.js';
@@ -118,35 +117,6 @@ const rm: Command = {
   },
 };
 
-const prune: Command = {
-  spec: {
-    command: 'lamina volume prune',
-    usage: '[OPTIONS]',
-    summary: 'Remove unused local volumes',
-    flags: {
-      all: { short: 'a', help: 'Remove all unused volumes, not just anonymous ones' },
-      filter: PRUNE_FILTER,
-      force: FORCE,
-    },
-  },
-  takes: [0, 0],
-  async run(args) {
-    if (args.has('all') && args.all('filter').some((filter) => filter.startsWith('all=')))
-      throw new Error('conflicting options: cannot specify both --all and --filter all=1');
-    const what = args.has('all') ? 'all local volumes' : 'anonymous local volumes';
-    if (!args.has('force') && !(await confirm(`WARNING! This will remove ${what} not used by at least one container.`))) return 0;
-    const more: Record<string, string[]> = args.has('all') ? { all: ['true'] } : {};
-    const { VolumesDeleted: deleted, SpaceReclaimed: space } = await (
-      await engine()
-    ).json<{ VolumesDeleted: string[] | null; SpaceReclaimed: number }>('POST', '/volumes/prune', {
-      query: { filters: filterQuery(args, prune.spec, more) },
-    });
-    if (deleted && deleted.length > 0) process.stdout.write(`Deleted Volumes:\n${deleted.join('\n')}\n\n`);
-    process.stdout.write(`Total reclaimed space: ${humanSize(space, 4)}\n`);
-    return 0;
-  },
-};
-
 const exportCommand: Command = {
   spec: {
     command: 'lamina volume export',
@@ -205,7 +175,6 @@ export const commands: Commands = {
   'volume ls': ls,
   'volume create': create,
   'volume rm': rm,
-  'volume prune': prune,
   'volume inspect': inspectKind('volume'),
   'volume export': exportCommand,
   'volume import': importCommand,
