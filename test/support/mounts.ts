@@ -199,7 +199,7 @@ export class Rig {
     for (const { point } of mountTable().reverse()) if (isInside(point, this.root)) await command(['umount', '-l', point]);
     if ((await command(['rm', '-rf', '--one-file-system', this.root], { limitMs: 60_000 })).code !== 0) {
       await command(['chattr', '-Rf', '-ia', this.root]); // a case has left immutable files
-      await mustCommand(['rm', '-rf', '--one-file-system', this.root], { limitMs: 60_000 });
+      await mustCommand(['rm', '-rf', '--one-file-system', this.root], { limitMs: 600_000 });
     }
     if (this.lost !== undefined) throw new Error(`the server of ${this.point} held ${this.lost}`);
   }
