@@ -104,13 +104,47 @@ class Removal {
 
 const NOTHING = { changes: [], layers: [], deleted: [], images: [] };
 
-async function decide(store: Store, records: Transaction, text: string, options: RemoveOptions): Promise<Decision> {
-  const { record, name } = await findImage(records, text);
+/** All images and names, as they are when a removal is decided. */
+interface Inventory {
+  readonly namesOf: (id: string) => string[];
+  readonly childrenOf: (id: string) => ImageRecord[];
+  readonly parentOf: (image: ImageRecord) => ImageRecord | undefined;
+}
+
+async function takeInventory(records: Transaction): Promise<Inventory> {
   const references = await records.list('reference');
   const images = await records.list('image');
-  const namesOf = (id: string): string[] => references.filter((each) => each.id === id).map((each) => each.name);
-  const childrenOf = (id: string): ImageRecord[] => images.filter(({ parent }) => parent === id);
-  const all = namesOf(record.id);
+  return {
+    namesOf: (id) => references.filter((each) => each.id === id).map((each) => each.name),
+    childrenOf: (id) => images.filter(({ parent }) => parent === id),
+    parentOf: ({ parent }) => images.find(({ id }) => id === parent),
+  };
+}
+
+/** The removal of an image and of those that were only there to make it. */
+async function removalOf(
+  store: Store,
+  records: Transaction,
+  record: ImageRecord,
+  options: RemoveOptions,
+  { namesOf, childrenOf, parentOf }: Inventory,
+): Promise<Removal> {
+  const removal = new Removal(records);
+  await removal.remove(record);
+  for (let child = record; options.prune !== false;) {
+    const parent = parentOf(child);
+    if (!parent || childrenOf(parent.id).length > 1 || namesOf(parent.id).length > 0) break;
+    if ((await containerOf(records, parent)) ?? (await userOf(store, records, parent, options))) break;
+    await removal.remove(parent);
+    child = parent;
+  }
+  return removal;
+}
+
+async function decide(store: Store, records: Transaction, text: string, options: RemoveOptions): Promise<Decision> {
+  const { record, name } = await findImage(records, text);
+  const inventory = await takeInventory(records);
+  const all = inventory.namesOf(record.id);
   // Names with digests go with the last one with a tag.
   const names = all.filter((each) => !isDigested(each));
   const untag = (gone: readonly string[]): Change[] => gone.map((key) => ({ table: 'reference', key }));
@@ -123,7 +157,7 @@ async function decide(store: Store, records: Transaction, text: string, options:
       `conflict: unable to remove repository reference ${JSON.stringify(text)} (must force) - container ${container.id.slice(0, 12)} is using its referenced image ${record.id.slice(0, 12)}`,
     );
   }
-  const hasChildren = childrenOf(record.id).length > 0;
+  const hasChildren = inventory.childrenOf(record.id).length > 0;
   // The root of a container, and what was made of the image, need the layers: they stay, without a name.
   if (name !== undefined && (hasChildren || container)) return onlyUntag(all);
   if (hasChildren) throw conflict('delete', record, 'cannot be forced', 'image has dependent child images');
@@ -135,17 +169,7 @@ async function decide(store: Store, records: Transaction, text: string, options:
   // Force takes what it can: the names.
   if (stopped && !['running', 'paused'].includes(stopped.state.status)) return onlyUntag(all);
   await refuseIfUsed(store, records, record, options);
-  const removal = new Removal(records);
-  await removal.remove(record);
-  // What was only there to make it goes too.
-  for (let child = record; options.prune !== false;) {
-    const parent = images.find(({ id }) => id === child.parent);
-    const siblings = parent ? childrenOf(parent.id) : [];
-    if (!parent || siblings.length > 1 || namesOf(parent.id).length > 0) break;
-    if ((await containerOf(records, parent)) ?? (await userOf(store, records, parent, options))) break;
-    await removal.remove(parent);
-    child = parent;
-  }
+  const removal = await removalOf(store, records, record, options, inventory);
   const { changes, layers, deleted, images: gone } = removal;
   return { id: record.id, untagged: all, deleted, images: gone, changes: [...untag(all), ...changes], layers };
 }
