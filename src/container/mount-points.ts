@@ -137,6 +137,15 @@ function tmpfsMount(mount: MountRequest, destination: string): PlannedMount {
   return { point: { ...point, Type: 'tmpfs' } };
 }
 
+/** A record with all its mount points: of what older versions made, tmpfs mounts are in the HostConfig alone. */
+export function withTmpfs(record: ContainerRecord): ContainerRecord {
+  const known = new Set(record.mounts.map(({ Destination }) => Destination));
+  const asked = (record.hostConfig.Mounts ?? []).filter(({ Type }) => Type === 'tmpfs');
+  const points = asked.map((mount) => ({ ...tmpfsMount(mount, cleanPath(mount.Target ?? '')).point, Source: '' }));
+  const missing = points.filter(({ Destination }) => !known.has(Destination));
+  return missing.length === 0 ? record : { ...record, mounts: [...record.mounts, ...missing] };
+}
+
 const MAKERS = { bind: bindMount, volume: volumeMount, tmpfs: tmpfsMount } as const;
 const OPTIONS = { bind: 'BindOptions', volume: 'VolumeOptions', tmpfs: 'TmpfsOptions' } as const;
 

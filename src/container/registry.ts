@@ -5,6 +5,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Change, ContainerRecord, ContainerState, Store } from '../store/index.js';
 import { NoSuchImage } from '../image/index.js';
 import { badParameter, conflict, noSuchContainer } from './errors.js';
+import { withTmpfs } from './mount-points.js';
 
 const NAME = /^\/?[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
 
@@ -27,7 +28,7 @@ export class Registry {
 
   async load(): Promise<void> {
     for (const record of await this.store.transaction((records) => records.list('container'))) {
-      this.#records.set(record.id, record);
+      this.#records.set(record.id, withTmpfs(record));
       this.#names.set(record.name, record.id);
     }
   }

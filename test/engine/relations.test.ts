@@ -2,6 +2,7 @@
 
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import t from 'tap';
+import { openStore } from '../../src/store/index.js';
 import { mountTable, waitFor } from '../support/command.js';
 import { EngineRig, clients } from '../support/engine-rig.js';
 
@@ -180,6 +181,35 @@ void t.test('inspect shows what Docker fills in', async (t) => {
     await rig.must(client, 'cp', 'box:/', `old-${client}`);
     t.ok(readdirSync(rig.path(`old-${client}`)).includes('srv'), `${client} cp of the whole root into a directory`);
   }
+  await remove('box');
+});
+
+void t.test('a container whose record an older version made still has its tmpfs', async (t) => {
+  const tmpfs = 'type=tmpfs,dst=/t/../fast,tmpfs-mode=700';
+  const id = await docker(
+    'create',
+    '--name',
+    'box',
+    '--network',
+    'none',
+    '--mount',
+    tmpfs,
+    'busybox',
+    'grep',
+    ' /fast ',
+    '/proc/mounts',
+  );
+  const shown = await docker('inspect', '-f', '{{json .Mounts}}', 'box');
+  await rig.stop();
+  const store = openStore(rig.env.LAMINA_ROOT);
+  await store.transaction(async (records) => {
+    const record = await records.get('container', id);
+    if (record) await records.commit([{ table: 'container', key: id, value: { ...record, mounts: [] } }]);
+  });
+  await store.close();
+  await rig.start();
+  t.equal(await docker('inspect', '-f', '{{json .Mounts}}', 'box'), shown);
+  t.match(await docker('start', '-a', 'box'), /^tmpfs \/fast tmpfs \S*mode=700/);
   await remove('box');
 });
 
