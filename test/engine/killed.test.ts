@@ -40,6 +40,11 @@ const works: Work[] = [
     after: async () => [await discard('cc')(), await may('DELETE', '/volumes/made')],
   },
   {
+    name: 'create with a working directory',
+    act: () => create('cc', { WorkingDir: '/w/new', Volumes: { '/w': {} } }),
+    after: discard('cc'),
+  },
+  {
     name: 'start',
     before: () => create('cc', { Volumes: { '/v': {} } }),
     act: () => must('POST', '/containers/cc/start'),
