@@ -110,6 +110,14 @@ async function tag(engine: Engine, call: Call): Promise<void> {
   call.answer(201);
 }
 
+/** What the image was made of, step by step, as far as it is here: itself first. */
+async function ancestry(engine: Engine, image: Image): Promise<Image[]> {
+  const all = new Map((await listImages(engine.context.store)).map((each) => [each.id, each]));
+  const found = [image];
+  for (let at = all.get(image.record.parent ?? ''); at; at = all.get(at.record.parent ?? '')) found.push(at);
+  return found;
+}
+
 async function history(engine: Engine, call: Call): Promise<void> {
   const { store } = engine.context;
   const image = await resolveImage(store, call.param());
@@ -117,16 +125,20 @@ async function history(engine: Engine, call: Call): Promise<void> {
     Promise.all(image.record.layers.map(async ({ key }) => (await records.get('layer', key))?.size ?? 0)),
   );
   const entries = imageHistory(image, sizes);
+  const made = await ancestry(engine, image);
   call.answer(
     200,
-    entries.map(({ id, created, createdBy, comment, size }, i) => ({
-      Id: id,
-      Created: created,
-      CreatedBy: createdBy,
-      Tags: i === 0 ? image.references.map(familiarName) : null,
-      Size: size,
-      Comment: comment,
-    })),
+    entries.map(({ id, created, createdBy, comment, size }, i) => {
+      const names = made[i]?.references.map(familiarName) ?? [];
+      return {
+        Id: made[i] ? `sha256:${made[i].id}` : id,
+        Created: created,
+        CreatedBy: createdBy,
+        Tags: names.length > 0 ? names : null,
+        Size: size,
+        Comment: comment,
+      };
+    }),
   );
 }
 

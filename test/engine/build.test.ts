@@ -5,6 +5,7 @@ import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import t from 'tap';
 import { command, waitFor } from '../support/command.js';
+import { call } from '../support/engine-api.js';
 import { EngineRig, clients } from '../support/engine-rig.js';
 
 function writeContext(directory: string, files: Readonly<Record<string, string>>): string {
@@ -95,6 +96,17 @@ for (const client of clients) {
       t.equal((await must('ps', '-aq')).trim(), '', 'no container of a step is left');
       const rows = (await must('images')).split('\n').filter((row) => row.startsWith('<none>'));
       t.equal(rows.length, 1, 'of the images of steps only the end of the first stage is shown');
+    });
+
+    await t.test('history names the images of the steps', async (t) => {
+      writeContext(rig.path('steps'), { Dockerfile: 'FROM busybox\nLABEL a=1\nRUN touch /f\n' });
+      const told = await must('build', '-t', 'steps:1', rig.path('steps'));
+      const steps = [...told.matchAll(/^ ---> ([0-9a-f]{12})$/gm)].map(([, id]) => id).reverse();
+      t.equal(steps.length, 3);
+      t.same((await must('history', '-q', 'steps:1')).split('\n').slice(0, 3), steps);
+      const rows = JSON.parse((await call(rig.socket, 'GET', '/images/steps:1/history')).body) as { Tags: string[] | null }[];
+      t.same([rows[0]?.Tags, rows[1]?.Tags, rows[2]?.Tags?.includes('busybox:latest')], [['steps:1'], null, true]);
+      await must('rmi', 'steps:1');
     });
 
     await t.test('the cache', async (t) => {
