@@ -239,6 +239,8 @@ export class Router {
     try {
       const { path, query, version, moved } = parseRequestPath(request.url ?? '/');
       if (moved !== undefined) return end.answer(301, undefined, { Location: moved });
+      // Docker says so of every path.
+      if (request.method === 'OPTIONS') return end.answer(200, undefined, {});
       const method = request.method === 'HEAD' ? ['HEAD', 'GET'] : [request.method ?? 'GET'];
       for (const { method: of, pattern, handler } of this.#routes) {
         const match = method.includes(of) ? pattern.exec(path) : null;

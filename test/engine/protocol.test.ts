@@ -62,6 +62,8 @@ void t.test('versions and paths are understood as Docker understands them', asyn
     t.match(head, new RegExp(`^HTTP/1.1 ${status} `), path);
     t.match(text, body, path);
   }
+  for (const path of ['/', '/v1.47/containers/json', '/unheard/of'])
+    t.match(await call(rig.socket, 'OPTIONS', path), { status: 200, body: '' }, `OPTIONS ${path}`);
   t.match(await exchange(get('/v1.47/../info?x=1')), /^location: \/info\?x=1\r$/im);
   t.match(await exchange(get('/_ping')), /Api-Version: 1.47\r\n[^]*Content-Length: 2\r\n[^]*\r\n\r\nOK$/);
 });
