@@ -149,7 +149,8 @@ async function makeVolume(context: Context, id: string, planned: PlannedMount, l
   if (made) context.events.publish('volume', 'create', name, { driver: 'local' });
   // What a driver mounts has its own content.
   try {
-    if (!nocopy && !isMountedVolume(opened.options)) await fillVolume(opened.path, layers, point.Destination, context.scheme);
+    const { Destination: destination, subpath } = point;
+    if (!nocopy && !isMountedVolume(opened.options)) await fillVolume(opened.path, layers, destination, context.scheme, subpath);
   } catch (error) {
     if (made) await removeUnused(context, name, id);
     throw error;

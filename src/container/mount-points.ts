@@ -117,7 +117,7 @@ function volumeMount(mount: MountRequest, destination: string): PlannedMount {
     volume: {
       name,
       anonymous,
-      nocopy: (options.NoCopy ?? false) || subpath !== '',
+      nocopy: options.NoCopy ?? false,
       ...(options.Labels ? { labels: options.Labels } : {}),
       ...(driver && Object.keys(driver).length > 0 ? { options: driver } : {}),
     },

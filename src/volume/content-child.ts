@@ -11,7 +11,7 @@ void serveApart((request) => {
     case 'copy':
       return fillDirectory(work.to, copyContent(work.from));
     case 'populate':
-      return populate(work.path, work.layers, work.destination, work.scheme);
+      return populate(work.path, work.layers, work.destination, work.scheme, work.within);
     case 'settle':
       return finishPopulate(work.path);
   }

@@ -110,6 +110,18 @@ for (const client of clients) {
       if (client === 'lamina')
         t.match(await through('a/b', '--bypass', 'passthrough'), { code: 0, stdout: 'in\n' }, 'as a route');
       await must('rm', '-f', 'pinned');
+      const words = 'mkdir -p /d/one /d/two /d/three/full; ln -s ../two /d/three/link; touch /d/three/full/f';
+      await must('run', '--rm', '-v', 'data:/d', 'busybox', 'sh', '-c', words);
+      const over = (subpath: string): string => `type=volume,src=data,dst=/bin,volume-subpath=${subpath}`;
+      await must('create', '--name', 'left', '--mount', `${over('one')},volume-nocopy`, 'busybox');
+      t.same(readdirSync(join(home, 'one')), [], 'nocopy');
+      t.match(await must('run', '--rm', '--mount', over('three/link'), 'busybox', 'ls', '/bin'), /^busybox$/m);
+      t.ok(readdirSync(join(home, 'two')).includes('busybox'), 'an empty directory is filled from the image');
+      for (const other of ['three/full', 'nowhere', 'out']) await run('create', '--mount', over(other), 'busybox');
+      t.same(readdirSync(join(home, 'three')).sort(), ['full', 'link']);
+      t.same(readdirSync(join(home, 'three/full')), ['f'], 'one that is not is left as it is');
+      t.same(readdirSync(join(home, '..')), ['_data']);
+      await rig.sh(`${client} ps -aq | xargs ${client} rm -f`);
       t.same(rig.mounts(), []);
     });
   });

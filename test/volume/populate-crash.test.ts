@@ -29,14 +29,15 @@ function filler(
   path: string,
   layer: string,
   { call, count }: Stop,
+  within = '',
 ): { pid: number; paused: Promise<boolean>; kill: () => Promise<unknown> } {
   const at = (name: string): string => JSON.stringify(join(__dirname, '../../src', name));
   const script = `const { sys } = require(${at('native/load.js')}); const fs = require('node:fs'); let left = ${count};
     const stop = () => { fs.writeSync(1, 'paused'); Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0); };
     const call = sys[${JSON.stringify(call)}];
     if (call) sys[${JSON.stringify(call)}] = (...args) => { if (left-- === 0) stop(); return call(...args); };
-    require(${at('volume/populate.js')}).populate(process.argv[1], [process.argv[2]], '/data', 'trusted'); stop();`;
-  const child = spawn(process.execPath, ['-e', script, path, layer], { stdio: ['ignore', 'pipe', 'inherit'] });
+    require(${at('volume/populate.js')}).populate(process.argv[1], [process.argv[2]], '/data', 'trusted', process.argv[3]); stop();`;
+  const child = spawn(process.execPath, ['-e', script, path, layer, within], { stdio: ['ignore', 'pipe', 'inherit'] });
   const exit = once(child, 'exit');
   const kill = (): Promise<unknown> => {
     child.kill('SIGKILL');
@@ -80,6 +81,54 @@ for (const [call, counts, state] of stops) {
       test.equal(populate(path, [layer], '/data', 'trusted'), state === 'empty' ? 'filled' : 'not empty');
       test.same(dumpTree(path), expected, `${count}: filled in the end`);
     }
+  });
+}
+
+const within = 'deep/in';
+
+for (const [call, counts, state] of stops) {
+  void t.test(`a directory in a volume, killed before ${call} ${counts.join(', ')}: ${state} at the next use`, async (test) => {
+    const rig = rigFor(test);
+    const layer = rig.layer('layer', CONTENT);
+    const expected = dumpTree(join(layer, 'data'));
+    for (const count of counts) {
+      const path = rig.volume(`vol${count}`);
+      const place = join(path, within);
+      mkdirSync(place, { recursive: true });
+      writeFileSync(join(path, 'mine'), '');
+      const child = filler(path, layer, { call, count }, within);
+      test.teardown(child.kill);
+      test.ok(await child.paused, `${count}: it got there`);
+      await child.kill();
+      finishPopulate(path);
+      test.same(readdirSync(join(path, '..')), ['_data'], `${count}: nothing lies beside it`);
+      test.same(readdirSync(path), ['deep', 'mine'], `${count}: the rest is as it was`);
+      if (state === 'empty') test.same(readdirSync(place), [], `${count}: nothing is in it`);
+      else test.same(dumpTree(place), expected, `${count}: all of it is there`);
+      test.equal(populate(path, [layer], '/data', 'trusted', within), state === 'empty' ? 'filled' : 'not empty');
+      test.same(dumpTree(place), expected, `${count}: filled in the end`);
+    }
+  });
+}
+
+for (const [what, become] of [
+  ['gone', 'rmdir deep/in'],
+  ['a file', 'rmdir deep/in; touch deep/in'],
+  ['a symlink out of it', 'rmdir deep/in; ln -s ../../.. deep/in'],
+] as const) {
+  void t.test(`what was to be filled is ${what} after a kill: the copy is dropped`, async (test) => {
+    const rig = rigFor(test);
+    const layer = rig.layer('layer', CONTENT);
+    const path = rig.volume();
+    mkdirSync(join(path, within), { recursive: true });
+    const child = filler(path, layer, { call: 'renameat2', count: 1 }, within);
+    test.teardown(child.kill);
+    test.ok(await child.paused);
+    await child.kill();
+    await mustCommand(['sh', '-c', become], { cwd: path });
+    finishPopulate(path);
+    test.same(readdirSync(join(path, '..')), ['_data']);
+    test.same(readdirSync(path), ['deep']);
   });
 }
 
