@@ -9,6 +9,7 @@ import {
   type LayerEntries,
   type NameMarks,
 } from '../layer/format.js';
+import { type Walked, namesOf, walkLayer } from '../layer/redirect.js';
 import { sys } from '../native/load.js';
 import type { NativeMount, NodeId, PlaceId } from '../native/mount.js';
 import { Mode, Open, STAT_WORDS, Stat } from '../native/syscalls.js';
@@ -130,47 +131,34 @@ class Collector {
 
   /** Follows an absolute redirect through all layers below `above`. */
   followFromRoot(path: string, above: number): void {
-    let names = components(path);
+    let names = namesOf(path);
     for (let layer = above + 1; layer < this.stack.lowers.length; layer++) {
-      const step = this.#walk(layer, names);
-      if (step.at) {
-        this.add(step.at.parent, step.at.name, layer);
-        this.native.placeDrop(step.at.parent);
-      }
-      if (step.last) return;
-      names = step.next;
+      const { last, next } = this.#walk(layer, names);
+      if (last) return;
+      names = next;
     }
   }
 
-  /**
-   * Where a path is in one layer, whether the layers below count no more, and what the path is for them: a redirect of
-   * any directory on the way speaks of the layers below it (Linux: ovl_lookup_layer, ovl_check_redirect).
-   */
-  #walk(layer: number, names: readonly string[]): { at?: { parent: PlaceId; name: string }; last: boolean; next: string[] } {
+  /** Adds what a path is in one layer, if that is a directory. */
+  #walk(layer: number, names: readonly string[]): Walked {
     let parent = this.native.placeChild(this.stack.lowers[layer] as PlaceId, '.');
-    let below: string[] = [];
-    for (let depth = 0, last = false; ; depth++) {
-      const name = names[depth] ?? '.';
+    let at: string | undefined;
+    const walked = walkLayer(names, (name) => {
+      if (at !== undefined) {
+        const next = this.native.placeChild(parent, at);
+        this.native.placeDrop(parent);
+        parent = next;
+      }
+      at = name;
       const fd = layerFd(this.native, parent);
       const directory = fd < 0 ? undefined : isDirectoryAt(fd, name);
-      if (directory !== true) {
-        this.native.placeDrop(parent);
-        return { last: last || directory === false, next: [...below, ...names.slice(depth)] };
-      }
-      const marks = readMarks(fd, name, this.stack.scheme);
-      last ||= marks.opaque && marks.redirect === undefined;
-      if (marks.redirect?.startsWith('/')) below = components(marks.redirect);
-      else below.push(marks.redirect ?? name);
-      if (depth >= names.length - 1) return { at: { parent, name }, last, next: below };
-      const next = this.native.placeChild(parent, name);
-      this.native.placeDrop(parent);
-      parent = next;
-    }
+      if (directory === true) return readMarks(fd, name, this.stack.scheme);
+      return directory === false ? 'other' : 'nothing';
+    });
+    if (walked.found && at !== undefined) this.add(parent, at, layer);
+    this.native.placeDrop(parent);
+    return walked;
   }
-}
-
-function components(path: string): string[] {
-  return path.split('/').filter((name) => name !== '');
 }
 
 /**

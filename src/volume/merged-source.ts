@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { errnoText } from '../abi/errno.js';
 import { type NameMarks, type XattrScheme, readLayerDirectory, readMarks, shownXattr } from '../layer/format.js';
+import { namesOf, walkLayer } from '../layer/redirect.js';
 import { sys } from '../native/load.js';
 import { AT_FDCWD, DirentType, Mode, Open, Resolve, STAT_WORDS, Stat } from '../native/syscalls.js';
 import { resolveDestination, type ScopedTree, type Step } from './destination.js';
@@ -37,28 +38,26 @@ function isDirectoryAt(fd: number, name: string): boolean | undefined {
   return (Number(stat[Stat.mode]) & Mode.FMT) === Mode.DIR;
 }
 
-/** Follows an absolute redirect through the layers below `above` (Linux: ovl_lookup_layer). */
+/** Follows an absolute redirect through the layers below `above`. */
 function followFromRoot(stack: Stack, redirect: string, above: number, found: Place[]): void {
-  let wanted = redirect;
+  let names = namesOf(redirect);
   for (let layer = above + 1; layer < stack.roots.length; layer++) {
-    const names = wanted.split('/').filter((name) => name !== '');
     let path = '';
-    let last = false;
-    for (const [depth, name] of names.entries()) {
+    const passed: Place[] = [];
+    const walked = walkLayer(names, (name) => {
       const fd = openBelow(stack.roots[layer] ?? -1, path, Open.PATH | Open.DIRECTORY);
-      if (fd < 0) break;
+      if (fd < 0) return 'nothing';
       const directory = isDirectoryAt(fd, name);
       const marks = directory === true ? readMarks(fd, name, stack.scheme) : undefined;
       sys.close(fd);
-      if (directory === false) return;
-      if (!marks) break;
+      if (!marks) return directory === false ? 'other' : 'nothing';
       path = join(path, name);
-      last ||= marks.opaque;
-      if (depth < names.length - 1) continue;
-      found.push({ layer, path, marks });
-      if (marks.redirect?.startsWith('/')) wanted = marks.redirect;
-    }
-    if (last) return;
+      passed.push({ layer, path, marks });
+      return marks;
+    });
+    if (walked.found) found.push(...passed.slice(-1));
+    if (walked.last) return;
+    names = walked.next;
   }
 }
 

@@ -149,6 +149,11 @@ void t.test('a directory that was renamed in a layer brings its content along', 
   const opaque = rig.volume('opaque');
   fill(opaque, [top, middle, bottom], '/d');
   test.same(readdirSync(join(opaque, 'abs')), ['middle'], 'an opaque directory on the way still counts itself');
+  const moved = rig.layer('moved', 'mkdir c; mknod a c 0 0; setfattr -n trusted.overlay.redirect -v /a c');
+  const again = rig.layer('again', 'mkdir e; setfattr -n trusted.overlay.redirect -v /c/far e');
+  const chain = rig.volume('chain');
+  fill(chain, [again, moved, bottom], '/e');
+  test.same(readdirSync(chain), ['bottom'], 'a directory on the way was renamed itself');
 });
 
 void t.test('symlinks in the path are followed inside the layers, also across them', async (test) => {
