@@ -38,11 +38,16 @@ export function isDirectory(entry: Entry): boolean {
   return entryType(entry) === DirentType.DIR;
 }
 
-/** The names of one merged directory. Positions only grow while an index lives, so readdir offsets stay valid. */
+/**
+ * The names of one merged directory. Positions only grow and stay with their names while an index lives, so that readdir
+ * offsets stay valid: nobody tells us when a listing ends.
+ */
 export class DirectoryIndex {
   readonly entries = new Map<string, Entry>();
-  /** Names by readdir position; '' where one was removed. */
-  readonly order: string[] = [];
+  /** Names in the order of their positions, '' where one was removed; and the positions. */
+  readonly #names: string[] = [];
+  readonly #positions: number[] = [];
+  #nextPosition = 0;
   /** Whiteouts by name (`.wh.x`, xattr), per place: they hide names in the places below but leave no device to see. */
   readonly hidden = new Map<PlaceIndex, Set<string>>();
   /** Names that upper has or hides and a lower would show. */
@@ -53,26 +58,57 @@ export class DirectoryIndex {
    */
   resume: Map<bigint, number> | undefined;
 
+  /** Names and gaps. */
+  get length(): number {
+    return this.#names.length;
+  }
+
   set(name: string, place: PlaceIndex, type: number): void {
     if (place === UPPER) this.#coverLower(name);
-    const known = this.entries.get(name);
-    let position = known === undefined ? -1 : entryPosition(known);
-    if (position < 0 || this.order[position] !== name) position = this.order.push(name) - 1;
+    const known = this.get(name);
+    const position = known === undefined ? this.#nextPosition++ : entryPosition(known);
+    if (known === undefined) {
+      this.#names.push(name);
+      this.#positions.push(position);
+    }
     this.entries.set(name, packEntry(place, type, position));
   }
 
   setWhiteout(name: string, place: PlaceIndex): void {
     if (place === UPPER) this.#coverLower(name);
-    const known = this.get(name);
-    if (known !== undefined) this.order[entryPosition(known)] = '';
+    this.#leaveGap(name);
     this.entries.set(name, packEntry(place, WHITEOUT_TYPE, 0));
   }
 
   delete(name: string): void {
-    const known = this.entries.get(name);
-    if (known === undefined) return;
-    if (!isWhiteout(known)) this.order[entryPosition(known)] = '';
+    this.#leaveGap(name);
     this.entries.delete(name);
+  }
+
+  /** The first name at or behind a position, and the position. */
+  *from(position: number): Generator<[name: string, position: number]> {
+    for (let slot = this.#slotOf(position); slot < this.#names.length; slot++) {
+      const name = this.#names[slot] ?? '';
+      if (name !== '') yield [name, this.#positions[slot] ?? 0];
+    }
+  }
+
+  #leaveGap(name: string): void {
+    const known = this.get(name);
+    if (known !== undefined) this.#names[this.#slotOf(entryPosition(known))] = '';
+  }
+
+  /** Where the first position that is not below `position` is. */
+  #slotOf(position: number): number {
+    let [low, high] = [0, Math.min(position, this.#positions.length)];
+    // Without gaps closed each position is its own slot.
+    if (this.#positions[high] === position) return high;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#positions[middle] ?? 0) < position) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 
   /** Whether a lower shows `name`, or would if upper neither had nor hid it. Asking the layers would cost a stat in each. */
@@ -94,21 +130,16 @@ export class DirectoryIndex {
     if (this.#isOfLower(name)) this.cover(name);
   }
 
-  /** Closes the gaps that removed names left in the order; nobody may be between two requests of a listing. */
+  /** Closes the gaps that removed names left, when they are most. */
   compact(): void {
-    if (this.order.length < 2 * this.entries.size + 64) return;
-    const names = this.order.filter((name, position) => name !== '' && this.#isAt(name, position));
-    this.order.length = 0;
-    for (const name of names) {
-      const entry = this.entries.get(name) as Entry;
-      this.entries.set(name, packEntry(entryPlace(entry), entryType(entry), this.order.push(name) - 1));
+    if (this.#names.length < 2 * this.entries.size + 64) return;
+    let kept = 0;
+    for (const [slot, name] of this.#names.entries()) {
+      if (name === '') continue;
+      this.#names[kept] = name;
+      this.#positions[kept++] = this.#positions[slot] ?? 0;
     }
-    this.resume?.clear();
-  }
-
-  #isAt(name: string, position: number): boolean {
-    const entry = this.get(name);
-    return entry !== undefined && entryPosition(entry) === position;
+    this.#names.length = this.#positions.length = kept;
   }
 
   /** The entry of a name that exists. */

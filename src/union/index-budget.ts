@@ -45,7 +45,7 @@ export class IndexBudget {
   /** The index of `dir` is used, and is as large as it is now. Those of others may go. */
   use(dir: UnionDirectory): void {
     this.#uses++;
-    const names = Math.max(dir.index?.entries.size ?? 0, dir.index?.order.length ?? 0);
+    const names = Math.max(dir.index?.entries.size ?? 0, dir.index?.length ?? 0);
     const kept = this.#kept.get(dir);
     if (kept && this.#last === dir) {
       kept.at = this.#uses;

@@ -79,7 +79,7 @@ function noteOffsets(index: DirectoryIndex, { offsets, names }: LayerEntries): v
   let position = 0;
   for (let i = 0, seen = 0; i < offsets.length; i += 2) {
     const upTo = Number(offsets[i + 1]);
-    for (; seen < upTo; seen++) if (index.order[position] === names[seen]) position++;
+    for (; seen < upTo; seen++) if (index.get(names[seen] ?? '') !== undefined) position++;
     resume.set(offsets[i] ?? 0n, position);
   }
   index.resume = resume;

@@ -25,9 +25,8 @@ function addDots(union: Union, dir: UnionDirectory, from: number): boolean {
 /** Adds names from a position on; true when all of them fitted. */
 function addNames(union: Union, dir: UnionDirectory, index: DirectoryIndex, from: number, plus: boolean): boolean {
   const { native } = union;
-  for (let position = from; position < index.order.length; position++) {
-    const name = index.order[position] ?? '';
-    const entry = name === '' ? undefined : index.get(name);
+  for (const [name, position] of index.from(from)) {
+    const entry = index.get(name);
     if (entry === undefined) continue;
     const off = position + DOTS + 1;
     const enters = plus && native.isMountpoint(dir.id, name) === 0;

@@ -126,7 +126,7 @@ export class Union {
 
   index(dir: UnionDirectory): DirectoryIndex | number {
     if (dir.index) {
-      if (!dir.reading) dir.index.compact();
+      dir.index.compact();
       this.#indexes.use(dir);
       return dir.index;
     }

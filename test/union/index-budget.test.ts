@@ -13,7 +13,7 @@ let next = 2;
 
 function grow(dir: UnionDirectory, names: number): void {
   dir.index ??= new DirectoryIndex();
-  while (dir.index.order.length < names) dir.index.set(`f${dir.index.order.length}`, UPPER, 8);
+  while (dir.index.length < names) dir.index.set(`f${dir.index.length}`, UPPER, 8);
 }
 
 function directory(names: number): UnionDirectory {
