@@ -9,6 +9,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "copy_data.h"
@@ -18,20 +19,22 @@
 namespace lamina {
 namespace {
 
-/** Nanoseconds since 1970; a time that a filesystem keeps and 64 bits do not is the last that they do (they saturate).
- */
-int64_t nanoseconds(const statx_timestamp& time) {
-  int64_t scaled;
-  if (__builtin_mul_overflow(static_cast<int64_t>(time.tv_sec), int64_t{1'000'000'000}, &scaled) ||
-      __builtin_add_overflow(scaled, static_cast<int64_t>(time.tv_nsec), &scaled)) {
-    return time.tv_sec < 0 ? INT64_MIN : INT64_MAX;
-  }
-  return scaled;
-}
+__extension__ using Wide = __int128;
+constexpr Wide kSecond = 1'000'000'000;
 
-constexpr int kStatWords = 16;
-constexpr int64_t kUtimeNow = (int64_t{1} << 62) + 1;
-constexpr int64_t kUtimeOmit = (int64_t{1} << 62) + 2;
+int64_t saturated(Wide value) { return static_cast<int64_t>(std::clamp<Wide>(value, INT64_MIN, INT64_MAX)); }
+
+Wide exactly(const statx_timestamp& time) { return Wide{time.tv_sec} * kSecond + time.tv_nsec; }
+
+/** Nanoseconds since 1970; a time that a filesystem keeps and 64 bits do not is the last that they do. */
+int64_t nanoseconds(const statx_timestamp& time) { return saturated(exactly(time)); }
+
+/** What `nanoseconds` lacks. */
+int64_t beyond(const statx_timestamp& time) { return saturated(exactly(time) - nanoseconds(time)); }
+
+constexpr int kStatWords = 18;
+constexpr Wide kUtimeNow = (Wide{1} << 100) + 1;
+constexpr Wide kUtimeOmit = (Wide{1} << 100) + 2;
 
 int64_t device(uint32_t major, uint32_t minor) { return (int64_t{major} << 32) | minor; }
 
@@ -73,7 +76,9 @@ Napi::Value Statx(Args info) {
                                nanoseconds(st.stx_btime),
                                st.stx_blksize,
                                static_cast<int64_t>(st.stx_attributes),
-                               static_cast<int64_t>(st.stx_mnt_id)};
+                               static_cast<int64_t>(st.stx_mnt_id),
+                               beyond(st.stx_atime),
+                               beyond(st.stx_mtime)};
   memcpy(out.data, words, sizeof words);
   return number(info, 0);
 }
@@ -134,15 +139,20 @@ Napi::Value Fchmodat(Args info) {
 }
 
 timespec timeArg(Args info, size_t i) {
-  int64_t ns = bigArg(info, i);
+  int negative = 0;
+  size_t count = 2;
+  uint64_t words[2] = {};
+  if (info[i].IsBigInt()) info[i].As<Napi::BigInt>().ToWords(&negative, &count, words);
+  Wide ns = static_cast<Wide>(words[1]) << 64 | words[0];
+  if (negative) ns = -ns;
   if (ns == kUtimeNow) return {0, UTIME_NOW};
   if (ns == kUtimeOmit) return {0, UTIME_OMIT};
-  int64_t seconds = ns / 1000000000LL, rest = ns % 1000000000LL;
+  Wide seconds = ns / kSecond, rest = ns % kSecond;
   if (rest < 0) {
-    rest += 1000000000LL;
+    rest += kSecond;
     seconds -= 1;
   }
-  return {seconds, rest};
+  return {static_cast<time_t>(seconds), static_cast<long>(rest)};
 }
 
 Napi::Value Utimensat(Args info) {

@@ -3,8 +3,8 @@
 // an errno. Called wherever names of files must come through as they are.
 
 /**
- * A stat result: 16 signed 64-bit words, filled by `statx`.
- * Index names are in `Stat`; times are nanoseconds since the epoch.
+ * A stat result: 18 signed 64-bit words, filled by `statx`.
+ * Index names are in `Stat`; times are nanoseconds since the epoch, from 1677 to 2262: what lies beyond is the last of these.
  */
 export type StatBuffer = BigInt64Array;
 
@@ -26,10 +26,18 @@ export const Stat = {
   blksize: 13,
   attributes: 14,
   mountId: 15,
+  /** What atime and mtime lack. */
+  atimeBeyond: 16,
+  mtimeBeyond: 17,
 } as const;
 
 /** Number of words in a `StatBuffer`. */
-export const STAT_WORDS = 16;
+export const STAT_WORDS = 18;
+
+/** A time in nanoseconds as the filesystem has it, for `utimensat`. */
+export function exactTime(stat: StatBuffer, which: 'atime' | 'mtime'): bigint {
+  return (stat[Stat[which]] ?? 0n) + (stat[Stat[`${which}Beyond`]] ?? 0n);
+}
 
 export interface Syscalls {
   /**
@@ -153,7 +161,7 @@ export const Resolve = {
 } as const;
 
 export const Rename = { NOREPLACE: 1, EXCHANGE: 2, WHITEOUT: 4 } as const;
-export const Utime = { NOW: (1n << 62n) + 1n, OMIT: (1n << 62n) + 2n } as const;
+export const Utime = { NOW: (1n << 100n) + 1n, OMIT: (1n << 100n) + 2n } as const;
 export const MountFlag = {
   RDONLY: 1,
   NOSUID: 2,

@@ -4,7 +4,7 @@
 import { errno } from '../abi/errno.js';
 import { isOverlayXattr } from '../layer/format.js';
 import { sys } from '../native/load.js';
-import { Mode, Open, STAT_WORDS, Stat, type StatBuffer } from '../native/syscalls.js';
+import { Mode, Open, STAT_WORDS, Stat, type StatBuffer, exactTime } from '../native/syscalls.js';
 
 /** An object on a lower layer: the fd of its directory and its name, or the object's own fd and ''. */
 export interface Source {
@@ -45,7 +45,7 @@ export function copyMetadata(source: Source, dirfd: number, name: string): numbe
     copyXattrs(source, dirfd, name);
   // Rootless, what belongs to others is copied as ours; the kernel has checked that we may write it.
   if (error && error !== -errno.EPERM) return error;
-  return sys.utimensat(dirfd, name, stat[Stat.atime] ?? 0n, stat[Stat.mtime] ?? 0n);
+  return sys.utimensat(dirfd, name, exactTime(stat, 'atime'), exactTime(stat, 'mtime'));
 }
 
 /** The content of a lower file or directory: an fd that is the caller's, or -errno. */

@@ -4,7 +4,7 @@
 import { errno } from '../abi/errno.js';
 import { sys } from '../native/load.js';
 import { NodeFlag, type NodeId, type PlaceId } from '../native/mount.js';
-import { Mode, Open, STAT_WORDS, Stat } from '../native/syscalls.js';
+import { Mode, Open, STAT_WORDS, Stat, exactTime } from '../native/syscalls.js';
 import { copyFlags, copyMetadata, openSource, type Source, typeOf } from './copy-source.js';
 import { UPPER, type UnionDirectory, entryPlace } from './directory.js';
 import { type Marks, UNMARKED, setMarks } from './file-copies.js';
@@ -58,7 +58,7 @@ const parentTimes = new BigInt64Array(STAT_WORDS);
 function publish(workFd: number, work: string, upperFd: number, name: string): number {
   const timed = sys.statx(upperFd, '', parentTimes) === 0;
   const error = sys.renameat2(workFd, work, upperFd, name, 0);
-  if (!error && timed) sys.utimensat(upperFd, '', parentTimes[Stat.atime] ?? 0n, parentTimes[Stat.mtime] ?? 0n);
+  if (!error && timed) sys.utimensat(upperFd, '', exactTime(parentTimes, 'atime'), exactTime(parentTimes, 'mtime'));
   return error;
 }
 

@@ -4,7 +4,7 @@
 
 import { sys } from '../native/load.js';
 import { PARKED } from '../native/mount.js';
-import { Open, Stat, Utime } from '../native/syscalls.js';
+import { Open, Stat, Utime, exactTime } from '../native/syscalls.js';
 import { copyFlags, copyMetadata, openContent, type Source } from './copy-source.js';
 import type { LinkKey } from './links.js';
 import { recordIno } from './origin.js';
@@ -107,7 +107,7 @@ export class FileCopies {
     copyFlags(source, fd);
     const error =
       copyMetadata(source, workFd, copy.name) ||
-      (copy.cut ? sys.utimensat(workFd, copy.name, source.stat[Stat.atime] ?? 0n, Utime.NOW) : 0) ||
+      (copy.cut ? sys.utimensat(workFd, copy.name, exactTime(source.stat, 'atime'), Utime.NOW) : 0) ||
       setMarks(this.union, marks, workFd, copy.name);
     if (error || this.union.stack.volatile) return error;
     copy.running = this.union.native.syncBeside(fd);

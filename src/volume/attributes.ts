@@ -3,7 +3,7 @@
 
 import { errno } from '../abi/errno.js';
 import { sys } from '../native/load.js';
-import { Mode, STAT_WORDS, Stat, type StatBuffer } from '../native/syscalls.js';
+import { Mode, STAT_WORDS, Stat, type StatBuffer, exactTime } from '../native/syscalls.js';
 
 export interface Attributes {
   readonly stat: StatBuffer;
@@ -43,5 +43,5 @@ export function writeAttributes(dirfd: number, name: string, { stat, xattrs }: A
   }
   const mode = Number(stat[Stat.mode]);
   if (!error && (mode & Mode.FMT) !== Mode.LNK) error = sys.fchmodat(dirfd, name, mode & 0o7777);
-  return error || sys.utimensat(dirfd, name, stat[Stat.atime] ?? 0n, stat[Stat.mtime] ?? 0n);
+  return error || sys.utimensat(dirfd, name, exactTime(stat, 'atime'), exactTime(stat, 'mtime'));
 }

@@ -16,6 +16,7 @@ import {
   STAT_WORDS,
   Stat,
   Utime,
+  exactTime,
 } from '../../src/native/syscalls.js';
 import { scratchDir } from '../support/paths.js';
 
@@ -111,6 +112,11 @@ void t.test('statx fills what it says', async (t) => {
   sys.statx(fd, 'null', stat);
   t.equal(stat[Stat.atime], -1n);
   t.equal(stat[Stat.mtime], 5n);
+  const far = 10_413_792_000_000_000_123n; // the year 2300
+  t.equal(sys.utimensat(fd, 'null', -1n, far), 0);
+  sys.statx(fd, 'null', stat);
+  t.equal(stat[Stat.mtime], (1n << 63n) - 1n, 'as far as 64 bits go');
+  t.same([exactTime(stat, 'atime'), exactTime(stat, 'mtime')], [-1n, far]);
 });
 
 void t.test('a final symlink is never followed', async (t) => {
