@@ -176,12 +176,14 @@ export function copyUpNode(union: Union, id: NodeId, length: bigint, as?: { pare
 
 /** Copies up `name` of `dir`, which may have no node: what rename and link need of a lower source. */
 export function copyUpEntry(union: Union, dir: UnionDirectory, upperFd: number, name: string, place: PlaceId): number {
-  const linked = unprotected(upperFd, () => union.links?.linkUp(union.native.placeFd(place), name, upperFd) ?? 1);
-  if (linked <= 0) {
-    if (linked < 0) return linked;
-    dir.index?.set(name, UPPER, Mode.REG >> 12);
-    markImpure(union.native, dir, union.stack.scheme);
-    return 0;
+  const copy = union.links?.find(union.native.placeFd(place), name);
+  if (copy) {
+    const linked = unprotected(
+      upperFd,
+      () => markImpure(union.native, dir, union.stack.scheme) || (union.links?.linkUp(copy.key, name, upperFd) ?? 0),
+    );
+    if (!linked) dir.index?.set(name, UPPER, Mode.REG >> 12);
+    return linked;
   }
   const known = union.native.nodeAt(place, name);
   if (known > 0) {

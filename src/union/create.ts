@@ -124,9 +124,9 @@ export function link(union: Union, node: NodeId, parent: NodeId, name: string): 
   const fd = union.native.nodeFd(node);
   if (fd < 0) return fd;
   const type = sys.statx(fd, '', stat) === 0 ? Number(stat[Stat.mode]) & Mode.FMT : Mode.REG;
-  const linked = place(union, at, name, type, (dirfd, target) => sys.linkat(fd, '', dirfd, target));
+  const noted = noteCopy(union.native, at.dir, fd, union.stack.scheme);
+  const linked = noted || place(union, at, name, type, (dirfd, target) => sys.linkat(fd, '', dirfd, target));
   if (linked < 0) return linked;
-  noteCopy(union.native, at.dir, name, union.stack.scheme);
   const id = union.native.enter(parent, at.upper, name, 0, 0, 0n);
   return id < 0 ? id : ENTRY_OUT;
 }

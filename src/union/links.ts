@@ -4,6 +4,7 @@
 // While a name moves from the lower layer to upper the number itself stands there ("A3"), and on a copy that has no
 // name yet "C3", so that a crash in between loses nothing: the next mount counts the links (Linux: ovl_nlink_start).
 
+import { errno } from '../abi/errno.js';
 import { overlayXattr, type XattrScheme } from '../layer/format.js';
 import { sys } from '../native/load.js';
 import type { NativeMount, NodeId, PlaceId } from '../native/mount.js';
@@ -143,14 +144,9 @@ export class LinkIndex {
     return sys.statx(dirfd, name, stat) === 0 ? found.count - Number(stat[Stat.nlink]) : 0;
   }
 
-  /**
-   * Gives an indexed copy a name on upper where so far a lower name stood for it: the number of names stays.
-   * 0 or -errno; nothing happens for a file that is not indexed (1).
-   */
-  linkUp(dirfd: number, name: string, upperFd: number): number {
-    const found = this.find(dirfd, name);
-    if (!found) return 1;
-    const { key } = found;
+  /** Gives an indexed copy a name on upper where so far a lower name stood for it: the number of names stays. 0 or -errno. */
+  linkUp(key: string, name: string, upperFd: number): number {
+    if (sys.statx(this.#fd, key, stat) !== 0) return -errno.ESTALE;
     const nlink = Number(stat[Stat.nlink]);
     const names = nlink + this.delta(this.#fd, key);
     let error = this.#write(this.#fd, key, 'A', names) || sys.linkat(this.#fd, key, upperFd, name);

@@ -39,9 +39,9 @@ export function markImpure(native: NativeMount, dir: UnionDirectory, scheme: Xat
   return error;
 }
 
-/** A file got a name in `dir`: if it is a copy, the directory holds one from now on. */
-export function noteCopy(native: NativeMount, dir: UnionDirectory, name: string, scheme: XattrScheme): void {
-  if (readIno(native.placeFd(dir.place(UPPER)), name, scheme) !== 0n) markImpure(native, dir, scheme);
+/** Before the open file gets a name in `dir`: if it is a copy, the directory holds one from now on. 0 or -errno. */
+export function noteCopy(native: NativeMount, dir: UnionDirectory, fd: number, scheme: XattrScheme): number {
+  return readIno(fd, '', scheme) === 0n ? 0 : markImpure(native, dir, scheme);
 }
 
 /** The number to show for an upper file of `dir`; 0n for its own. */

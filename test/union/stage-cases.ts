@@ -15,6 +15,8 @@ export interface StageCase {
   readonly ops: readonly Step[];
   /** Why kernel overlayfs cannot show the upper as we do. */
   readonly kernelTree?: string;
+  /** Copies that must keep their numbers, beside all in cases of copy-up. */
+  readonly numbered?: readonly string[];
   /** RENAME_WHITEOUT is refused. */
   readonly noWhiteoutRename?: boolean;
   /** Then a rename over something may leave both names. */
@@ -37,6 +39,9 @@ const merged: Spec[] = [
   { 'm/2': 'two', 'm/sub/y': 'y', 'other/z': 'z', 'n/4': 'four', 'empty/': '' },
 ];
 const linked: Spec[] = [{ a: 'linked', b: hardLink('a'), c: hardLink('a'), 'd/x': 'x' }];
+/** What is in the way of the numbers comes first where all is looked at in order. */
+const linkedApart: Spec[] = [{ z: 'linked', 'd/b': hardLink('../z'), 'd/x': 'x' }];
+const apart: Spec[] = [{ 'a/x': 'x', 'd/f': 'f' }];
 const brokenLinks = 'the kernel does not read what keeps links of lower files together (DESIGN.md)';
 
 const bare: readonly StageCase[] = [
@@ -135,6 +140,13 @@ export const stageCases: readonly StageCase[] = [
   { name: 'exchange of two merged directories', lowers: merged, ops: [['rename', 'm', 'n', Rename.EXCHANGE]] },
   { name: 'exchange of a directory and a file', lowers: merged, ops: [['rename', 'm', 'other/z', Rename.EXCHANGE]] },
   { name: 'link of a lower file', lowers: plain, ops: [['link', 'd/f', 'd/h']] },
+  {
+    name: 'link of a copied-up file into another directory',
+    lowers: apart,
+    before: [['chmod', 'd/f', 0o600]],
+    ops: [['link', 'd/f', 'a/h']],
+    numbered: ['a/h', 'd/f'],
+  },
   { name: 'link over a whiteout', lowers: plain, before: [['unlink', 'd/g']], ops: [['link', 'd/f', 'd/g']] },
   { name: 'copy-up of a file with three names', lowers: linked, ops: [['write', 'a', 'LINKED']], kernelTree: brokenLinks },
   {
@@ -148,6 +160,14 @@ export const stageCases: readonly StageCase[] = [
     lowers: linked,
     before: [['write', 'a', 'LINKED']],
     ops: [['rename', 'b', 'd/b2']],
+    kernelTree: brokenLinks,
+  },
+  {
+    name: 'rename of a second name in another directory',
+    lowers: linkedApart,
+    before: [['write', 'z', 'LINKED']],
+    numbered: ['d/b', 'd/b2', 'z'],
+    ops: [['rename', 'd/b', 'd/b2']],
     kernelTree: brokenLinks,
   },
   { name: 'unlink of one of three names', lowers: linked, ops: [['unlink', 'b']], kernelTree: brokenLinks },

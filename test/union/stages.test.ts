@@ -84,7 +84,7 @@ class Bench {
   }
 
   anew(dirs: Dirs): { view: View; work: string[] } {
-    return mountedAnew(dirs, () => this.item.name.startsWith('copy-up'));
+    return mountedAnew(dirs, (path) => this.item.name.startsWith('copy-up') || this.item.numbered?.includes(path) === true);
   }
 
   kernel(dirs: Dirs): View {
