@@ -10,11 +10,9 @@
 
 #include <string>
 
-#include "blocking.h"
 #include "bypass.h"
 #include "direct_io.h"
 #include "locks.h"
-#include "offload.h"
 #include "proc_path.h"
 
 namespace lamina {
@@ -191,75 +189,6 @@ int opWrite(Request& request) {
   return sizeof *out;
 }
 
-namespace {
-
-/** The handle's fd, or the object opened for this one call. */
-class Borrowed {
- public:
-  Borrowed(Mount& mount, uint64_t fh, Node* node, int flags) {
-    Handle* handle = fh ? mount.handle(fh) : nullptr;
-    if (handle) {
-      fd_ = mount.handleFd(handle);
-      return;
-    }
-    fd_ = node ? openObject(mount, node, flags) : -EBADF;
-    if (fd_ >= 0) own_.reset(fd_);
-  }
-  int get() const { return fd_; }  // or -errno
-
- private:
-  int fd_;
-  UniqueFd own_;
-};
-
-}  // namespace
-
-namespace {
-
-int syncNow(int fd, bool dataOnly) { return (dataOnly ? fdatasync(fd) : fsync(fd)) < 0 ? -errno : 0; }
-
-/** fsync beside the loop: everybody else is served meanwhile. It writes its own reply. */
-class SyncCall : public BlockingCall {
- public:
-  SyncCall(const Request& request, int fd, bool dataOnly)
-      : file_(fcntl(fd, F_DUPFD_CLOEXEC, 3)),
-        device_(fcntl(request.mount.device.get(), F_DUPFD_CLOEXEC, 3)),
-        unique_(request.in.unique),
-        dataOnly_(dataOnly) {}
-  bool ready() const { return file_ && device_; }
-  int work() override {
-    OutHeader out{sizeof out, syncNow(file_.get(), dataOnly_), unique_};
-    return write(device_.get(), &out, sizeof out) < 0 ? -errno : 0;  // ENOENT: the caller was killed
-  }
-  void done(int result) override {
-    if (result == -EAGAIN) work();  // no thread could be had
-  }
-
- private:
-  UniqueFd file_, device_;
-  uint64_t unique_;
-  bool dataOnly_;
-};
-
-}  // namespace
-
-int opFsync(Request& request, bool directory) {
-  auto* in = request.as<FsyncIn>();
-  Node* node = request.node();
-  if (!in) return -EINVAL;
-  if (!node) return -ESTALE;
-  if (!node->has(kNodeWritable)) return 0;  // a lower file has nothing to write back
-  if (request.mount.options.skipSync && !node->has(kNodeRoute)) return 0;
-  Borrowed file(request.mount, directory ? 0 : in->fh, node, directory ? O_RDONLY | O_DIRECTORY : O_RDONLY);
-  if (file.get() < 0) return file.get();
-  bool dataOnly = in->flags & 1;
-  if (!request.mount.blocking || syncsInMemory(file.get())) return syncNow(file.get(), dataOnly);
-  auto call = std::make_unique<SyncCall>(request, file.get(), dataOnly);
-  if (!call->ready()) return syncNow(file.get(), dataOnly);
-  request.mount.blocking->run(std::move(call));
-  return kNoReply;
-}
-
 int opLseek(Request& request) {
   auto* in = request.as<LseekIn>();
   Node* node = request.node();
@@ -283,29 +212,6 @@ int opFallocate(Request& request) {
   Borrowed file(request.mount, in->fh, node, O_RDWR);
   if (file.get() < 0) return file.get();
   return fallocate(file.get(), in->mode, in->offset, in->length) < 0 ? -errno : 0;
-}
-
-int opCopyFileRange(Request& request) {
-  auto* in = request.as<CopyFileRangeIn>();
-  Node* from = request.node();
-  if (!in) return -EINVAL;
-  Node* to = request.mount.nodes.find(in->nodeidOut);
-  if (!from || !to) return -ESTALE;
-  to = request.mount.live(to);
-  int error = checkWritable(request, to);
-  if (error) return error;
-  Borrowed source(request.mount, in->fhIn, from, O_RDONLY), target(request.mount, in->fhOut, to, O_RDWR);
-  if (source.get() < 0) return source.get();
-  if (target.get() < 0) return target.get();
-  loff_t offsetIn = in->offIn, offsetOut = in->offOut;
-  ssize_t n = copy_file_range(source.get(), &offsetIn, target.get(), &offsetOut, in->len, 0);
-  if (n < 0) return -errno;
-  if (request.in.opcode == kCopyFileRange) {
-    request.reply<WriteOut>()->size = static_cast<uint32_t>(n);
-    return sizeof(WriteOut);
-  }
-  request.reply<LseekOut>()->offset = n;
-  return sizeof(LseekOut);
 }
 
 namespace {

@@ -58,6 +58,16 @@ int openForHandle(Mount& mount, Node* node, uint32_t flags) {
   return fd;
 }
 
+Borrowed::Borrowed(Mount& mount, uint64_t fh, Node* node, int flags) {
+  Handle* handle = fh ? mount.handle(fh) : nullptr;
+  if (handle) {
+    fd_ = mount.handleFd(handle);
+    return;
+  }
+  fd_ = node ? openObject(mount, node, flags) : -EBADF;
+  if (fd_ >= 0) own_.reset(fd_);
+}
+
 uint64_t Mount::addHandle(UniqueFd fd, Node* node, uint32_t flags) {
   uint64_t fh = nextHandle_++;
   Handle& handle = handles[fh];

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "fd_budget.h"
+#include "unique_fd.h"
 
 namespace lamina {
 
@@ -23,5 +24,16 @@ int openObject(Mount& mount, Node* node, int flags);
 
 /** The same for a handle opened with `flags`, which may be against the mode that the file has by now. */
 int openForHandle(Mount& mount, Node* node, uint32_t flags);
+
+/** The handle's fd, or the object opened for one call. */
+class Borrowed {
+ public:
+  Borrowed(Mount& mount, uint64_t fh, Node* node, int flags);
+  int get() const { return fd_; }  // or -errno
+
+ private:
+  int fd_;
+  UniqueFd own_;
+};
 
 }  // namespace lamina
