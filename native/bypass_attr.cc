@@ -119,7 +119,7 @@ int setSize(Request& request, Node* node, const SetattrIn& in) {
 }
 
 int setOwner(Request& request, Node* node, const SetattrIn& in) {
-  Location at = locate(request.mount.places, node->place);
+  Location at = request.mount.locate(node);
   if (at.fd < 0) return at.fd;
   uid_t uid = in.valid & kFattrUid ? request.mount.diskUid(node, in.uid) : static_cast<uid_t>(-1);
   gid_t gid = in.valid & kFattrGid ? request.mount.diskGid(node, in.gid) : static_cast<gid_t>(-1);
@@ -129,7 +129,7 @@ int setOwner(Request& request, Node* node, const SetattrIn& in) {
 int setTimes(Request& request, Node* node, const SetattrIn& in) {
   timespec times[2] = {timeOf(in.valid, kFattrAtime, kFattrAtimeNow, in.atime, in.atimensec),
                        timeOf(in.valid, kFattrMtime, kFattrMtimeNow, in.mtime, in.mtimensec)};
-  Location at = locate(request.mount.places, node->place);
+  Location at = request.mount.locate(node);
   if (at.fd < 0) return at.fd;
   return utimensat(at.fd, at.name, times, AT_SYMLINK_NOFOLLOW | (*at.name ? 0 : AT_EMPTY_PATH)) < 0 ? -errno : 0;
 }

@@ -128,20 +128,18 @@ int opCreate(Request& request) {
   if (request.mount.mountpointAt(dir.node, name)) return -EEXIST;
   CreateIn args = *in;
   Creation what{(args.mode & 07777) | S_IFREG, 0, {}, identityOf(request, dir.node, args.umask)};
-  int fd = makeObject(dir.fd, std::string(name).c_str(), what);
-  if (fd == -EEXIST) {
+  UniqueFd made(makeObject(dir.fd, std::string(name).c_str(), what));
+  if (made.get() == -EEXIST) {
     error = existsOrWhiteout(dir, name);
-    if (error == kDecide || (args.flags & O_EXCL)) return error;
-  } else if (fd < 0) {
-    return fd;
+    // Somebody else has made it since the kernel looked: it looks again, and asks whether the caller may open it.
+    return error == kDecide || (args.flags & O_EXCL) ? error : -ESTALE;
   }
-  int length = enterAndReply(request, dir, name);
-  if (length < 0) {
-    if (fd >= 0) ::close(fd);
-    return length;
-  }
-  Node* node = request.mount.entered.back();
-  if (fd >= 0) request.mount.places.adopt(node->place, fd);
+  struct statx st;
+  error = made ? statAt(made.get(), "", &st) : made.get();
+  if (error) return error;
+  Node* node = request.mount.enter(dir.node, dir.node->place, name, st, 0, 0);
+  replyEntry(request, node, st);
+  request.mount.places.adopt(node->place, made.release());
   return openEntered(request.mount, node, args.flags, request.out);
 }
 
@@ -196,7 +194,7 @@ int opRemove(Request& request) {
 int opReadlink(Request& request) {
   Node* node = request.node();
   if (!node) return -ESTALE;
-  Location at = locate(request.mount.places, node->place);
+  Location at = request.mount.locate(node);
   if (at.fd < 0) return at.fd;
   ssize_t n =
       readlinkat(at.fd, at.name, reinterpret_cast<char*>(request.out), std::min<size_t>(PATH_MAX, request.capacity));

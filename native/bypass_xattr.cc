@@ -38,7 +38,7 @@ std::string shownName(const Node* node, std::string_view stored) {
 }
 
 int targetPath(Mount& mount, Node* node, std::string* path) {
-  Location at = locate(mount.places, node->place);
+  Location at = mount.locate(node);
   if (at.fd < 0) return at.fd;
   *path = procPath(at.fd, at.name);
   // The magic link itself must be followed; a name below a directory must not.

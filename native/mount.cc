@@ -33,12 +33,12 @@ namespace {
 
 uint64_t deviceOf(const struct statx& st) { return (uint64_t{st.stx_dev_major} << 32) | st.stx_dev_minor; }
 
+}  // namespace
+
 uint32_t stampOf(const struct statx& st) {
   if (!(st.stx_mask & STATX_BTIME)) return 0;
   return static_cast<uint32_t>(st.stx_btime.tv_sec) * 1000003u ^ st.stx_btime.tv_nsec;
 }
-
-}  // namespace
 
 NodeKey Mount::keyOf(const struct statx& st, uint32_t salt) const {
   return {st.stx_ino, (st.stx_dev_major << 20) ^ st.stx_dev_minor, salt};
@@ -94,13 +94,44 @@ void Mount::fillNegative(EntryOut* out) const {
   out->entryValid = static_cast<uint64_t>(options.entryTimeout);
 }
 
+bool Mount::isObjectOf(const Node* node, const struct statx& st) const {
+  NodeKey key = keyOf(st, 0);
+  return key.ino == node->keyIno && key.dev == node->keyDev && stampOf(st) == node->stamp;
+}
+
 int Mount::statNode(Node* node, struct statx* st) {
-  Location at = locate(places, node->place);
-  int error = statAt(at.fd, at.name, st);
+  Place* place = node->place;
+  bool open = place->fd >= 0;
+  if (!open && (!place->parent || place->detached)) return -ESTALE;
+  // A stat by name spares the open.
+  int error = open ? statAt(place->fd, "", st) : statAt(parentFd(node), place->name.c_str(), st);
   if (error) return error == -ENOENT ? -ESTALE : error;
-  NodeKey key = keyOf(*st, 0);
-  bool same = key.ino == node->keyIno && key.dev == node->keyDev;
-  return same || node->has(kNodeMountRoot) ? 0 : -ESTALE;
+  return isObjectOf(node, *st) ? 0 : -ESTALE;
+}
+
+int Mount::parentFd(Node* node) {
+  Node* parent = node->parent;
+  return parent && parent->place == node->place->parent ? nodeFd(parent) : places.fd(node->place->parent);
+}
+
+int Mount::nodeFd(Node* node) {
+  Place* place = node->place;
+  bool known = place->fd >= 0 || !node->has(kNodeRoute);
+  int fd = places.fd(place);
+  if (known || fd < 0) return fd;
+  struct statx st;
+  int error = statAt(fd, "", &st);
+  if (!error && isObjectOf(node, st)) return fd;
+  fds.close(place);
+  return error ? error : -ESTALE;
+}
+
+Location Mount::locate(Node* node) {
+  Place* place = node->place;
+  if (place->fd >= 0) return {place->fd, ""};
+  if (node->has(kNodeRoute)) return {nodeFd(node), ""};
+  if (!place->parent || place->detached) return {-ESTALE, ""};
+  return {parentFd(node), place->name.c_str()};
 }
 
 Node* Mount::known(Place* dir, std::string_view name) {
@@ -174,7 +205,8 @@ Node* Mount::keepBeforeUnlink(int dirfd, Place* dir, std::string_view name, int*
   if (statAt(dirfd, text.c_str(), &st) != 0) return nullptr;
   Node* node = nodes.find(keyOf(st, 0));
   if (!node || node->place->root != dir->root) return nullptr;
-  int pinned = places.pin(node->place);
+  int fd = nodeFd(node);
+  int pinned = fd < 0 ? fd : places.pin(node->place);
   lastName_ = st.stx_nlink == 1 && !node->has(kNodeRoute) ? node : nullptr;
   if (pinned == 0) return node;
   if (node->opens && (pinned == -EMFILE || pinned == -ENFILE)) *error = pinned;

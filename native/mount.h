@@ -101,12 +101,17 @@ class Mount {
     return node->has(kNodeRoute) ? gid : options.gids.disk(gid);
   }
 
-  /** statx of the object behind `node`, ESTALE when a route's object was replaced behind us. 0 or -errno. */
+  /** statx of the object behind `node`, ESTALE when others have put another one in its place. 0 or -errno. */
   int statNode(Node* node, struct statx* st);
   /** The node that lives: a moved node's successor. */
   Node* live(Node* node) const { return node->forward ? node->forward : node; }
-  /** O_PATH fd of the object behind the node, or -errno. */
-  int nodeFd(Node* node) { return places.fd(node->place); }
+  /**
+   * O_PATH fd of the object behind the node, or -errno. The kernel has checked rights for that object, so ESTALE when
+   * others have put another one in its place meanwhile.
+   */
+  int nodeFd(Node* node);
+  /** Where a system call finds the object: below a route only by its own fd, for the same reason. */
+  Location locate(Node* node);
 
   /**
    * Finds or makes the node of the object `name` in `dir`, known by `st`, and counts one lookup.
@@ -199,6 +204,8 @@ class Mount {
   LockTable* locks = nullptr;         // the same; null unless the kernel sends us locks
 
  private:
+  bool isObjectOf(const Node* node, const struct statx& st) const;
+  int parentFd(Node* node);
   Node* settle(Node* node, Place* place, const struct statx& st, uint32_t set, uint32_t clear);
   int32_t readNlinkDelta(int dirfd, std::string_view name) const;
   bool mayReopen(Handle* handle);
@@ -213,6 +220,9 @@ class Mount {
 
 /** The fields of statx that every op needs. */
 constexpr unsigned kStatMask = STATX_BASIC_STATS | STATX_BTIME;
+
+/** What tells two objects apart that had the same inode number, one after the other: the birth time, folded. */
+uint32_t stampOf(const struct statx& st);
 
 /** statx without following or automounting; 0 or -errno. */
 int statAt(int dirfd, const char* name, struct statx* st);

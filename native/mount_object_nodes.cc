@@ -23,6 +23,7 @@ Napi::Value MountObject::makeRootNode(Info info) {
   uint32_t flags = (mount_->roots[root->root].nodeFlags & kInherited) | uintArg(info, 1) | typeFlag(st.stx_mode);
   Node* made = mount_->nodes.create(mount_->keyOf(st, 0), root, nullptr, flags);
   made->ino = mount_->shownIno(st);
+  made->stamp = stampOf(st);
   made->nlookup = 1;
   return number(info, static_cast<double>(made->id));
 }

@@ -9,6 +9,8 @@
 
 #include <vector>
 
+#include "unique_fd.h"
+
 namespace lamina {
 
 Place* Places::addRoot(int fd, uint16_t root) {
@@ -53,27 +55,29 @@ int openPath(int dirfd, const char* path) {
 
 }  // namespace
 
-// Opens in one call from the nearest ancestor that is open; names that join past PATH_MAX go step by step.
+// Opens in one call from the nearest ancestor that is open, or in several where names join past PATH_MAX.
 int Places::openBelow(Place* place) {
   std::vector<Place*> chain;
-  size_t length = 0;
   Place* from = place;
   for (; from->fd < 0; from = from->parent) {
     if (from->detached || !from->parent) return -ESTALE;
     chain.push_back(from);
-    length += from->name.size() + 1;
   }
-  if (length >= PATH_MAX) {
-    int parent = fd(place->parent);
-    return parent < 0 ? parent : openPath(parent, place->name.c_str());
-  }
+  int at = from->fd;
+  UniqueFd step;
   std::string path;
-  path.reserve(length);
-  for (size_t i = chain.size(); i-- > 0;) {
-    path += chain[i]->name;
-    if (i) path += '/';
+  for (; !chain.empty(); chain.pop_back()) {
+    const std::string& name = chain.back()->name;
+    if (path.size() + name.size() + 2 > PATH_MAX) {
+      at = openPath(at, path.c_str());
+      if (at < 0) return at;
+      step.reset(at);
+      path.clear();
+    }
+    if (!path.empty()) path += '/';
+    path += name;
   }
-  return openPath(from->fd, path.c_str());
+  return openPath(at, path.c_str());
 }
 
 int Places::fd(Place* place) {
@@ -113,6 +117,10 @@ int Places::pin(Place* place) {
   return 0;
 }
 
+void Places::unpin(Place* place) {
+  if (place->kind == FdKind::kPinned) fds_.change(place, FdKind::kPlace);
+}
+
 void Places::abandon(Place* place) { fds_.close(place); }
 
 void Places::move(Place* place, Place* parent, std::string_view name) {
@@ -123,12 +131,6 @@ void Places::move(Place* place, Place* parent, std::string_view name) {
   place->detached = false;
   if (place->fd >= 0 && old) fds_.change(place, FdKind::kPlace);
   if (old) drop(old);
-}
-
-Location locate(Places& places, Place* place) {
-  if (place->fd >= 0) return {place->fd, ""};
-  if (!place->parent || place->detached) return {-ESTALE, ""};
-  return {places.fd(place->parent), place->name.c_str()};
 }
 
 }  // namespace lamina

@@ -48,6 +48,8 @@ class Places {
   void adopt(Place* place, int fd);
   /** Opens and pins: the object stays reachable when its name goes. 0 or -errno; EMFILE when too many are pinned. */
   int pin(Place* place);
+  /** Its name stays: its fd may be closed again. */
+  void unpin(Place* place);
   /** Marks the name as gone; the place must be pinned. */
   void detach(Place* place) { place->detached = true; }
   /** Lets go of a pinned object that has no name: it can be reached no more (ESTALE). */
@@ -70,8 +72,5 @@ struct Location {
   int fd;  // or -errno
   const char* name;
 };
-
-/** The object itself when its fd is open, else its name under its parent: spares an open for a plain stat. */
-Location locate(Places& places, Place* place);
 
 }  // namespace lamina

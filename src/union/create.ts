@@ -81,24 +81,13 @@ export function make(union: Union, parent: NodeId, what: Creation, owner: Owner)
   return ENTRY_OUT;
 }
 
-/** CREATE: makes and opens; a name that turns out to exist is opened unless O_EXCL. */
+/** CREATE: makes and opens. A name that turns out to exist the kernel looks up again, and opens by its own request. */
 export function create(union: Union, parent: NodeId, what: Creation, owner: Owner): Answer {
   const made = makeAndEnter(union, parent, what, owner);
-  if (made === -errno.EEXIST && !(what.flags & Open.EXCL)) return openExisting(union, parent, what);
+  if (made === -errno.EEXIST && !(what.flags & Open.EXCL)) return -errno.ESTALE;
   if (typeof made === 'number') return made;
   union.native.adopt(made.id as NodeId, made.fd);
   return union.native.openEntered(made.id as NodeId, what.flags);
-}
-
-function openExisting(union: Union, parent: NodeId, what: Creation): Answer {
-  const entered = union.lookup(parent, what.name);
-  if (entered < 0) return entered;
-  const at = union.writableDirectory(parent);
-  if (typeof at === 'number') return at;
-  const id = union.native.nodeAt(at.dir.place(UPPER), what.name);
-  // A lower file, which must be opened by its own request so that copy-up is decided there.
-  if (id <= 0) return -errno.ESTALE;
-  return union.native.openEntered(id as NodeId, what.flags);
 }
 
 export function tmpfile(union: Union, parent: NodeId, what: Creation, owner: Owner): Answer {

@@ -8,6 +8,7 @@ import type { NativeMount } from '../../src/native/mount.js';
 import { Session } from '../../src/session/session.js';
 import { openLayers } from '../../src/transport/layers.js';
 import type { MountPlan } from '../../src/transport/plan.js';
+import { SERVED_ROUTE, makeRouteRoot } from '../../src/transport/served-route.js';
 import { ServedUnion } from '../../src/transport/served-union.js';
 import { Union } from '../../src/union/union.js';
 import { patient } from '../support/patience.js';
@@ -21,7 +22,7 @@ export interface Caller {
   gid: number;
 }
 
-/** Serves a plan and sends it requests. */
+/** Serves a plan, or the route that it mounts, and sends it requests. */
 export class WireClient {
   readonly native: NativeMount;
   readonly union: Union;
@@ -45,12 +46,14 @@ export class WireClient {
     this.native.setOptions({ userXattr: plan.scheme === 'user', attrTimeout: plan.timeout, entryTimeout: plan.timeout });
     const log = (message: string): void => void this.logged.push(message);
     this.union = new Union(this.native, openLayers(this.native, plan), log);
-    this.union.makeRoot();
+    const [route] = plan.mountRoutes ? plan.routes : [];
+    if (route) makeRouteRoot(this.native, route);
+    else this.union.makeRoot();
     const request = new Uint8Array(ROOM);
     const reply = new Uint8Array(ROOM);
     const events = { ready: (): void => undefined, log };
     const wishes = { passthrough: false, cacheDirs: false, locks: false, posixAcl: true };
-    this.#session = new Session(this.native, new ServedUnion(this.union), wishes, events, request, reply);
+    this.#session = new Session(this.native, route ? SERVED_ROUTE : new ServedUnion(this.union), wishes, events, request, reply);
     this.#loop = new Loop({
       wakeFd: this.#wake,
       request,
