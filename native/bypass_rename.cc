@@ -39,19 +39,19 @@ void moveNode(Mount& mount, Node* node, const Directory& to, std::string_view na
   mount.nodes.setParent(node, to.node);
 }
 
-Node* nodeAt(Mount& mount, int dirfd, const std::string& name) {
+Node* nodeAt(Mount& mount, const Directory& dir, const std::string& name) {
   struct statx st;
-  if (statAt(dirfd, name.c_str(), &st)) return nullptr;
-  return mount.nodes.find(mount.keyOf(st, 0));
+  if (statAt(dir.fd, name.c_str(), &st)) return nullptr;
+  return mount.nodes.find(mount.keyIn(dir.node->place, st));
 }
 
 int renameInPlace(Request& request, const Directory& from, const Directory& to, const RenameArgs& args) {
   Mount& mount = request.mount;
-  Node* moved = nodeAt(mount, from.fd, args.oldName);
+  Node* moved = nodeAt(mount, from, args.oldName);
   bool exchange = args.flags & RENAME_EXCHANGE;
   int error = 0;
-  Node* target = exchange ? nodeAt(mount, to.fd, args.newName)
-                          : mount.keepBeforeUnlink(to.fd, to.node->place, args.newName, &error);
+  Node* target =
+      exchange ? nodeAt(mount, to, args.newName) : mount.keepBeforeUnlink(to.fd, to.node->place, args.newName, &error);
   if (error) return error;
   if (syscall(SYS_renameat2, from.fd, args.oldName.c_str(), to.fd, args.newName.c_str(), args.flags) < 0) {
     // A target directory that holds only whiteouts is empty to its users.

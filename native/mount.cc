@@ -44,6 +44,10 @@ NodeKey Mount::keyOf(const struct statx& st, uint32_t salt) const {
   return {st.stx_ino, (st.stx_dev_major << 20) ^ st.stx_dev_minor, salt};
 }
 
+NodeKey Mount::keyIn(const Place* dir, const struct statx& st) const {
+  return keyOf(st, roots[dir->root].nodeFlags & kNodeRoute ? dir->root : 0);
+}
+
 uint64_t Mount::shownIno(const struct statx& st) {
   uint64_t device = deviceOf(st);
   size_t index = 0;
@@ -137,7 +141,7 @@ Location Mount::locate(Node* node) {
 Node* Mount::known(Place* dir, std::string_view name) {
   struct statx st;
   if (statAt(places.fdBriefly(dir), std::string(name).c_str(), &st)) return nullptr;
-  return nodes.find(keyOf(st, 0));
+  return nodes.find(keyIn(dir, st));
 }
 
 // "U+2": two names more than upper has links, as kernel overlayfs keeps it (Linux: ovl_get_nlink). Names of a lower
@@ -154,7 +158,7 @@ Node* Mount::enter(Node* parent, Place* dir, std::string_view name, const struct
                    uint64_t ino) {
   uint32_t inherited = roots[dir->root].nodeFlags & kInherited;
   bool directory = S_ISDIR(st.stx_mode);
-  NodeKey key = keyOf(st, 0);
+  NodeKey key = keyIn(dir, st);
   Node* node = nodes.find(key);
   uint32_t stamp = stampOf(st);
   if (node && (node->stamp != stamp || node->isDir() != directory)) {
@@ -203,7 +207,7 @@ Node* Mount::keepBeforeUnlink(int dirfd, Place* dir, std::string_view name, int*
   struct statx st;
   std::string text(name);
   if (statAt(dirfd, text.c_str(), &st) != 0) return nullptr;
-  Node* node = nodes.find(keyOf(st, 0));
+  Node* node = nodes.find(keyIn(dir, st));
   if (!node || node->place->root != dir->root) return nullptr;
   int fd = nodeFd(node);
   int pinned = fd < 0 ? fd : places.pin(node->place);

@@ -75,6 +75,9 @@ class Mount {
 
   /** Identity of a backing object; the salt sets the roots of routes apart from ordinary nodes. */
   NodeKey keyOf(const struct statx& st, uint32_t salt) const;
+  /** The same of an object in `dir`. What a route shows, the union or another route may show too, and by other rules.
+   */
+  NodeKey keyIn(const Place* dir, const struct statx& st) const;
   /**
    * What stat shows for a backing inode: its own number, marked per filesystem past the first. Roots come first, so
    * that the marks are the same at every mount of the same layers, whoever is looked at first.

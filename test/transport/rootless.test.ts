@@ -47,3 +47,23 @@ void t.test('rootless', async (t) => {
   t.strictSame(root.servers(), []);
   return undefined;
 });
+
+void t.test('rootless: a directory that is two volumes keeps the rules of each', async (t) => {
+  const missing = await unavailable('lamina');
+  if (missing !== undefined && !privilegedRequired) return t.plan(0, missing);
+  const root = new Root();
+  t.teardown(() => root.dispose());
+  chmodSync(root.dir, 0o755);
+  for (const name of ['.', 'target', 'upper', 'work', 'lower']) chownSync(root.path(name), NOBODY, NOBODY);
+  const script = `
+    mkdir -p vol run; echo 1 > vol/a; echo 2 > vol/b; echo low > lower/f
+    $LAMINA mount --lower lower --upper upper --work work -v $PWD/vol:/own -v $PWD/vol:/shown:ro -v $PWD/lower:/below target
+    cat target/own/a target/shown/b; if echo no > target/shown/a; then echo written; fi; echo more >> target/own/b
+    cat target/f; echo direct > target/below/f; cat target/below/f; echo copied > target/f; cat target/f
+    $LAMINA umount target; cat vol/a vol/b lower/f upper/f`;
+  const done = await asNobody(root, script);
+  t.equal(done.code, 0, done.stderr);
+  t.equal(done.stdout, '1\n2\nlow\ndirect\ncopied\n1\n2\nmore\ndirect\ncopied\n');
+  t.match(done.stderr, /shown\/a: Read-only file system/);
+  return undefined;
+});
