@@ -177,6 +177,8 @@ int opWrite(Request& request) {
   int fd = request.mount.handleFd(handle);
   if (fd < 0) return fd;
   if (in->writeFlags & kWriteKillSuidgid) killSuidgid(request, handle->node);
+  // Elsewhere an append-only file has no map to write through (mm/mmap.c: IS_APPEND); its fd would write at the end.
+  if ((in->writeFlags & kWriteCache) && (fcntl(fd, F_GETFL) & O_APPEND)) return -EPERM;
   // Pages of a map come when they come, whatever the flags of the file that they are sent through.
   uint32_t flags = in->writeFlags & kWriteCache ? 0 : in->flags;
   // The kernel positions appending writes by its own size, which is right only where nobody else writes.

@@ -1,6 +1,7 @@
 // What the oracle found where data goes through the server.
 
-import { append, cat, close, gives, mmap, msync, munmap, mwrite, open, pwrite, write } from '../../support/ops.js';
+import { append, cat, close, fails, gives, mmap, msync, munmap, mwrite, open, pwrite, write } from '../../support/ops.js';
+import { setflags } from '../../support/ops-objects.js';
 import { file } from '../../support/tree.js';
 import type { Case } from '../run.js';
 
@@ -21,6 +22,21 @@ export const relayedCases: readonly Case[] = [
       close('f'),
       append('d/f', '+three'),
       gives('XoMAP file+one+two+three', cat('d/f')),
+    ],
+  },
+  {
+    name: 'an append-only file is appended to',
+    stack: { lower: [{ 'd/f': file('log') }] },
+    ops: [
+      setflags('d/f', 'a'),
+      open('f', 'd/f', 'WRONLY|APPEND'),
+      write('f', '+one'),
+      pwrite('f', 0, '+two'),
+      fails('EPERM', open('g', 'd/f', 'WRONLY')),
+      append('d/f', '+three'),
+      close('f'),
+      setflags('d/f', ''),
+      gives('log+one+two+three', cat('d/f')),
     ],
   },
 ];
