@@ -189,7 +189,7 @@ void Loop::serveRequest(Decisions& decisions, const Served& served, size_t size)
   Request request = requestOf(mount, in, request_, size);
   mount.fds.beginRequest();
   int result = answer(decisions, served, request);
-  mount.fds.endRequest();
+  mount.endRequest();
   if (result == kParked) {
     undo(request, -EINTR);
     parked_.push_back({served.index, mount.offloads.awaited, {request_, request_ + size}});

@@ -25,6 +25,7 @@ Mount::Mount(size_t fdLimit) : fds(fdLimit), places(fds), nodes(places) {
 }
 
 Mount::~Mount() {
+  endRequest();
   for (auto& [fh, handle] : handles) fds.close(&handle);
   for (Root& root : roots) places.drop(root.place);
 }
@@ -212,7 +213,11 @@ Node* Mount::keepBeforeUnlink(int dirfd, Place* dir, std::string_view name, int*
   int fd = nodeFd(node);
   int pinned = fd < 0 ? fd : places.pin(node->place);
   lastName_ = st.stx_nlink == 1 && !node->has(kNodeRoute) ? node : nullptr;
-  if (pinned == 0) return node;
+  if (pinned == 0) {
+    places.ref(node->place);
+    kept_.push_back(node->place);
+    return node;
+  }
   if (node->opens && (pinned == -EMFILE || pinned == -ENFILE)) *error = pinned;
   return nullptr;
 }
@@ -229,6 +234,15 @@ void Mount::afterUnlink(Node* node, Place* dir, std::string_view name) {
     closeBackingId(node->backingId);
     node->backingId = 0;
   }
+}
+
+void Mount::endRequest() {
+  for (Place* place : kept_) {
+    if (!place->detached) places.unpin(place);
+    places.drop(place);
+  }
+  kept_.clear();
+  fds.endRequest();
 }
 
 bool Mount::abandonRemoved() {

@@ -133,6 +133,8 @@ class Mount {
   Node* keepBeforeUnlink(int dirfd, Place* dir, std::string_view name, int* error);
   /** After a name is gone: what no name leads to any more is marked. */
   void afterUnlink(Node* node, Place* dir, std::string_view name);
+  /** The request is answered: fds that it used may be closed again, those of what has kept its name too. */
+  void endRequest();
 
   /**
    * Lets go of removed files that nobody has open, so that their space is free before the kernel forgets them. False
@@ -217,6 +219,7 @@ class Mount {
   void dropCachedAttr(const Node* node);
   std::vector<uint64_t> devices_;  // st_dev of each backing filesystem: of the roots in their order, then those below
   uint64_t nextHandle_ = 1;
+  std::vector<Place*> kept_;        // by keepBeforeUnlink, in the request at hand; owned references
   const Node* lastName_ = nullptr;  // what keepBeforeUnlink kept, when nobody else can give it another name meanwhile
   size_t mostNodes_ = 0;            // since memory was last given back
 };

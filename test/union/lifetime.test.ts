@@ -116,6 +116,23 @@ void t.test('a file that is removed while open goes on', async (t) => {
   }
 });
 
+void t.test('names that could not be removed keep no fds from what can', async (t) => {
+  const client = new Rig(t, [{ open: 'content' }], { fdLimit: 64 }).open();
+  client.write('open', 'on upper');
+  client.mkdir('d');
+  for (let i = 0; i < 100; i++) {
+    client.mkdir(`d/${i}`);
+    client.mkdir(`d/${i}/s`);
+    client.create(`d/${i}/s/f`);
+    t.equal(client.rmdir(`d/${i}/s`), -errno.ENOTEMPTY);
+  }
+  const node = client.id('open');
+  const fh = client.open(node, 0);
+  t.equal(client.unlink('open'), 0);
+  t.match(client.getattr(node), { nlink: 0 });
+  if (typeof fh !== 'number') client.release(node, fh);
+});
+
 void t.test('a file that is replaced while open has no name left', async (t) => {
   for (const path of ['a/b/c/f', 'a/only', 'fresh']) {
     const client = new Rig(t, layers, { fdLimit: 64 }).open();
