@@ -221,7 +221,7 @@ int opStatx(Request& request) {
   to.blksize = st.stx_blksize;
   to.attributes = st.stx_attributes;
   to.attributesMask = st.stx_attributes_mask;
-  to.nlink = node->has(kNodeMerged) ? 1 : st.stx_nlink + node->nlinkDelta;
+  to.nlink = request.mount.shownNlink(node, st);
   to.uid = request.mount.shownUid(node, st.stx_uid);
   to.gid = request.mount.shownGid(node, st.stx_gid);
   to.mode = st.stx_mode;

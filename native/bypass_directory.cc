@@ -81,7 +81,9 @@ int existsOrWhiteout(const Directory& dir, std::string_view name) {
 
 bool isUnionChild(Request& request, int dirfd, const char* name) {
   struct statx st;
-  if (statAt(dirfd, name, &st) || !S_ISDIR(st.stx_mode)) return false;
+  if (statAt(dirfd, name, &st)) return false;
+  if (isWhiteout(st)) return true;
+  if (!S_ISDIR(st.stx_mode)) return false;
   Node* node = request.mount.nodes.find(request.mount.keyOf(st, 0));
   return node ? node->has(kNodeUnion) : hasUnionMarks(request.mount, dirfd, name);
 }

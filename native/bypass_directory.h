@@ -28,7 +28,7 @@ int enterAndReply(Request& request, const Directory& dir, std::string_view name)
 /** EEXIST; over a leftover whiteout of the union kDecide: TypeScript knows what to do with it. */
 int existsOrWhiteout(const Directory& dir, std::string_view name);
 
-/** Whether the object `name` is a directory whose namespace TypeScript holds. */
+/** Whether TypeScript must be asked about `name`: a whiteout, or a directory whose namespace it holds. */
 bool isUnionChild(Request& request, int dirfd, const char* name);
 
 }  // namespace lamina

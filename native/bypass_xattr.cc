@@ -2,11 +2,14 @@
 // "trusted.overlay.x" is kept as "trusted.overlay.overlay.x", as kernel overlayfs does (overlayfs.rst "Nesting").
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <sys/xattr.h>
 
 #include <string>
+#include <utility>
 
 #include "bypass.h"
+#include "caller.h"
 #include "proc_path.h"
 
 namespace lamina {
@@ -79,10 +82,15 @@ int opListxattr(Request& request) {
       last ? llistxattr(path.c_str(), list.data(), list.size()) : listxattr(path.c_str(), list.data(), list.size());
   if (n < 0) return -errno;
   std::string shown;
+  bool asked = false, trusted = false;
+  // Linux lists trusted.* to those who may read it (simple_xattr_list, ovl_can_list).
+  auto mayTrust = [&] {
+    if (!std::exchange(asked, true)) trusted = Caller(request.in).hasEverywhere(CAP_SYS_ADMIN);
+    return trusted;
+  };
   for (const char* at = list.data(); at < list.data() + n; at += strlen(at) + 1) {
     std::string name = shownName(node, at);
-    // Natively trusted.* is listed for CAP_SYS_ADMIN only (Linux: simple_xattr_list, ext4_xattr_trusted_list).
-    bool hidden = name.empty() || (request.in.uid != 0 && name.rfind("trusted.", 0) == 0);
+    bool hidden = name.empty() || (name.rfind("trusted.", 0) == 0 && !mayTrust());
     if (!hidden) shown.append(name.c_str(), name.size() + 1);
   }
   if (!in->size) {

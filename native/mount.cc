@@ -58,9 +58,16 @@ uint64_t Mount::shownIno(const struct statx& st) {
 }
 
 void Mount::setAttrTimeout(const Node* node, uint64_t* seconds, uint32_t* nanoseconds) const {
-  // The kernel keeps a moved node and its successor as two inodes: what is changed by one shows in the other at once.
-  *seconds = node->has(kNodeRoute | kNodeMoved | kNodeMappable) ? 0 : static_cast<uint64_t>(options.attrTimeout);
+  // The kernel keeps a moved node and its heir as two inodes: what is changed by one shows in the other at once.
+  *seconds =
+      node->has(kNodeRoute | kNodeMoved | kNodeHeir | kNodeMappable) ? 0 : static_cast<uint64_t>(options.attrTimeout);
   *nanoseconds = 0;
+}
+
+uint32_t Mount::shownNlink(const Node* node, const struct statx& st) const {
+  // A lower file whose name was whited out: the layer still has it, the union does not.
+  if (node->has(kNodeRemoved) && !node->has(kNodeWritable)) return 0;
+  return node->has(kNodeMerged) ? 1 : st.stx_nlink + node->nlinkDelta;
 }
 
 void Mount::fillAttr(const Node* node, const struct statx& st, Attr* out) const {
@@ -74,9 +81,7 @@ void Mount::fillAttr(const Node* node, const struct statx& st, Attr* out) const 
   out->mtimensec = st.stx_mtime.tv_nsec;
   out->ctimensec = st.stx_ctime.tv_nsec;
   out->mode = st.stx_mode;
-  out->nlink = node->has(kNodeMerged) ? 1 : st.stx_nlink + node->nlinkDelta;
-  // A lower file whose name was whited out: the layer still has it, the union does not.
-  if (node->has(kNodeRemoved) && !node->has(kNodeWritable)) out->nlink = 0;
+  out->nlink = shownNlink(node, st);
   out->uid = shownUid(node, st.stx_uid);
   out->gid = shownGid(node, st.stx_gid);
   // The wire carries the kernel's 32-bit new_encode_dev form.
@@ -277,6 +282,7 @@ Node* Mount::settle(Node* node, Place* place, const struct statx& st, uint32_t s
     node->forward = result;
     result->refs++;
     node->flags |= kNodeMoved;
+    result->flags |= kNodeHeir;
     nodes.unkey(node);
     dropCachedAttr(node);
   } else {

@@ -84,6 +84,7 @@ class Mount {
    */
   uint64_t shownIno(const struct statx& st);
 
+  uint32_t shownNlink(const Node* node, const struct statx& st) const;
   void fillAttr(const Node* node, const struct statx& st, Attr* out) const;
   void fillEntry(const Node* node, const struct statx& st, EntryOut* out) const;
   void fillNegative(EntryOut* out) const;

@@ -127,6 +127,7 @@ bool Nodes::release(Node* first) {
     while (*link != node) link = &(*link)->nextById;
     *link = node->nextById;
     count_--;
+    if (node->forward) node->forward->flags &= ~kNodeHeir;
     for (Node* held : {node->parent, node->forward}) {
       if (held && --held->refs == 0) pending.push_back(held);  // pushed by its last holder only
     }

@@ -28,6 +28,7 @@ enum NodeFlag : uint32_t {
   kNodeTouched = 1 << 11,   // opened since the backing-id cache last looked
   kNodeFile = 1 << 12,      // a regular file: what may be opened, beside directories
   kNodeMappable = 1 << 13,  // open for reading and writing in the kernel: a shared map changes its times unseen
+  kNodeHeir = 1 << 14,      // a moved node forwards to it: the kernel still has that one, too
 };
 
 /** Flags that a child has from its directory. */

@@ -12,6 +12,7 @@ import {
   typeChangeCases,
 } from './cases/layers.js';
 import { objectCases, protectionCases } from './cases/found.js';
+import { seldomCases } from './cases/seldom.js';
 import { readOnlyCases } from './cases/read-only.js';
 import { conform } from './run.js';
 
@@ -21,5 +22,6 @@ t.setTimeout(300_000);
 void t.test('layers', (sub) => conform(sub, [...formatCases, ...typeChangeCases, ...manyLayerCases]));
 void t.test('names and listings', (sub) => conform(sub, [...nameCases, ...readdirCases, ...ownCases, ...foundCases]));
 void t.test('programs, long paths and flags', (sub) => conform(sub, [...objectCases, ...protectionCases]));
+void t.test('what is seldom done', (sub) => conform(sub, seldomCases));
 void t.test('the root', (sub) => conform(sub, rootCases));
 void t.test('read-only unions', (sub) => conform(sub, readOnlyCases));
