@@ -22,6 +22,7 @@ import { makeFirstDirectories } from './first-directories.js';
 import { initLayer } from './init-layer.js';
 import { type PlannedMount, planMounts } from './mount-points.js';
 import { randomName } from './names.js';
+import { fixedDonors } from './namespaces.js';
 import { mergedEntries } from './oci-spec.js';
 import { seccompProfile } from './seccomp.js';
 import { tmpfsOptions } from './tmpfs.js';
@@ -179,7 +180,7 @@ class Creation {
   async #runOf(image: Image | undefined): Promise<ContainerRecord> {
     const { registry } = this.context;
     const { config, step } = this.request;
-    const hostConfig = withDefaults(this.request.hostConfig);
+    const hostConfig = withDefaults(fixedDonors(this.request.hostConfig, (reference) => registry.find(reference)));
     if (image && this.request.platform) checkPlatform(image, config.Image ?? '', this.request.platform);
     const merged =
       step || !image ? { ...config, Hostname: this.id.slice(0, 12) } : mergeConfig(named(config, hostConfig), image, this.id);

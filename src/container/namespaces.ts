@@ -1,8 +1,8 @@
-// Which namespaces a container has of its own, and which it shares with the host or with another container. Used by start.ts
-// and oci-spec.ts.
+// Which namespaces a container has of its own, and which it shares with the host or with another container. Used by create.ts,
+// start.ts and oci-spec.ts.
 
-import type { ContainerRecord } from '../store/index.js';
-import { badParameter, conflict } from './errors.js';
+import type { ContainerRecord, HostConfig } from '../store/index.js';
+import { EngineError, badParameter, conflict } from './errors.js';
 import { isUp } from './state.js';
 
 export interface Namespace {
@@ -19,6 +19,26 @@ function donor(mode: string, kind: string, find: (reference: string) => Containe
 }
 
 const isContainer = (mode = ''): boolean => mode.startsWith('container:');
+
+/**
+ * `container:NAME` by id: who lends a namespace does so whatever it is called later. One that is not there stays as it was named,
+ * for the start to tell.
+ */
+export function fixedDonors(host: HostConfig, find: (reference: string) => ContainerRecord): HostConfig {
+  const fixed = (mode: string): string => {
+    try {
+      return `container:${find(mode.slice('container:'.length)).id}`;
+    } catch (error) {
+      if (error instanceof EngineError) return mode;
+      throw error;
+    }
+  };
+  const modes = (['NetworkMode', 'IpcMode', 'PidMode'] as const).flatMap((name) => {
+    const mode = host[name];
+    return isContainer(mode) ? [[name, fixed(mode ?? '')] as const] : [];
+  });
+  return modes.length === 0 ? host : { ...host, ...Object.fromEntries(modes) };
+}
 
 /** The container whose IPC namespace and /dev/shm are used; undefined for none. Errors: EngineError. */
 export function ipcDonor(record: ContainerRecord, find: (reference: string) => ContainerRecord): ContainerRecord | undefined {

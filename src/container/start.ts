@@ -153,14 +153,18 @@ class Start {
   }
 
   #hostname(): string {
-    return this.record.hostConfig.UTSMode === 'host' ? hostName() : (this.record.config.Hostname ?? this.record.id.slice(0, 12));
+    const { id, config } = this.#networkOwner;
+    return this.record.hostConfig.UTSMode === 'host' ? hostName() : (config.Hostname ?? id.slice(0, 12));
   }
 
-  /** Whoever uses another container's network has its files too. */
-  get #files(): string {
+  /** Whoever uses another container's network has its name and its files too. */
+  get #networkOwner(): ContainerRecord {
     const { NetworkMode: mode = '' } = this.record.hostConfig;
-    if (!mode.startsWith('container:')) return this.#directory;
-    return this.context.directory(this.context.registry.find(mode.slice('container:'.length)).id);
+    return mode.startsWith('container:') ? this.context.registry.find(mode.slice('container:'.length)) : this.record;
+  }
+
+  get #files(): string {
+    return this.context.directory(this.#networkOwner.id);
   }
 
   /** A /dev/shm that others may join is mounted here, for them to bind. Errors: EngineError. */

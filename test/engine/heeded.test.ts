@@ -93,6 +93,22 @@ void t.test('what a request asks', { timeout: 180_000 }, async (t) => {
     t.match(await rig.run('lamina', ...look), { code: 125, stderr: /cannot join \w+ of a non running container/ });
   });
 
+  await t.test('who lends its namespaces may be called otherwise later', async (t) => {
+    const lender = await must(...run, '--name', 'lends', '--ipc', 'shareable', '-h', 'lending', 'busybox', 'sleep', '1000');
+    const modes = ['network', 'ipc', 'pid'].flatMap((kind) => [`--${kind}`, 'container:lends']);
+    const words = ['busybox', 'sh', '-c', 'hostname; cat /etc/hostname'];
+    await must('create', '--name', 'borrows', ...modes, ...words);
+    const shown = '{{.HostConfig.NetworkMode}} {{.HostConfig.IpcMode}} {{.HostConfig.PidMode}}';
+    t.equal(await must('inspect', '-f', shown, 'borrows'), Array(3).fill(`container:${lender}`).join(' '));
+    await must('rename', 'lends', 'renamed');
+    t.equal(await must('start', '-a', 'borrows'), 'lending\nlending');
+    await must('rm', '-f', 'borrows', 'renamed');
+    await must('create', '--name', 'borrows', ...modes, ...words);
+    t.equal(await must('inspect', '-f', shown, 'borrows'), Array(3).fill('container:lends').join(' '));
+    t.match(await rig.run('lamina', 'start', 'borrows'), { code: 1, stderr: /No such container: lends/ });
+    await must('rm', 'borrows');
+  });
+
   await t.test('a prune of networks heeds all of its filters', async (t) => {
     await must('network', 'create', '--label', 'keep', 'kept');
     await must('network', 'create', 'going');
