@@ -93,6 +93,31 @@ export function linkEntries(links: readonly Link[], networks: readonly string[])
   });
 }
 
+interface Port {
+  readonly number: number;
+  readonly protocol: string;
+}
+
+/** Of one number tcp comes first. */
+function portsOf({ config }: ContainerRecord): Port[] {
+  const all = Object.keys(config.ExposedPorts ?? {}).map((key): Port => {
+    const [number = '', protocol = 'tcp'] = key.split('/');
+    return { number: Number(number), protocol };
+  });
+  return all.sort((a, b) => a.number - b.number || Number(a.protocol !== 'tcp') - Number(b.protocol !== 'tcp'));
+}
+
+/** Ports whose numbers follow each other, from the first on: what is said of them as one. */
+function runsOf(ports: readonly Port[]): (readonly [first: Port, last: Port])[] {
+  const runs: [Port, Port][] = [];
+  for (const port of ports) {
+    const run = runs.at(-1);
+    if (run && port.number <= run[1].number + 1) run[1] = port;
+    else runs.push([port, port]);
+  }
+  return runs.filter(([first, last]) => first !== last);
+}
+
 /** Docker's variables of links on the default bridge. Errors: 400 when one of them does not run. */
 export function linkEnvironment(record: ContainerRecord, registry: Registry): string[] {
   if ((record.hostConfig.NetworkMode || 'bridge') !== 'bridge') return [];
@@ -100,15 +125,23 @@ export function linkEnvironment(record: ContainerRecord, registry: Registry): st
     const ip = to.endpoints.find(({ network }) => network === 'bridge')?.ip;
     if (ip === undefined) throw badParameter(`Cannot link to a non running container: /${to.name} AS /${record.name}/${alias}`);
     const prefix = alias.toUpperCase().replace(/-/g, '_');
-    const ports = Object.keys(to.config.ExposedPorts ?? {}).sort((a, b) => parseInt(a) - parseInt(b));
-    const each = ports.flatMap((key) => {
-      const [port = '', protocol = 'tcp'] = key.split('/');
-      const name = `${prefix}_PORT_${port}_${protocol.toUpperCase()}`;
-      return [`${name}=${protocol}://${ip}:${port}`, `${name}_ADDR=${ip}`, `${name}_PORT=${port}`, `${name}_PROTO=${protocol}`];
+    const ports = portsOf(to);
+    const nameOf = ({ number, protocol }: Port): string => `${prefix}_PORT_${number}_${protocol.toUpperCase()}`;
+    const urlOf = ({ number, protocol }: Port): string => `${protocol}://${ip}:${number}`;
+    const common = (port: Port): string[] => [`${nameOf(port)}_ADDR=${ip}`, `${nameOf(port)}_PROTO=${port.protocol}`];
+    const runs = runsOf(ports).flatMap(([first, last]) => {
+      const end = `${prefix}_PORT_${first.number}_${last.protocol.toUpperCase()}`;
+      const begin = [`${nameOf(first)}_START=${urlOf(first)}`, `${nameOf(first)}_PORT_START=${first.number}`];
+      return [...begin, ...common(first), `${end}_END=${urlOf(last)}`, `${end}_PORT_END=${last.number}`];
     });
+    const each = ports.flatMap((port) => [
+      `${nameOf(port)}=${urlOf(port)}`,
+      ...common(port),
+      `${nameOf(port)}_PORT=${port.number}`,
+    ]);
     const [first] = ports;
-    const main = first === undefined ? [] : [`${prefix}_PORT=${first.split('/')[1] ?? 'tcp'}://${ip}:${first.split('/')[0]}`];
+    const main = first === undefined ? [] : [`${prefix}_PORT=${urlOf(first)}`];
     const own = (to.config.Env ?? []).filter((entry) => !/^(HOME|PATH)=/.test(entry)).map((entry) => `${prefix}_ENV_${entry}`);
-    return [...main, `${prefix}_NAME=/${record.name}/${alias}`, ...each, ...own];
+    return [...new Set([...main, ...runs, ...each, `${prefix}_NAME=/${record.name}/${alias}`, ...own])];
   });
 }

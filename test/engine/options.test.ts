@@ -193,6 +193,21 @@ void t.test('the flags of run', { timeout: 240_000 }, async (t) => {
         'ping -c1 -W2 db >/dev/null && env',
       );
       t.match(told, /^DB_PORT_5432_TCP=tcp:\/\/[0-9.]+:5432$/m);
+      t.notMatch(told, /_(START|END)=/);
+      await rig.must(client, 'rm', '-f', 'base');
+      const ports = ['80', '81', '82/udp', '90/udp', '90'].flatMap((port) => ['--expose', port]);
+      await rig.must(client, 'run', '-d', '--name', 'base', ...ports, 'busybox', 'sleep', '1000');
+      const env = await rig.must(client, 'run', '--rm', '--name', 'asks', '--link', 'base:db', 'busybox', 'env');
+      const of = (name: string): string | undefined =>
+        new RegExp(`^DB_${name}=(.*)$`, 'm').exec(env)?.[1]?.replace(/[0-9.]+:/, '');
+      const said = ['PORT', 'PORT_80_TCP_START', 'PORT_80_TCP_PORT_START', 'PORT_80_UDP_END', 'PORT_80_UDP_PORT_END'].map(of);
+      t.same(said, ['tcp://80', 'tcp://80', '80', 'udp://82', '82']);
+      t.same(['PORT_90_TCP_START', 'PORT_90_UDP_END', 'PORT_90_UDP_PORT', 'NAME'].map(of), [
+        'tcp://90',
+        'udp://90',
+        '90',
+        '/asks/db',
+      ]);
       await rig.must(client, 'rm', '-f', 'base');
     });
   }
