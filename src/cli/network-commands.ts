@@ -58,9 +58,11 @@ const create: Command = {
     usage: '[OPTIONS] NETWORK',
     summary: 'Create a network',
     flags: {
+      'aux-address': { takes: 'NAME=IP', many: true, help: 'Addresses of the subnet that no container gets' },
       driver: { short: 'd', takes: 'DRIVER', help: 'Driver to manage the network (default bridge)' },
       gateway: { takes: 'IP', help: 'IPv4 gateway' },
       internal: { help: 'Restrict external access to the network' },
+      'ip-range': { takes: 'CIDR', help: 'Allocate container ip from a sub-range' },
       label: { takes: 'KEY=VALUE', many: true, help: 'Set metadata on a network' },
       subnet: { takes: 'CIDR', help: 'Subnet in CIDR format' },
     },
@@ -69,9 +71,13 @@ const create: Command = {
   async run(args) {
     const subnet = args.value('subnet');
     const gateway = args.value('gateway');
+    const range = args.value('ip-range');
+    const reserved = args.all('aux-address');
     const config = {
       ...(subnet === undefined ? {} : { Subnet: subnet }),
       ...(gateway === undefined ? {} : { Gateway: gateway }),
+      ...(range === undefined ? {} : { IPRange: range }),
+      ...(reserved.length === 0 ? {} : { AuxiliaryAddresses: pairs(reserved) }),
     };
     const body = {
       Name: args.rest[0],

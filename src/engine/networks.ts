@@ -48,6 +48,15 @@ interface CreateBody {
   readonly IPAM?: { readonly Driver?: string; readonly Config?: readonly Pool[] };
 }
 
+function poolOf({ subnet, gateway, range, reserved }: Network): Pool {
+  return {
+    Subnet: subnet,
+    ...(range === undefined ? {} : { IPRange: range }),
+    Gateway: gateway,
+    ...(reserved === undefined ? {} : { AuxiliaryAddresses: reserved }),
+  };
+}
+
 function view(engine: Engine, network: Network): object {
   const members = engine.networks.membersOf(network).map(({ record, endpoint }) => [
     record.id,
@@ -70,7 +79,7 @@ function view(engine: Engine, network: Network): object {
     IPAM: {
       Driver: 'default',
       Options: null,
-      Config: network.subnet === '' ? [] : [{ Subnet: network.subnet, Gateway: network.gateway }],
+      Config: network.subnet === '' ? [] : [poolOf(network)],
     },
     Internal: network.internal,
     Attachable: false,
@@ -122,8 +131,6 @@ function checkAsked({
     '--ingress': Ingress,
     '--config-only': ConfigOnly,
     '--config-from': ConfigFrom?.Network,
-    '--ip-range': pools.some((pool) => pool.IPRange),
-    '--aux-address': pools.some((pool) => Object.keys(pool.AuxiliaryAddresses ?? {}).length > 0),
     '--ipam-driver': driver && driver !== 'default',
     'more than one --subnet': pools.length > 1,
   };
@@ -144,6 +151,8 @@ async function create(engine: Engine, call: Call): Promise<void> {
     options: body.Options ?? {},
     ...(ipam?.Subnet ? { subnet: ipam.Subnet } : {}),
     ...(ipam?.Gateway ? { gateway: ipam.Gateway } : {}),
+    ...(ipam?.IPRange ? { range: ipam.IPRange } : {}),
+    ...(ipam?.AuxiliaryAddresses ? { reserved: ipam.AuxiliaryAddresses } : {}),
   });
   engine.context.events.publish('network', 'create', network.id, { name: network.name, type: network.driver });
   call.answer(201, { Id: network.id, Warning: '' });

@@ -8,7 +8,7 @@ import { MNT_DETACH } from '../native/syscalls.js';
 import { CNI_VERSION, runPlugin, type CniResult } from './cni.js';
 import { run } from './command.js';
 import { NetworkError } from './network-error.js';
-import type { Network, Networks } from './networks.js';
+import { type Network, type Networks, shares } from './networks.js';
 import { type PublishedPort, choosePorts, portMappings } from './ports.js';
 
 export interface EndpointRequest {
@@ -43,6 +43,13 @@ interface Step {
   readonly configuration: { type: string };
 }
 
+/** For the plugin `host-local`. An address that is asked for may be any of the subnet. */
+function rangesFor(network: Network, ip: string | undefined): object[] {
+  const { subnet, gateway, range, reserved } = network;
+  if (ip !== undefined || (range === undefined && reserved === undefined)) return [{ subnet, gateway }];
+  return shares(network).map(([rangeStart, rangeEnd]) => ({ subnet, gateway, rangeStart, rangeEnd }));
+}
+
 /** For the plugin `bridge`, with the addresses that were asked for. */
 function configurationFor(
   directory: string,
@@ -60,7 +67,7 @@ function configurationFor(
     ipam: {
       type: 'host-local',
       dataDir: join(directory, 'ipam'),
-      ranges: [[{ subnet: network.subnet, gateway: network.gateway }]],
+      ranges: [rangesFor(network, ip)],
     },
     ...(ip === undefined && mac === undefined ? {} : { args: { cni: { ...(ip === undefined ? {} : { ips: [ip] }), mac } } }),
   };

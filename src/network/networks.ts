@@ -6,7 +6,17 @@ import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { run, succeeds } from './command.js';
 import { NetworkError } from './network-error.js';
-import { type Subnet, formatAddress, formatSubnet, freeSubnet, overlaps, parseAddress, parseSubnet } from './subnets.js';
+import {
+  type Subnet,
+  formatAddress,
+  formatSubnet,
+  freeParts,
+  freeSubnet,
+  overlaps,
+  parseAddress,
+  parseRange,
+  parseSubnet,
+} from './subnets.js';
 
 export interface Network {
   /** 64 hex digits. */
@@ -18,6 +28,10 @@ export interface Network {
   /** `172.17.0.0/16`; '' when it has none. */
   readonly subnet: string;
   readonly gateway: string;
+  /** The part of the subnet that containers get addresses from; all of it when absent. */
+  readonly range?: string;
+  /** Addresses that no container gets, by whatever they are called. */
+  readonly reserved?: Readonly<Record<string, string>>;
   /** No way out of it. */
   readonly internal: boolean;
   readonly labels: Readonly<Record<string, string>>;
@@ -31,6 +45,8 @@ export interface NewNetwork {
   readonly driver?: string;
   readonly subnet?: string;
   readonly gateway?: string;
+  readonly range?: string;
+  readonly reserved?: Readonly<Record<string, string>>;
   readonly internal?: boolean;
   readonly labels?: Readonly<Record<string, string>>;
   readonly options?: Readonly<Record<string, string>>;
@@ -167,6 +183,7 @@ export class Networks {
       device: `lm-${id.slice(0, 12)}`,
       subnet: formatSubnet(subnet),
       gateway: asked.gateway ? checkGateway(asked.gateway, subnet) : formatAddress(subnet.base + 1),
+      ...checkShare(asked, subnet),
       internal: asked.internal ?? false,
       labels: asked.labels ?? {},
       options: asked.options ?? {},
@@ -187,6 +204,33 @@ export class Networks {
     }
     this.#networks = networks;
   }
+}
+
+/** What of the subnet is given out. Errors: NetworkError when that is nothing, or not of the subnet. */
+function checkShare({ range, reserved = {} }: NewNetwork, subnet: Subnet): Pick<Network, 'range' | 'reserved'> {
+  for (const address of Object.values(reserved)) {
+    const number = parseAddress(address);
+    if (number === undefined) throw new NetworkError('invalid', `invalid auxiliary address ${address}: invalid address`);
+    if (!overlaps({ base: number, prefix: 32 }, subnet)) {
+      const why = `parent subnet ${formatSubnet(subnet)} doesn't contain this address`;
+      throw new NetworkError('invalid', `invalid auxiliary address ${address}: ${why}`);
+    }
+  }
+  const share = {
+    ...(range ? { range: formatSubnet(parseRange(range, subnet)) } : {}),
+    ...(Object.keys(reserved).length > 0 ? { reserved } : {}),
+  };
+  const all = { subnet: formatSubnet(subnet), ...share };
+  if (shares(all).length === 0) throw new NetworkError('invalid', 'no available IPv4 addresses on this network');
+  return share;
+}
+
+/** First and last addresses of the parts that containers get theirs from. */
+export function shares({ subnet, range, reserved = {} }: Pick<Network, 'subnet' | 'range' | 'reserved'>): [string, string][] {
+  const whole = parseSubnet(subnet);
+  const numbers = Object.values(reserved).flatMap((address) => parseAddress(address) ?? []);
+  const parts = freeParts(range === undefined ? whole : parseRange(range, whole), whole, numbers);
+  return parts.map(({ first, last }) => [formatAddress(first), formatAddress(last)]);
 }
 
 function checkGateway(text: string, subnet: Subnet): string {

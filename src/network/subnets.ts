@@ -31,6 +31,35 @@ export function parseSubnet(text: string): Subnet {
   return { base: number - (number % 2 ** (32 - bits)), prefix: bits };
 }
 
+/** A block of addresses within a subnet. Errors: NetworkError, Docker's words. */
+export function parseRange(text: string, subnet: Subnet): Subnet {
+  const invalid = (why: string): never => {
+    throw new NetworkError('invalid', `invalid ip-range ${text}: ${why}`);
+  };
+  const [address = '', prefix = ''] = text.split('/');
+  const base = parseAddress(address);
+  const bits = Number(prefix);
+  if (base === undefined || !/^\d{1,2}$/.test(prefix) || bits > 32) return invalid('invalid CIDR block notation');
+  const range = { base: base - (base % 2 ** (32 - bits)), prefix: bits };
+  if (bits < subnet.prefix) return invalid(`CIDR block is bigger than its parent subnet ${formatSubnet(subnet)}`);
+  if (range.base !== base) return invalid(`it should be ${formatSubnet(range)}`);
+  return overlaps(range, subnet) ? range : invalid(`parent subnet ${formatSubnet(subnet)} doesn't contain ip-range`);
+}
+
+/** Addresses of `part` that containers may get, without its subnet's first and last and those of `reserved`, in order. */
+export function freeParts(part: Subnet, subnet: Subnet, reserved: readonly number[]): { first: number; last: number }[] {
+  const end = ({ base, prefix }: Subnet): number => base + 2 ** (32 - prefix) - 1;
+  let first = Math.max(part.base, subnet.base + 1);
+  const last = Math.min(end(part), end(subnet) - 1);
+  const parts: { first: number; last: number }[] = [];
+  for (const address of [...reserved].sort((a, b) => a - b)) {
+    if (address < first || address > last) continue;
+    if (address > first) parts.push({ first, last: address - 1 });
+    first = address + 1;
+  }
+  return first <= last ? [...parts, { first, last }] : parts;
+}
+
 export function formatSubnet({ base, prefix }: Subnet): string {
   return `${formatAddress(base)}/${prefix}`;
 }

@@ -67,17 +67,58 @@ void t.test('what a request asks', { timeout: 180_000 }, async (t) => {
 
   await t.test('a network that cannot be as it was asked is not made', async (t) => {
     const config = { Subnet: '10.99.0.0/24' };
+    const range = (IPRange: string, AuxiliaryAddresses: Record<string, string> = {}): object => ({
+      IPAM: { Config: [{ ...config, IPRange, AuxiliaryAddresses }] },
+    });
     const asked: readonly (readonly [what: RegExp, body: object])[] = [
       [/--ipv6 is not supported/, { EnableIPv6: true }],
       [/--config-only is not supported/, { ConfigOnly: true }],
       [/--ipam-driver is not supported/, { IPAM: { Driver: 'mine' } }],
-      [/--ip-range is not supported/, { IPAM: { Config: [{ ...config, IPRange: '10.99.0.0/25' }] } }],
-      [/--aux-address is not supported/, { IPAM: { Config: [{ ...config, AuxiliaryAddresses: { a: '10.99.0.9' } }] } }],
+      [/invalid ip-range 10\.98\.0\.0\/25: parent subnet 10\.99\.0\.0\/24 doesn't contain/, range('10.98.0.0/25')],
+      [/invalid ip-range 10\.99\.0\.0\/16: CIDR block is bigger than its parent subnet/, range('10.99.0.0/16')],
+      [/invalid ip-range 10\.99\.0\.9\/25: it should be 10\.99\.0\.0\/25/, range('10.99.0.9/25')],
+      [/invalid ip-range x: invalid CIDR block notation/, range('x')],
+      [/no available IPv4 addresses/, range('10.99.0.9/32', { a: '10.99.0.9' })],
+      [/invalid auxiliary address 10\.98\.0\.1: parent subnet 10\.99\.0\.0\/24 doesn't contain/, range('', { a: '10.98.0.1' })],
+      [/invalid auxiliary address x: invalid address/, range('', { a: 'x' })],
       [/more than one --subnet is not supported/, { IPAM: { Config: [config, { Subnet: '10.98.0.0/24' }] } }],
     ];
     for (const [what, body] of asked)
       t.match(await call(socket, 'POST', '/networks/create', { Name: 'odd', ...body }), { status: 400, body: what });
     t.match(await call(socket, 'GET', '/networks/odd'), { status: 404 });
+  });
+
+  await t.test('containers get the addresses of a range that are not reserved', async (t) => {
+    const flags = [
+      '--subnet',
+      '10.99.0.0/24',
+      '--ip-range',
+      '10.99.0.8/30',
+      '--gateway',
+      '10.99.0.11',
+      '--aux-address',
+      'a=10.99.0.9',
+    ];
+    for (const client of ['lamina', 'docker']) {
+      await rig.must(client, 'network', 'create', ...flags, 'narrow');
+      t.match(await json('/networks/narrow'), {
+        IPAM: {
+          Config: [
+            { Subnet: '10.99.0.0/24', IPRange: '10.99.0.8/30', Gateway: '10.99.0.11', AuxiliaryAddresses: { a: '10.99.0.9' } },
+          ],
+        },
+      });
+      const on = ['run', '-d', '--network', 'narrow'];
+      const one = (...more: string[]): Promise<string> => rig.must(client, ...on, ...more, 'busybox', 'sleep', '100');
+      const ids = [await one(), await one(), await one('--ip', '10.99.0.77')];
+      const addresses = await must('inspect', '-f', '{{(index .NetworkSettings.Networks "narrow").IPAddress}}', ...ids);
+      t.same(addresses.split('\n').sort(), ['10.99.0.10', '10.99.0.77', '10.99.0.8']);
+      t.match(await must('exec', ids[0] ?? '', 'ip', 'route'), /default via 10\.99\.0\.11 .*\n10\.99\.0\.0\/24 dev/);
+      const none = await rig.run(client, ...on, '--name', 'none', 'busybox', 'true');
+      t.match(none, { code: 125, stderr: /no IP addresses available in range set/ });
+      await must('rm', '-f', 'none', ...ids);
+      await must('network', 'rm', 'narrow');
+    }
   });
 
   await t.test('a paused container lends its namespaces, one that has ended does not', async (t) => {
