@@ -118,7 +118,7 @@ export function readLayerDirectory(fd: number, marks: NameMarks): LayerEntries |
 
 /**
  * Lets names in `dirfd` begin with `.wh.`. 0 or -errno: EINVAL where there are whiteouts of that form, which such names could
- * not be told from, or no attributes.
+ * not be told from, or no attributes; EPERM where chattr i or a keeps them as they are.
  */
 export function setPlainNames(dirfd: number, scheme: XattrScheme): number {
   const fd = sys.openat2(dirfd, '.', Open.RDONLY | Open.DIRECTORY, 0, 0);
@@ -128,7 +128,7 @@ export function setPlainNames(dirfd: number, scheme: XattrScheme): number {
   if (typeof listing === 'number') return listing;
   if (listing.names.some((name) => name.startsWith(WHITEOUT_PREFIX))) return -errno.EINVAL;
   const error = sys.setxattr(dirfd, '', overlayXattr(scheme, 'plainnames'), Buffer.from('y'), 0);
-  return error === -errno.EOPNOTSUPP || error === -errno.EPERM ? -errno.EINVAL : error;
+  return error === -errno.EOPNOTSUPP ? -errno.EINVAL : error;
 }
 
 /** Makes a whiteout at a free name. 0 or -errno; needs no privilege since Linux 5.8. */

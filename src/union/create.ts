@@ -10,7 +10,7 @@ import type { NodeId } from '../native/mount.js';
 import { Mode, Open, Rename, STAT_WORDS, Stat } from '../native/syscalls.js';
 import { noteCopy } from './origin.js';
 import { allowName } from './plain-names.js';
-import { inPlaceOfWhiteout, refuseNew } from './protection.js';
+import { asNewName, refuseNew } from './protection.js';
 import { UPPER, isWhiteout } from './directory.js';
 import type { Answer, Owner } from './stack.js';
 import type { Union, WritableDirectory } from './union.js';
@@ -47,7 +47,7 @@ function replaceWhiteout(union: Union, at: WritableDirectory, name: string, type
   const error =
     Math.min(made, 0) ||
     (type === Mode.DIR ? setOpaque(nursery.fd, name, union.stack.scheme) : 0) ||
-    inPlaceOfWhiteout(at.fd, () => sys.renameat2(nursery.fd, name, at.fd, name, Rename.EXCHANGE));
+    asNewName(at.fd, () => sys.renameat2(nursery.fd, name, at.fd, name, Rename.EXCHANGE));
   sys.close(nursery.fd);
   work.discard(nursery.name);
   if (error && made > 0) sys.close(made);

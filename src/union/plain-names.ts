@@ -4,6 +4,7 @@
 import { NO_NAME_MARKS, WHITEOUT_PREFIX, setPlainNames } from '../layer/format.js';
 import { UPPER, type UnionDirectory } from './directory.js';
 import { markImpure } from './origin.js';
+import { asNewName } from './protection.js';
 import type { Union } from './union.js';
 
 interface OnUpper {
@@ -17,12 +18,12 @@ export function hasPlainNames(dir: UnionDirectory): boolean {
   return [...dir.marks.values()].some(({ plainNames }) => plainNames);
 }
 
-/** 0 or -errno: EINVAL where names of upper that begin with `.wh.` are whiteouts, or it takes no attributes. */
+/** 0 or -errno: EPERM where no name can be made; EINVAL where names of upper that begin with `.wh.` are whiteouts, or it takes no attributes. */
 export function allowPlainNames({ native, stack }: Union, { dir, fd }: OnUpper): number {
   const marks = dir.marks.get(UPPER) ?? NO_NAME_MARKS;
   if (marks.plainNames) return 0;
   // The native side asks for that mark only before it serves a directory alone.
-  const error = setPlainNames(fd, stack.scheme) || markImpure(native, dir, stack.scheme);
+  const error = asNewName(fd, () => setPlainNames(fd, stack.scheme) || markImpure(native, dir, stack.scheme));
   if (!error) dir.marks.set(UPPER, { ...marks, plainNames: true });
   return error;
 }

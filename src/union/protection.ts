@@ -69,9 +69,9 @@ export function unprotected(dirfd: number, change: () => number, refusing = 0n):
 }
 
 /**
- * The same for a change in which something new takes the place of a whiteout: to users it is a new name, which an append-only
- * directory takes and an immutable one does not.
+ * The same for a change that is a new name to users (something takes the place of a whiteout, a directory is to have names of another
+ * kind): an append-only directory takes it and an immutable one does not.
  */
-export function inPlaceOfWhiteout(dirfd: number, change: () => number): number {
+export function asNewName(dirfd: number, change: () => number): number {
   return unprotected(dirfd, change, IMMUTABLE);
 }

@@ -12,7 +12,7 @@ import { type Entry, UPPER, type UnionDirectory, entryPlace, entryType, isDirect
 import { dropFound, findDirectory } from './lookup.js';
 import { carryImpurity } from './origin.js';
 import { allowName } from './plain-names.js';
-import { inPlaceOfWhiteout, refuseGoing, refuseNew, refusedByUpper } from './protection.js';
+import { asNewName, refuseGoing, refuseNew, refusedByUpper } from './protection.js';
 import { clearDirectory, countLinks, forgetLower, isEmpty, noteRemoved, refuseFull, viewOf } from './remove.js';
 import { moveOver } from './move.js';
 import type { Answer } from './stack.js';
@@ -199,7 +199,7 @@ function replace(union: Union, made: Plan): Answer {
   const view =
     target && isDirectory(target.entry) ? viewOf(union, to.at.dir.place(entryPlace(target.entry)), to.name) : undefined;
   const move = (): number => moveOver(union, made, hide, overWhiteout);
-  error = overWhiteout ? inPlaceOfWhiteout(to.at.fd, move) : move();
+  error = overWhiteout ? asNewName(to.at.fd, move) : move();
   if (error) return error;
   if (view) view.removed = true;
   if (replaced > 0 && replaced !== moved) native.afterUnlink(replaced as NodeId, to.at.upper, to.name);

@@ -145,6 +145,10 @@ export const protectionCases: readonly Case[] = (['i', 'a'] as const).flatMap((f
       setflags('d', flags), ...[unlink('d/l'), unlink('d/f'), rmdir('d/t'), rename('d/f', 'e/f'), rename('e/m', 'd/f')].map((op) => fails('EPERM', op)),
       readdir('d'), setflags('d', ''), unlink('d/l'), rmdir('d/t'), rename('e/m', 'd/f'),
     ] },
+    { name: `names like whiteouts in a directory that got chattr ${flags}`, stack: { lower: [{ 'd/f': file('f'), 'e/m': file('m') }], upper: { 'u/f': file('f') } }, ops: ['d', 'u'].flatMap((at) => [
+      setflags(at, flags), ...[put(`${at}/.wh.f`, 'x'), mkdir(`${at}/.wh.d`), rename('e/m', `${at}/.wh.m`)].map((op) => (flags === 'i' ? fails('EPERM', op) : op)),
+      gives(flags, getflags(at)), readdir(at), setflags(at, ''), put(`${at}/.wh.g`, 'y'), readdir(at), put('e/m', 'again'),
+    ]) },
     { name: `layers with a directory that has chattr ${flags}`, stack: { lower: [{ 'd/s/g': file('g'), 'd/t/h': file('h') }] }, ops: [
       chmod('d/s', 0o700), setflags('d/s', flags), chmod('d/t', 0o700), setflags('d', flags), readdir('d'), readdir('d/s'),
     ] },
