@@ -65,6 +65,16 @@ export const PROTECTED: readonly Allowance[] = [
       (tested.e === 'EACCES' || EARLIER[op.op]?.includes(tested.e) === true),
   },
   {
+    why: 'a default ACL that a file cannot have is taken away without asking us (fs/posix_acl.c: set_posix_acl)',
+    op: (op, reference, tested, ops) =>
+      op.op === 'removexattr' &&
+      op['name'] === 'system.posix_acl_default' &&
+      protects(ops) &&
+      'e' in reference &&
+      reference.e === 'EPERM' &&
+      !('e' in tested),
+  },
+  {
     why: 'access(2) for writing is answered from the mode',
     op: (op, reference, tested, ops) =>
       op.op === 'access' &&
