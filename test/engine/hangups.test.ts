@@ -159,6 +159,7 @@ for (const asking of askings) {
       descriptors(theirs) <= before.theirFds + few,
       `the supervisor has ${opened(theirs).join(' ')}; it had ${before.theirFds}`,
     );
+    await waitFor('its processes to end', () => children(mine) <= before.children, 10_000).catch(() => undefined);
     t.ok(children(mine) <= before.children, 'no process is left');
     t.comment(`memory ${before.memory.toFixed(0)} -> ${megabytes(mine).toFixed(0)} MB`);
   });
