@@ -7,6 +7,7 @@
 
 #include <string>
 
+#include "copy_data.h"
 #include "direct_io.h"
 #include "mount.h"
 #include "proc_path.h"
@@ -63,13 +64,34 @@ int openForHandle(Mount& mount, Node* node, uint32_t flags) {
   return fd;
 }
 
+namespace {
+
+/**
+ * For somebody who has it open already. Who has opened it before it became append-only (chattr a) may write where he
+ * will: the flag is off while we open it. A crash meanwhile takes it away.
+ */
+int openAgain(Mount& mount, Node* node, uint32_t flags) {
+  struct statx st;
+  bool writes = (flags & O_ACCMODE) != O_RDONLY;
+  if (!writes || mount.statNode(node, &st) || !(st.stx_attributes & STATX_ATTR_APPEND)) {
+    return openForHandle(mount, node, flags);
+  }
+  UniqueFd reader(openObject(mount, node, O_RDONLY));
+  int had = reader.get() < 0 ? reader.get() : protect(reader.get(), 0);
+  int opened = openForHandle(mount, node, flags);
+  if (had > 0) protect(reader.get(), static_cast<uint32_t>(had));
+  return opened;
+}
+
+}  // namespace
+
 Borrowed::Borrowed(Mount& mount, uint64_t fh, Node* node, int flags) {
   Handle* handle = fh ? mount.handle(fh) : nullptr;
   if (handle) {
     fd_ = mount.handleFd(handle);
     return;
   }
-  fd_ = node ? openObject(mount, node, flags) : -EBADF;
+  fd_ = node ? openAgain(mount, node, static_cast<uint32_t>(flags)) : -EBADF;
   if (fd_ >= 0) own_.reset(fd_);
 }
 
@@ -95,7 +117,7 @@ int Mount::handleFd(Handle* handle) {
   }
   struct statx st;
   int error = statNode(handle->node, &st);
-  int fd = error ? error : openForHandle(*this, handle->node, handle->flags);
+  int fd = error ? error : openAgain(*this, handle->node, handle->flags);
   if (fd >= 0) fds.open(handle, fd, kindOf(*handle));
   return fd;
 }

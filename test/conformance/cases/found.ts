@@ -1,7 +1,7 @@
 // What the oracle found beyond names and listings, made small: programs that run, long paths, flags of inodes.
 
 import {
-  append, cat, chmod, chown, close, fails, gives, link, lstat, mkdir, mmap, mwrite, open, put, readdir, rename, rmdir, setxattr, stat, truncate, unlink,
+  any, append, cat, chmod, chown, close, copyrange, fails, fallocate, gives, link, lstat, mkdir, mmap, mwrite, open, put, pwrite, readdir, rename, rmdir, setxattr, stat, truncate, unlink,
   utimens,
 } from '../../support/ops.js';
 import type { Op } from '../../support/ops.js';
@@ -144,6 +144,10 @@ export const protectionCases: readonly Case[] = (['i', 'a'] as const).flatMap((f
     { name: `what lower has stays in a directory that got chattr ${flags}`, stack: { lower: [{ 'd/f': file('f'), 'd/l': symlink('f'), 'd/t': dir(), 'e/m': file('m') }] }, ops: [
       setflags('d', flags), ...[unlink('d/l'), unlink('d/f'), rmdir('d/t'), rename('d/f', 'e/f'), rename('e/m', 'd/f')].map((op) => fails('EPERM', op)),
       readdir('d'), setflags('d', ''), unlink('d/l'), rmdir('d/t'), rename('e/m', 'd/f'),
+    ] },
+    { name: `a file that was open for writing when it got chattr ${flags}`, stack: { lower: [{ 'd/f': file('lower') }] }, ops: [
+      open('w', 'd/f', 'RDWR'), pwrite('w', 0, 'some', 3), setflags('d/f', flags), any(copyrange('w', 0, 'w', 16, 8)), any(fallocate('w', '', 30, 10)),
+      any(fallocate('w', 'KEEP_SIZE', 60, 10)), gives(flags, getflags('d/f')), cat('d/f'), close('w'), setflags('d/f', ''),
     ] },
     { name: `names like whiteouts in a directory that got chattr ${flags}`, stack: { lower: [{ 'd/f': file('f'), 'e/m': file('m') }], upper: { 'u/f': file('f') } }, ops: ['d', 'u'].flatMap((at) => [
       setflags(at, flags), ...[put(`${at}/.wh.f`, 'x'), mkdir(`${at}/.wh.d`), rename('e/m', `${at}/.wh.m`)].map((op) => (flags === 'i' ? fails('EPERM', op) : op)),
