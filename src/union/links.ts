@@ -82,7 +82,10 @@ export class LinkIndex {
     const ino = stat[Stat.ino] ?? 0n;
     if (Number(stat[Stat.nlink]) + this.delta(this.#fd, key) > 0) return false;
     const node = this.native.nodeAt(this.place, key);
-    if (sys.unlinkat(this.#fd, key, 0) !== 0) return false;
+    // One that was found here has no other place: it is kept for who has it open, or stays until the next mount.
+    const kept = this.native.keepBeforeUnlink(this.place, key);
+    if (kept < 0 || sys.unlinkat(this.#fd, key, 0) !== 0) return false;
+    if (kept > 0) this.native.afterUnlink(kept as NodeId, this.place, key);
     // Who has it open sees no name and no link any more.
     if (node > 0) this.native.setNlinkDelta(node as NodeId, 0);
     this.#keys.delete(ino);

@@ -4,7 +4,8 @@ import { readdirSync, readlinkSync } from 'node:fs';
 import t from 'tap';
 import { errno } from '../../src/abi/errno.js';
 import type { Client } from './client.js';
-import type { Spec } from './disk.js';
+import { sys } from '../../src/native/load.js';
+import type { Maker, Spec } from './disk.js';
 import { Rig } from './rig.js';
 
 const layers: Spec[] = [
@@ -26,6 +27,12 @@ function readlink(path: string): string {
     return '';
   }
 }
+
+const hardLink =
+  (of: string): Maker =>
+  (dirfd, name) => {
+    if (sys.linkat(dirfd, of, dirfd, name) !== 0) throw new Error(`link ${name}`);
+  };
 
 /** Opens more places than there are fds for. */
 function driveOut(client: Client): void {
@@ -114,6 +121,22 @@ void t.test('a file that is removed while open goes on', async (t) => {
     client.forgetAll();
     t.equal(client.native.stats().nodes, 1);
   }
+});
+
+void t.test('a file of several names that was found in the link index goes on when all names are gone', async (t) => {
+  const rig = new Rig(t, [{ a: 'linked', b: hardLink('a') }], { fdLimit: 64 });
+  const first = rig.open();
+  first.write('a', 'LINKED');
+  first.close();
+  const client = rig.open();
+  const node = client.id('b');
+  const fh = client.open(node, 0);
+  if (typeof fh === 'number') return t.fail(`errno ${-fh}`);
+  for (const name of ['a', 'b']) t.equal(client.unlink(name), 0);
+  driveOut(client);
+  t.match(client.getattr(node), { nlink: 0 });
+  t.equal(client.readHandle(node, fh), 'LINKED');
+  client.release(node, fh);
 });
 
 void t.test('names that could not be removed keep no fds from what can', async (t) => {
