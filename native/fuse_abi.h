@@ -242,11 +242,10 @@ constexpr uint32_t kFattrMode = 1, kFattrUid = 2, kFattrGid = 4, kFattrSize = 8,
                    kFattrFh = 64, kFattrAtimeNow = 128, kFattrMtimeNow = 256, kFattrKillSuidgid = 1 << 11;
 // open reply flags
 constexpr uint32_t kFopenDirectIo = 1, kFopenKeepCache = 2, kFopenCacheDir = 8, kFopenNoflush = 32,
-                   kFopenParallelDirectWrites = 64, kFopenPassthrough = 128;
+                   kFopenPassthrough = 128;
 // Among the flags of OPEN and RELEASE: for execve (Linux: __FMODE_EXEC).
 constexpr uint32_t kOpenExec = 0x20;
-constexpr uint32_t kOpenKillSuidgid = 1, kWriteCache = 1, kWriteKillSuidgid = 4, kSetxattrAclKillSgid = 1,
-                   kReleaseFlush = 1, kLkFlock = 1;
+constexpr uint32_t kOpenKillSuidgid = 1, kWriteCache = 1, kWriteKillSuidgid = 4, kSetxattrAclKillSgid = 1, kLkFlock = 1;
 constexpr uint32_t kExtGroups = 32;
 
 struct BackingMap {

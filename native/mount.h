@@ -63,7 +63,7 @@ struct Counters {
   uint64_t decisions = 0;  // requests answered by TypeScript
   uint64_t errors = 0;
   uint64_t bytesRead = 0, bytesWritten = 0;
-  uint64_t spins = 0, sleeps = 0, wakes = 0;
+  uint64_t spins = 0, sleeps = 0;
 };
 
 class Mount {

@@ -214,7 +214,6 @@ Napi::Function MountObject::define(Napi::Env env) {
                          InstanceMethod<&MountObject::nodeParent>("nodeParent"),
                          InstanceMethod<&MountObject::nodeName>("nodeName"),
                          InstanceMethod<&MountObject::nodeFd>("nodeFd"),
-                         InstanceMethod<&MountObject::hasUnionMarks>("hasUnionMarks"),
                          InstanceMethod<&MountObject::evictBackingId>("evictBackingId"),
                          InstanceMethod<&MountObject::takeDropped>("takeDropped"),
                          InstanceMethod<&MountObject::takeRegistered>("takeRegistered"),

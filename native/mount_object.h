@@ -62,7 +62,6 @@ class MountObject : public Napi::ObjectWrap<MountObject> {
   Napi::Value nodeParent(Info info);
   Napi::Value nodeName(Info info);
   Napi::Value nodeFd(Info info);
-  Napi::Value hasUnionMarks(Info info);
   Napi::Value evictBackingId(Info info);
   Napi::Value takeDropped(Info info);
   Napi::Value takeRegistered(Info info);

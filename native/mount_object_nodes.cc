@@ -212,10 +212,6 @@ Napi::Value MountObject::nodeFd(Info info) {
   return number(info, found ? mount_->nodeFd(found) : -ESTALE);
 }
 
-Napi::Value MountObject::hasUnionMarks(Info info) {
-  return Napi::Boolean::New(info.Env(), lamina::hasUnionMarks(*mount_, intArg(info, 0), bytesArg(info, 1).c_str()));
-}
-
 Napi::Value MountObject::evictBackingId(Info info) {
   Node* found = mount_->nodes.find(idArg(info, 0));
   return Napi::Boolean::New(info.Env(), !found || mount_->evictBackingId(found));

@@ -239,11 +239,6 @@ Napi::Value Pwrite(Args info) {
   return result(info, pwrite(intArg(info, 0), data.data, data.size, bigArg(info, 2)));
 }
 
-Napi::Value Pread(Args info) {
-  Span data = spanArg(info, 1);
-  return result(info, pread(intArg(info, 0), data.data, data.size, bigArg(info, 2)));
-}
-
 Napi::Value Ftruncate(Args info) { return result(info, ftruncate(intArg(info, 0), bigArg(info, 1))); }
 Napi::Value Fsync(Args info) { return result(info, fsync(intArg(info, 0))); }
 Napi::Value Syncfs(Args info) { return result(info, syncfs(intArg(info, 0))); }
@@ -280,15 +275,15 @@ void registerFileCalls(Napi::Env env, Napi::Object sys) {
     const char* name;
     Napi::Value (*call)(Args);
   } calls[] = {
-      {"openat2", Openat2},           {"close", Close},       {"statx", Statx},
-      {"mkdirat", Mkdirat},           {"mknodat", Mknodat},   {"symlinkat", Symlinkat},
-      {"readlinkat", Readlinkat},     {"linkat", Linkat},     {"unlinkat", Unlinkat},
-      {"renameat2", Renameat2},       {"fchownat", Fchownat}, {"fchmodat", Fchmodat},
-      {"utimensat", Utimensat},       {"readdir", Readdir},   {"copyData", CopyData},
-      {"copyFlags", CopyFlags},       {"pwrite", Pwrite},     {"pread", Pread},
-      {"ftruncate", Ftruncate},       {"fsync", Fsync},       {"syncfs", Syncfs},
-      {"syncfsAsync", SyncfsAsync},   {"flock", Flock},       {"umask", Umask},
-      {"nameToHandle", NameToHandle}, {"protect", Protect},
+      {"openat2", Openat2},       {"close", Close},       {"statx", Statx},
+      {"mkdirat", Mkdirat},       {"mknodat", Mknodat},   {"symlinkat", Symlinkat},
+      {"readlinkat", Readlinkat}, {"linkat", Linkat},     {"unlinkat", Unlinkat},
+      {"renameat2", Renameat2},   {"fchownat", Fchownat}, {"fchmodat", Fchmodat},
+      {"utimensat", Utimensat},   {"readdir", Readdir},   {"copyData", CopyData},
+      {"copyFlags", CopyFlags},   {"pwrite", Pwrite},     {"ftruncate", Ftruncate},
+      {"fsync", Fsync},           {"syncfs", Syncfs},     {"syncfsAsync", SyncfsAsync},
+      {"flock", Flock},           {"umask", Umask},       {"nameToHandle", NameToHandle},
+      {"protect", Protect},
   };
   for (const auto& entry : calls) sys.Set(entry.name, Napi::Function::New(env, entry.call, entry.name));
 }

@@ -1,6 +1,5 @@
 #include <errno.h>
 #include <sys/mount.h>
-#include <sys/vfs.h>
 #include <sys/xattr.h>
 
 #include <vector>
@@ -79,12 +78,6 @@ Napi::Value Mount(Args info) {
 
 Napi::Value Umount2(Args info) { return result(info, umount2(bytesArg(info, 0).c_str(), intArg(info, 1))); }
 
-Napi::Value FsMagic(Args info) {
-  struct statfs st;
-  if (fstatfs(intArg(info, 0), &st) < 0) return number(info, -errno);
-  return number(info, static_cast<double>(static_cast<uint32_t>(st.f_type)));
-}
-
 }  // namespace
 
 void registerXattrAndMountCalls(Napi::Env env, Napi::Object sys) {
@@ -92,8 +85,8 @@ void registerXattrAndMountCalls(Napi::Env env, Napi::Object sys) {
     const char* name;
     Napi::Value (*call)(Args);
   } calls[] = {
-      {"getxattr", Getxattr}, {"setxattr", Setxattr}, {"removexattr", Removexattr}, {"listxattr", Listxattr},
-      {"mount", Mount},       {"umount2", Umount2},   {"fsMagic", FsMagic},
+      {"getxattr", Getxattr},   {"setxattr", Setxattr}, {"removexattr", Removexattr},
+      {"listxattr", Listxattr}, {"mount", Mount},       {"umount2", Umount2},
   };
   for (const auto& entry : calls) sys.Set(entry.name, Napi::Function::New(env, entry.call, entry.name));
 }

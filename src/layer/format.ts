@@ -157,8 +157,3 @@ export function shownXattr(stored: string): string | undefined {
   if (prefix === undefined) return stored;
   return isOverlayXattr(stored) ? undefined : prefix + stored.slice(prefix.length + 'overlay.'.length);
 }
-
-/** -errno values that mean "no such object here" when a layer is asked for a path. */
-export function isAbsent(error: number): boolean {
-  return error === -errno.ENOENT || error === -errno.ENOTDIR;
-}

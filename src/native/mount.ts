@@ -161,7 +161,6 @@ export interface NativeMount {
   nodeName(node: NodeId): string | undefined;
   /** O_PATH fd of the node's object. */
   nodeFd(node: NodeId): number;
-  hasUnionMarks(dirfd: number, name: string): boolean;
   /** Closes a cached backing id; false when it is in use, or was since the last call. */
   evictBackingId(node: NodeId): boolean;
   /** Union directories whose nodes are gone. */

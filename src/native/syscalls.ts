@@ -90,7 +90,6 @@ export interface Syscalls {
   /** Makes an open object immutable (chattr i, 0x10), append-only (a, 0x20), both or neither. What it was, or -errno. */
   protect(fd: number, flags: number): number;
   pwrite(fd: number, data: Uint8Array, offset: bigint): number;
-  pread(fd: number, data: Uint8Array, offset: bigint): number;
   ftruncate(fd: number, size: bigint): number;
   fsync(fd: number): number;
   syncfs(fd: number): number;
@@ -102,8 +101,6 @@ export interface Syscalls {
   umount2(target: string, flags: number): number;
   /** flock(2). `operation`: LOCK_SH 1, LOCK_EX 2, LOCK_UN 8, | LOCK_NB 4. */
   flock(fd: number, operation: number): number;
-  /** statfs(2) of an fd: filesystem magic, or -errno. */
-  fsMagic(fd: number): number;
   /** eventfd(2), non-blocking, close-on-exec. */
   eventfd(): number;
   /** Raises this process's limit of open files to the hard one (RLIMIT_NOFILE); returns it. */

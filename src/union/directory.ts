@@ -19,7 +19,7 @@ const PLACE_BITS = 10; // 500 layers and upper
 const TYPE_BITS = 4;
 const WHITEOUT_TYPE = 14; // DT_WHT
 
-export function packEntry(place: PlaceIndex, type: number, position: number): Entry {
+function packEntry(place: PlaceIndex, type: number, position: number): Entry {
   return (position * (1 << (PLACE_BITS + TYPE_BITS)) + (type << PLACE_BITS) + place) as Entry;
 }
 export function entryPlace(entry: Entry): PlaceIndex {
@@ -28,7 +28,7 @@ export function entryPlace(entry: Entry): PlaceIndex {
 export function entryType(entry: Entry): number {
   return Math.floor(entry / (1 << PLACE_BITS)) % (1 << TYPE_BITS);
 }
-export function entryPosition(entry: Entry): number {
+function entryPosition(entry: Entry): number {
   return Math.floor(entry / (1 << (PLACE_BITS + TYPE_BITS)));
 }
 export function isWhiteout(entry: Entry): boolean {
