@@ -5,7 +5,7 @@ import type { Expansion } from './config-steps.js';
 import { type ContainerTree, ownerOf } from './container-tree.js';
 import { type CopyRequest, findSources, inlineSource, type Source, sourcesDigest } from './copy.js';
 import type { CopyInstruction } from './instructions.js';
-import { isUrl } from './remote-file.js';
+import { isUrl } from './open-url.js';
 import type { SourceTree } from './source-tree.js';
 
 export interface CopyPlan {

@@ -6,10 +6,11 @@ import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { type Reply, Transport, discard, readRefusal } from '../image/registry/transport.js';
+import { type Reply, discard } from '../image/registry/transport.js';
 import { blankHeader } from '../tar/tar-encode.js';
 import { BuildError } from './build-error.js';
 import type { Source } from './copy.js';
+import { withUrl } from './open-url.js';
 import type { Emit } from './request.js';
 import { type TarItem } from './tar-items.js';
 
@@ -22,25 +23,8 @@ export interface RemoteOptions {
   readonly signal: AbortSignal;
 }
 
-/** As many as Go's client follows. */
-const MOST_REDIRECTS = 10;
 /** The name of a file without one, when the destination has none for it either. */
 const UNNAMED = '__unnamed__';
-
-export const isUrl = (text: string): boolean => /^https?:\/\//.test(text);
-
-async function get(transport: Transport, url: URL, signal: AbortSignal): Promise<Reply> {
-  let at = url;
-  for (let count = 0; count <= MOST_REDIRECTS; count++) {
-    const reply = await transport.send(at, { method: 'GET', signal });
-    const location = [301, 302, 303, 307, 308].includes(reply.status) ? reply.header('location') : undefined;
-    if (location === undefined) return reply;
-    discard(reply);
-    at = new URL(location, at);
-    if (!isUrl(at.href)) throw new Error(`unsupported protocol scheme ${JSON.stringify(at.protocol.slice(0, -1))}`);
-  }
-  throw new Error(`stopped after ${MOST_REDIRECTS} redirects`);
-}
 
 function decoded(path: string): string {
   try {
@@ -55,12 +39,6 @@ function nameOf(url: URL, reply: Reply): string {
   const told = /;\s*filename="?([^";]+)"?/i.exec(reply.header('content-disposition') ?? '')?.[1] ?? '';
   const [name = ''] = [decoded(url.pathname), told].map((path) => path.slice(path.lastIndexOf('/') + 1)).filter(Boolean);
   return name === '.' || name === '..' ? '' : name;
-}
-
-async function checkStatus(url: string, reply: Reply): Promise<void> {
-  if (reply.status < 400) return;
-  const words = (await readRefusal(reply)).toString().trim();
-  throw new Error(`failed to GET ${url} with status ${reply.status} ${reply.body.statusMessage ?? ''}: ${words}`);
 }
 
 /** Keeps the body in a file. */
@@ -78,12 +56,9 @@ async function keep({ body }: Reply, path: string, signal: AbortSignal): Promise
   return { digest: hash.digest('hex'), size };
 }
 
-async function fetched(url: string, destination: string, options: RemoteOptions, transport: Transport): Promise<Source> {
+async function kept(reply: Reply, url: string, destination: string, options: RemoteOptions): Promise<Source> {
   const { directory, checksum, emit, signal } = options;
-  const place = new URL(url);
-  const reply = await get(transport, place, signal);
-  await checkStatus(url, reply);
-  const name = Buffer.from(nameOf(place, reply) || UNNAMED).toString('latin1');
+  const name = Buffer.from(nameOf(new URL(url), reply) || UNNAMED).toString('latin1');
   if (name === UNNAMED && destination.endsWith('/')) {
     discard(reply);
     throw new Error(`cannot determine filename for source ${url}`);
@@ -104,14 +79,10 @@ async function fetched(url: string, destination: string, options: RemoteOptions,
 
 /** Fetches what `url` names, to be copied to `destination`. Errors: BuildError, the signal's reason. */
 export async function fetchSource(url: string, destination: string, options: RemoteOptions): Promise<Source> {
-  const transport = new Transport(true);
   try {
-    return await fetched(url, destination, options, transport);
+    return await withUrl(url, options.signal, (reply) => kept(reply, url, destination, options));
   } catch (error) {
-    options.signal.throwIfAborted();
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw new BuildError(`ADD failed: ${code === undefined ? message : `Get ${JSON.stringify(url)}: ${message}`}`, 400);
-  } finally {
-    transport.close();
+    if (error instanceof BuildError) throw new BuildError(`ADD failed: ${error.message}`, 400);
+    throw error;
   }
 }

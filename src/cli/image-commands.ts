@@ -97,7 +97,7 @@ const history: Command = {
 const importCommand: Command = {
   spec: {
     command: 'lamina import',
-    usage: '[OPTIONS] FILE|- [REPOSITORY[:TAG]]',
+    usage: '[OPTIONS] FILE|URL|- [REPOSITORY[:TAG]]',
     summary: 'Import the contents from a tarball to create a filesystem image',
     flags: {
       change: { short: 'c', takes: 'INSTRUCTION', many: true, help: 'Apply Dockerfile instruction to the created image' },
@@ -107,9 +107,10 @@ const importCommand: Command = {
   takes: [1, 2],
   async run(args) {
     const [file = '', repository] = args.rest;
-    const upload = openUpload(file);
-    const query = { fromSrc: '-', repo: repository, message: args.value('message'), changes: args.all('change') };
-    for await (const { status } of (await engine()).lines('POST', '/images/create', { query, upload }))
+    const isUrl = /^https?:\/\//.test(file);
+    const upload = isUrl ? undefined : openUpload(file);
+    const query = { fromSrc: isUrl ? file : '-', repo: repository, message: args.value('message'), changes: args.all('change') };
+    for await (const { status } of (await engine()).lines('POST', '/images/create', { query, ...(upload ? { upload } : {}) }))
       process.stdout.write(`${status ?? ''}\n`);
     return 0;
   },

@@ -4,7 +4,7 @@ import { createReadStream, createWriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { changedConfig } from '../build/index.js';
+import { changedConfig, isUrl, withUrl } from '../build/index.js';
 import { parsePlatform } from '../container/create.js';
 import { badParameter, messageOf, notFound } from '../container/errors.js';
 import {
@@ -142,23 +142,30 @@ async function history(engine: Engine, call: Call): Promise<void> {
   );
 }
 
-/** `POST /images/create?fromSrc=-`: a tar of a root becomes an image of one layer. */
+/** What is to be imported: what the client sends, or what a URL names. */
+async function receive(call: Call, from: string, path: string): Promise<void> {
+  const keep = (body: Readable): Promise<void> => pipeline(body, createWriteStream(path, { mode: 0o600 }));
+  if (from === '-') return keep(call.upload());
+  await withUrl(isUrl(from) ? from : `http://${from}`, call.signal, ({ body }) => keep(body));
+}
+
+/** `POST /images/create?fromSrc=-` or `=URL`: a tar of a root becomes an image of one layer. */
 export async function importImage(engine: Engine, call: Call): Promise<void> {
   const { store } = engine.context;
-  if (call.query.get('fromSrc') !== '-') throw badParameter('importing from a URL is not supported: fetch it and pipe it in');
+  const from = call.query.get('fromSrc') || '-';
   const names = namesAsked(call);
   const config = changedConfig({}, call.query.getAll('changes'));
   const staging = store.makeStaging();
   try {
     const path = join(staging, 'root.tar');
-    await pipeline(call.upload(), createWriteStream(path, { mode: 0o600 }));
+    await receive(call, from, path);
     const comment = call.query.get('message') ?? '';
     const id = await commitImage(store, {
       parent: undefined,
       layer: plainTar(createReadStream(path, { highWaterMark: 1 << 20 }), call.signal),
       config,
       author: '',
-      comment: comment || 'Imported from -',
+      comment: comment || `Imported from ${from}`,
       createdBy: '',
       names,
     });

@@ -1,11 +1,11 @@
-// What a build gets from elsewhere: ADD of URLs, from a server on the loopback, and base images for another platform.
+// What is fetched from elsewhere: ADD and import of URLs, from a server on the loopback, and base images for another platform.
 
 import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { type Server, createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import t from 'tap';
-import { EngineRig } from '../support/engine-rig.js';
+import { EngineRig, clients } from '../support/engine-rig.js';
 import type { Done } from '../support/command.js';
 import { tar } from '../image/tar-bytes.js';
 
@@ -93,6 +93,25 @@ void t.test("what cannot be fetched is told in Docker's words", async (t) => {
     [`ADD ${url}/archive.tar local /x`, /the destination must be a directory and end with a \//],
   ];
   for (const [line, stderr] of failing) t.match(await build(['FROM busybox', line]), { code: 1, stderr }, line);
+});
+
+void t.test('import takes what a URL names', async (t) => {
+  for (const client of clients) {
+    const id = await rig.must(client, 'import', '-c', 'LABEL a=b', `${url}/archive.tar`, 'imported');
+    t.match(id, /sha256:[0-9a-f]{64}$/);
+    const shown = await rig.must('docker', 'image', 'inspect', '-f', '{{.Comment}} {{.Config.Labels.a}}', 'imported');
+    t.equal(shown, `Imported from ${url}/archive.tar b`);
+    await rig.must('docker', 'create', '--name', 'box', 'imported', 'none');
+    t.match((await rig.sh('docker export box | tar -t')).stdout, /^inside$/m);
+    await rig.must('docker', 'rm', 'box');
+    await rig.must('docker', 'rmi', 'imported');
+    const gone = await rig.run(client, 'import', `${url}/none`);
+    t.match(gone, { code: 1, stderr: `failed to GET ${url}/none with status 404 Not Found: gone` });
+    t.match(await rig.run(client, 'import', 'http://127.0.0.1:9/x'), {
+      code: 1,
+      stderr: /Get "http:\/\/127\.0\.0\.1:9\/x": .*ECONNREFUSED/,
+    });
+  }
 });
 
 void t.test('an image that is here for another platform is not taken', async (t) => {
