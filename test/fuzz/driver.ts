@@ -13,7 +13,14 @@ const CHAPTER = 3000;
 const MOST_NODES = 400;
 /** One reply in so many does not arrive. */
 const LOST = 40;
-const later: ReadonlySet<number> = new Set([Opcode.SETLKW, Opcode.FSYNC, Opcode.FSYNCDIR, Opcode.INIT]);
+const later: ReadonlySet<number> = new Set([
+  Opcode.SETLKW,
+  Opcode.FSYNC,
+  Opcode.FSYNCDIR,
+  Opcode.COPY_FILE_RANGE,
+  Opcode.COPY_FILE_RANGE_64,
+  Opcode.INIT,
+]);
 
 class Fuzz {
   readonly #random: Random;
