@@ -47,7 +47,7 @@ void fillPlus(Request& request, Node* directory, int dirfd, const RawDirent* ent
   if (isDots(entry->name) || request.mount.mountpointAt(directory, entry->name)) return;
   struct statx st;
   if (statAt(dirfd, entry->name, &st) != 0) return;
-  bool marked = S_ISDIR(st.stx_mode) && !directory->has(kNodeRoute) && hasUnionMarks(request.mount, dirfd, entry->name);
+  bool marked = S_ISDIR(st.stx_mode) && hasUnionMarks(request.mount, dirfd, entry->name);
   if (marked || isIndexedLink(request.mount, directory, st)) return;
   Node* node = request.mount.enter(directory, directory->place, entry->name, st, 0, 0);
   request.mount.entered.push_back(node);
@@ -70,12 +70,14 @@ int opReaddir(Request& request, bool plus) {
   error = stream->seek(static_cast<int64_t>(in->offset));
   if (error) return error;
   DirentWriter writer(request.out, std::min<size_t>(in->size, request.capacity), plus);
+  // An entry of a route is good for one lookup: to give it now would be a stat for nothing.
+  bool filled = plus && !node->has(kNodeRoute);
   while (const RawDirent* entry = stream->peek(&error)) {
     std::string_view name = entry->name;
     if (!writer.fits(name.size())) return static_cast<int>(writer.used());
     if (!isHidden(node, dirfd, entry)) {
       EntryOut* out = writer.add(name, entry->ino, entry->off, entry->type);
-      if (plus) fillPlus(request, node, dirfd, entry, out);
+      if (filled) fillPlus(request, node, dirfd, entry, out);
     }
     stream->take();
   }

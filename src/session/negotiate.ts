@@ -8,6 +8,8 @@ export interface Wishes {
   passthrough: boolean;
   /** No route goes through FUSE, so the kernel may cache directories. */
   cacheDirs: boolean;
+  /** Entries stay valid for a while, so that it pays to give them with a listing. */
+  keepEntries: boolean;
   /** Locks come to us: others lock the same files by other ways. */
   locks: boolean;
   /** ACLs are checked by the kernel; needs default_permissions. */
@@ -23,8 +25,6 @@ const WANTED =
   InitFlag.ATOMIC_O_TRUNC |
   InitFlag.BIG_WRITES |
   InitFlag.DONT_MASK |
-  InitFlag.DO_READDIRPLUS |
-  InitFlag.READDIRPLUS_AUTO |
   InitFlag.ASYNC_DIO |
   InitFlag.PARALLEL_DIROPS |
   InitFlag.ABORT_ERROR |
@@ -45,6 +45,7 @@ export function negotiate(offer: InitIn, wishes: Wishes): InitOut | string {
   }
   let wanted = WANTED;
   if (wishes.passthrough) wanted |= InitFlag.PASSTHROUGH;
+  if (wishes.keepEntries) wanted |= InitFlag.DO_READDIRPLUS | InitFlag.READDIRPLUS_AUTO;
   if (wishes.cacheDirs) wanted |= InitFlag.NO_OPENDIR_SUPPORT;
   if (wishes.locks) wanted |= InitFlag.POSIX_LOCKS | InitFlag.FLOCK_LOCKS;
   // Pages that a map or a splice has left are dropped once a stat shows that somebody else has written.

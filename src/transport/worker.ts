@@ -72,7 +72,7 @@ function prepareUnion(native: NativeMount, plan: MountPlan): Prepared {
   if (plan.readOnly) native.seal();
   // What others use too must not be cached, and is locked where they see it.
   const shared = !plan.mountRoutes && plan.routes.length > 0;
-  const wishes = { passthrough: plan.passthrough, cacheDirs: !shared, locks: shared, posixAcl: plan.posixAcl };
+  const wishes = { passthrough: plan.passthrough, cacheDirs: !shared, keepEntries: true, locks: shared, posixAcl: plan.posixAcl };
   return { filesystem: new ServedUnion(union), wishes, paths };
 }
 
@@ -80,7 +80,7 @@ function prepare(native: NativeMount, shown: Shown): Prepared {
   if ('union' in shown) return prepareUnion(native, shown.union);
   makeRouteRoot(native, shown.route);
   const passthrough = shown.route.tier === 'passthrough';
-  const wishes = { passthrough, cacheDirs: false, locks: true, posixAcl: shown.posixAcl };
+  const wishes = { passthrough, cacheDirs: false, keepEntries: false, locks: true, posixAcl: shown.posixAcl };
   return { filesystem: SERVED_ROUTE, wishes, paths: [] };
 }
 

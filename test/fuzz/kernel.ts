@@ -94,7 +94,13 @@ export class FuzzKernel {
     if (plan.readOnly) this.native.seal();
     const request = new Uint8Array(ROOM);
     const reply = new Uint8Array(ROOM);
-    const wishes = { passthrough: plan.passthrough, cacheDirs: false, posixAcl: true, locks: plan.routes.length > 0 };
+    const wishes = {
+      passthrough: plan.passthrough,
+      cacheDirs: false,
+      keepEntries: true,
+      posixAcl: true,
+      locks: plan.routes.length > 0,
+    };
     this.native.setOptions({ locks: wishes.locks });
     this.#session = new Session(this.native, new ServedUnion(union), wishes, { ready: () => undefined, log }, request, reply);
     this.#loop = new Loop({

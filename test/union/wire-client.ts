@@ -52,7 +52,7 @@ export class WireClient {
     const request = new Uint8Array(ROOM);
     const reply = new Uint8Array(ROOM);
     const events = { ready: (): void => undefined, log };
-    const wishes = { passthrough: false, cacheDirs: false, locks: false, posixAcl: true };
+    const wishes = { passthrough: false, cacheDirs: false, keepEntries: true, locks: false, posixAcl: true };
     this.#session = new Session(this.native, route ? SERVED_ROUTE : new ServedUnion(this.union), wishes, events, request, reply);
     this.#loop = new Loop({
       wakeFd: this.#wake,
