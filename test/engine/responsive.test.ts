@@ -14,7 +14,7 @@ import { call, mustCall } from '../support/engine-api.js';
 import { EngineRig } from '../support/engine-rig.js';
 import { patient } from '../support/patience.js';
 
-const FILES = Number(process.env['LAMINA_RESPONSIVE_FILES'] ?? 20_000);
+const FILES = Number(process.env['LAMINA_RESPONSIVE_FILES'] ?? 10_000);
 const DIRECTORIES = 200;
 const LIMIT_MS = patient(100);
 const rig = new EngineRig();
