@@ -116,6 +116,17 @@ function imageConfig(record: ContainerRecord, parent: Image | undefined, change:
   };
 }
 
+/** Pauses a container unless it has ended meanwhile. Returns whether it is paused now. */
+async function stillPauses({ lifecycle }: Engine, id: string): Promise<boolean> {
+  try {
+    await lifecycle.pause(id);
+    return true;
+  } catch (error) {
+    if (error instanceof EngineError && error.status === 409) return false;
+    throw error;
+  }
+}
+
 async function commit(engine: Engine, call: Call): Promise<void> {
   const { context, lifecycle } = engine;
   const record = context.registry.find(call.query.get('container') ?? '');
@@ -124,8 +135,7 @@ async function commit(engine: Engine, call: Call): Promise<void> {
   const parent = await imageOf(context.store, record.image);
   const config = changedConfig(imageConfig(record, parent, change), call.query.getAll('changes'));
   const pause = call.query.get('pause') === null || call.flag('pause');
-  const paused = pause && record.state.status === 'running';
-  if (paused) await lifecycle.pause(record.id);
+  const paused = pause && record.state.status === 'running' && (await stillPauses(engine, record.id));
   let id: string;
   try {
     const request = {

@@ -205,6 +205,21 @@ void t.test('an end and a stop at the same moment are both recorded', { timeout:
   await settled(t);
 });
 
+void t.test('a container that ends while it is committed is committed', { timeout: 90_000 }, async (t) => {
+  for (const i of range(8)) {
+    await create(`ending${i}`);
+    await must('POST', `/containers/ending${i}/start`);
+    const [killed, committed] = await Promise.all([
+      ask('POST', `/containers/ending${i}/kill`),
+      ask('POST', `/commit?container=ending${i}&repo=ended${i}`),
+    ]);
+    t.match([killed, committed], [{ status: 204 }, { status: 201 }], committed.body);
+    await discard(`ending${i}`);
+    await must('DELETE', `/images/ended${i}`);
+  }
+  await settled(t);
+});
+
 void t.test('a network is removed or joined, not both', { timeout: 90_000 }, async (t) => {
   for (const i of range(4)) {
     await must('POST', '/networks/create', { Name: 'torn' });
