@@ -2,7 +2,7 @@
 // nobody in a mount namespace that has a /dev/fuse for everybody, as udev makes it, and the checkout where he can reach it.
 
 import { chmodSync, chownSync, existsSync, statSync } from 'node:fs';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { command } from '../support/command.js';
 import { privilegedRequired, unavailable } from '../support/mounts.js';
 import { checkout } from '../support/paths.js';
@@ -19,13 +19,20 @@ function asNobody(root: Root, script: string): ReturnType<typeof command> {
   return command(['unshare', '-m', 'sh', '-euc', outer], { env, cwd: root.dir, limitMs: 30_000 });
 }
 
-void t.test('rootless', async (t) => {
+/** A root whose directories are nobody's, or why nothing can be mounted here. */
+async function rootOfNobody(t: Test): Promise<Root | string> {
   const missing = await unavailable('lamina');
-  if (missing !== undefined && !privilegedRequired) return t.plan(0, missing);
+  if (missing !== undefined && !privilegedRequired) return missing;
   const root = new Root();
   t.teardown(() => root.dispose());
   chmodSync(root.dir, 0o755);
   for (const name of ['.', 'target', 'upper', 'work', 'lower']) chownSync(root.path(name), NOBODY, NOBODY);
+  return root;
+}
+
+void t.test('rootless', async (t) => {
+  const root = await rootOfNobody(t);
+  if (typeof root === 'string') return t.plan(0, root);
   const script = `
     mkdir -p lower/d vol run; echo low > lower/f; echo deep > lower/d/g; seq 20000 > lower/big
     $LAMINA mount --lower lower --upper upper --work work -v $PWD/vol:/data target
@@ -49,12 +56,8 @@ void t.test('rootless', async (t) => {
 });
 
 void t.test('rootless: a directory that is two volumes keeps the rules of each', async (t) => {
-  const missing = await unavailable('lamina');
-  if (missing !== undefined && !privilegedRequired) return t.plan(0, missing);
-  const root = new Root();
-  t.teardown(() => root.dispose());
-  chmodSync(root.dir, 0o755);
-  for (const name of ['.', 'target', 'upper', 'work', 'lower']) chownSync(root.path(name), NOBODY, NOBODY);
+  const root = await rootOfNobody(t);
+  if (typeof root === 'string') return t.plan(0, root);
   const script = `
     mkdir -p vol run; echo 1 > vol/a; echo 2 > vol/b; echo low > lower/f
     $LAMINA mount --lower lower --upper upper --work work -v $PWD/vol:/own -v $PWD/vol:/shown:ro -v $PWD/lower:/below target
