@@ -15,7 +15,8 @@ interface OnUpper {
 
 /** Whether a layer's directory says that its names are plain. */
 export function hasPlainNames(dir: UnionDirectory): boolean {
-  return [...dir.marks.values()].some(({ plainNames }) => plainNames);
+  for (const { plainNames } of dir.marks.values()) if (plainNames) return true;
+  return false;
 }
 
 /** 0 or -errno: EPERM where no name can be made; EINVAL where names of upper that begin with `.wh.` are whiteouts, or it takes no attributes. */
