@@ -20,17 +20,24 @@ export function lacksRoom(location: string): boolean {
   return bavail * bsize < OVERFLOW_BYTES || (files > 0 && ffree < FILES);
 }
 
-/** LevelDB's own files and their sizes: it makes new ones whenever it is opened, and lengthens them. */
-function fingerprint(location: string): string {
-  const names = readdirSync(location).filter((name) => /^(CURRENT|MANIFEST-\d+|\d+\.(log|ldb|sst))$/.test(name));
-  return names.map((name) => `${name} ${statSync(join(location, name)).size}\n`).join('');
+/** What LevelDB keeps its records in. */
+function ownFiles(location: string): string[] {
+  return readdirSync(location).filter((name) => /^(CURRENT|MANIFEST-\d+|\d+\.(log|ldb|sst))$/.test(name));
 }
 
+/** Its files and their sizes: it makes new ones whenever it is opened, and lengthens them. */
+function fingerprint(location: string): string {
+  return ownFiles(location)
+    .map((name) => `${name} ${statSync(join(location, name)).size}\n`)
+    .join('');
+}
+
+/** Links what is shared: the lock, and tables, which are never written again. */
 function copy(location: string, directory: string): void {
-  for (const name of readdirSync(location)) {
-    // Tables are never written again; the lock is that of the database.
-    if (/\.(ldb|sst)$|^LOCK$/.test(name)) symlinkSync(join(location, name), join(directory, name));
-    else if (/^(CURRENT|MANIFEST-\d+|\d+\.log)$/.test(name)) copyFileSync(join(location, name), join(directory, name));
+  symlinkSync(join(location, 'LOCK'), join(directory, 'LOCK'));
+  for (const name of ownFiles(location)) {
+    const put = /\.(ldb|sst)$/.test(name) ? symlinkSync : copyFileSync;
+    put(join(location, name), join(directory, name));
   }
 }
 
