@@ -48,7 +48,7 @@ namespace {
 int openPath(int dirfd, const char* path) {
   open_how how{};
   how.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
-  how.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+  how.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_BENEATH;
   int fd = static_cast<int>(syscall(SYS_openat2, dirfd, path, &how, sizeof how));
   return fd < 0 ? -errno : fd;
 }

@@ -2,9 +2,10 @@
 // overlayfs, fuse-overlayfs and AUFS archives, all read, kernel overlayfs written. Called by whoever reads
 // a layer or writes one.
 
-import { errno } from '../abi/errno.js';
+import { ErrnoError, errno } from '../abi/errno.js';
 import { sys } from '../native/load.js';
 import { DirentType, Mode, Open, STAT_WORDS, Stat } from '../native/syscalls.js';
+import { redirectError } from './redirect.js';
 
 export const WHITEOUT_PREFIX = '.wh.';
 export const OPAQUE_MARKER = '.wh..wh..opq';
@@ -51,20 +52,31 @@ export interface DirectoryMarks extends NameMarks {
 
 const OPAQUE_XATTRS = ['trusted.overlay.opaque', 'user.overlay.opaque', 'user.fuseoverlayfs.opaque'] as const;
 
-/** Reads the marks of the directory `name` in `dirfd` (empty name: the fd itself). */
+function readRedirect(dirfd: number, name: string, scheme: XattrScheme): string | undefined {
+  const found = sys.getxattr(dirfd, name, overlayXattr(scheme, 'redirect'));
+  if (typeof found === 'number') return undefined;
+  const redirect = found.toString('latin1');
+  const error = redirectError(redirect);
+  if (error) throw new ErrnoError(error, `the redirect of directory ${name} in a layer is malformed`);
+  return redirect;
+}
+
+/**
+ * Reads the marks of the directory `name` in `dirfd` (empty name: the fd itself). Throws ErrnoError for a redirect that leads
+ * nowhere: what the directory shows is not known then.
+ */
 export function readMarks(dirfd: number, name: string, scheme: XattrScheme): DirectoryMarks {
   const names = sys.listxattr(dirfd, name);
   const has = new Set(typeof names === 'number' ? [] : names);
   const opaque = OPAQUE_XATTRS.some((attribute) => has.has(attribute) && attributeIs(dirfd, name, attribute, 'y'));
   const xattrWhiteouts = OPAQUE_XATTRS.slice(0, 2).some((a) => has.has(a) && attributeIs(dirfd, name, a, 'x'));
   const plainNames = has.has(overlayXattr(scheme, 'plainnames'));
-  const redirect = has.has(overlayXattr(scheme, 'redirect')) ? sys.getxattr(dirfd, name, overlayXattr(scheme, 'redirect')) : 0;
   const marker = name === '' ? OPAQUE_MARKER : `${name}/${OPAQUE_MARKER}`;
   return {
     opaque: opaque || (!plainNames && sys.statx(dirfd, marker, stat) === 0),
     xattrWhiteouts,
     plainNames,
-    redirect: typeof redirect === 'number' ? undefined : redirect.toString('latin1'),
+    redirect: has.has(overlayXattr(scheme, 'redirect')) ? readRedirect(dirfd, name, scheme) : undefined,
     impure: has.has(overlayXattr(scheme, 'impure')),
   };
 }

@@ -2,6 +2,7 @@
 // of the layers below that one (Linux: ovl_lookup_layer, ovl_check_redirect). Called by union/ and volume/, which know how
 // to look into a layer.
 
+import { errno } from '../abi/errno.js';
 import type { DirectoryMarks } from './format.js';
 
 /** What a layer has under a name: a directory and its marks, something else, or nothing. */
@@ -17,10 +18,20 @@ export interface Walked {
   next: string[];
 }
 
-/** The names of a path; a path from the root has at least '.'. */
+/**
+ * Why a redirect leads nowhere, or 0. Who wrote the layer must not send us out of it: EACCES for dots, EINVAL for what is
+ * neither a name nor names behind slashes (Linux: ovl_check_redirect, lookup_one_len).
+ */
+export function redirectError(redirect: string): number {
+  const names = redirect.startsWith('/') ? redirect.slice(1).split('/') : [redirect];
+  const isName = (name: string): boolean => name !== '' && !/[/\0]/.test(name);
+  if (!names.every(isName)) return -errno.EINVAL;
+  return names.some((name) => name === '.' || name === '..') ? -errno.EACCES : 0;
+}
+
+/** The names of a path from the root. */
 export function namesOf(path: string): string[] {
-  const names = path.split('/').filter((name) => name !== '');
-  return names.length === 0 ? ['.'] : names;
+  return path.slice(1).split('/');
 }
 
 /** Walks `names` in one layer. `look` is asked for one name after the other, each below the one before. */

@@ -116,8 +116,8 @@ class Collector {
 
   /** Adds `name` of `parent`; returns its marks. `layer` is undefined for upper. */
   add(parent: PlaceId, name: string, layer: number | undefined): DirectoryMarks {
-    const place = this.native.placeChild(parent, name);
     const marks = readMarks(layerFd(this.native, parent), name, this.stack.scheme);
+    const place = this.native.placeChild(parent, name);
     if (layer === undefined) {
       this.found.upper = place;
     } else {
@@ -143,21 +143,24 @@ class Collector {
   #walk(layer: number, names: readonly string[]): Walked {
     let parent = this.native.placeChild(this.stack.lowers[layer] as PlaceId, '.');
     let at: string | undefined;
-    const walked = walkLayer(names, (name) => {
-      if (at !== undefined) {
-        const next = this.native.placeChild(parent, at);
-        this.native.placeDrop(parent);
-        parent = next;
-      }
-      at = name;
-      const fd = layerFd(this.native, parent);
-      const directory = fd < 0 ? undefined : isDirectoryAt(fd, name);
-      if (directory === true) return readMarks(fd, name, this.stack.scheme);
-      return directory === false ? 'other' : 'nothing';
-    });
-    if (walked.found && at !== undefined) this.add(parent, at, layer);
-    this.native.placeDrop(parent);
-    return walked;
+    try {
+      const walked = walkLayer(names, (name) => {
+        if (at !== undefined) {
+          const next = this.native.placeChild(parent, at);
+          this.native.placeDrop(parent);
+          parent = next;
+        }
+        at = name;
+        const fd = layerFd(this.native, parent);
+        const directory = fd < 0 ? undefined : isDirectoryAt(fd, name);
+        if (directory === true) return readMarks(fd, name, this.stack.scheme);
+        return directory === false ? 'other' : 'nothing';
+      });
+      if (walked.found && at !== undefined) this.add(parent, at, layer);
+      return walked;
+    } finally {
+      this.native.placeDrop(parent);
+    }
   }
 }
 

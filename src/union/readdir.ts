@@ -1,9 +1,10 @@
 // Listing a union directory from its index. Offsets are positions in the index plus the two dots, so that names removed
 // or added between two requests neither shift nor repeat the rest.
 
+import { ErrnoError, errno } from '../abi/errno.js';
 import type { NodeId } from '../native/mount.js';
 import { DirentType } from '../native/syscalls.js';
-import { type DirectoryIndex, type UnionDirectory, entryPlace, entryType } from './directory.js';
+import { type DirectoryIndex, type Entry, type UnionDirectory, entryPlace, entryType } from './directory.js';
 import type { Answer } from './stack.js';
 import type { Union } from './union.js';
 
@@ -22,31 +23,40 @@ function addDots(union: Union, dir: UnionDirectory, from: number): boolean {
   return true;
 }
 
-/** Adds names from a position on; true when all of them fitted. */
-function addNames(union: Union, dir: UnionDirectory, index: DirectoryIndex, from: number, plus: boolean): boolean {
-  const { native } = union;
+/** How far a listing came: to its end, to that of the reply, or -errno. */
+type Progress = 'complete' | 'full' | number;
+
+/** Adds a name with its entry: 0 when the reply is full, -errno. Where the entry cannot be had, a LOOKUP will say why. */
+function addEntered(union: Union, dir: UnionDirectory, name: string, entry: Entry, off: number): number {
+  try {
+    return union.enterWith(dir, name, entry, (place, flags, ino, at) =>
+      union.native.direntAdd(name, place, off, entryType(entry), dir.id, flags, true, ino, at),
+    );
+  } catch (error) {
+    if (error instanceof ErrnoError) return addBare(union, dir, name, entry, off);
+    throw error;
+  }
+}
+
+/** The same without its entry. */
+function addBare(union: Union, dir: UnionDirectory, name: string, entry: Entry, off: number): number {
+  const ino = union.inoOf(dir, name, entry);
+  return union.native.direntAdd(name, dir.place(entryPlace(entry)), off, entryType(entry), dir.id, 0, false, ino);
+}
+
+/** Adds names from a position on. */
+function addNames(union: Union, dir: UnionDirectory, index: DirectoryIndex, from: number, plus: boolean): Progress {
   for (const [name, position] of index.from(from)) {
     const entry = index.get(name);
     if (entry === undefined) continue;
     const off = position + DOTS + 1;
-    const enters = plus && native.isMountpoint(dir.id, name) === 0;
-    const added = enters
-      ? union.enterWith(dir, name, entry, (place, flags, ino, at) =>
-          native.direntAdd(name, place, off, entryType(entry), dir.id, flags, true, ino, at),
-        )
-      : native.direntAdd(
-          name,
-          dir.place(entryPlace(entry)),
-          off,
-          entryType(entry),
-          dir.id,
-          0,
-          false,
-          union.inoOf(dir, name, entry),
-        );
-    if (added === 0) return false;
+    const enters = plus && union.native.isMountpoint(dir.id, name) === 0;
+    const added = enters ? addEntered(union, dir, name, entry, off) : addBare(union, dir, name, entry, off);
+    if (added === 0) return 'full';
+    // Who counts on a listing must not miss a name that is there.
+    if (added < 0 && added !== -errno.ENOENT) return added;
   }
-  return true;
+  return 'complete';
 }
 
 /** Where to go on: 0 and 1 are the dots, then names by position. */
@@ -66,7 +76,8 @@ export function readdir(union: Union, id: NodeId, offset: bigint, size: number, 
   if (typeof index === 'number') return index;
   union.native.direntStart(size, plus, index.resume ? TAG : 0n);
   const from = startAt(index, offset);
-  const complete = addDots(union, dir, from) && addNames(union, dir, index, Math.max(from - DOTS, 0), plus);
-  union.noteReading(dir, complete);
-  return union.native.direntLength();
+  const progress = addDots(union, dir, from) ? addNames(union, dir, index, Math.max(from - DOTS, 0), plus) : 'full';
+  union.noteReading(dir, progress === 'complete');
+  const length = union.native.direntLength();
+  return typeof progress === 'number' && length === 0 ? progress : length;
 }

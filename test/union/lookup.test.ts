@@ -67,6 +67,26 @@ void t.test('a file between two directories shuts out the lower one', async (t) 
 
 const redirect = (to: string): Maker => withXattrs(dir(), { 'trusted.overlay.redirect': to });
 
+const astray: Readonly<Record<string, number>> = {
+  '../out': errno.EINVAL,
+  'a/b': errno.EINVAL,
+  '': errno.EINVAL,
+  '/': errno.EINVAL,
+  '//a': errno.EINVAL,
+  '..\0': errno.EINVAL,
+  '..': errno.EACCES,
+  '/..': errno.EACCES,
+  '/a/../../out': errno.EACCES,
+};
+
+for (const [to, expected] of Object.entries(astray)) {
+  void t.test(`a redirect to ${JSON.stringify(to)} leads nowhere, and its directory is listed`, async (t) => {
+    const client = new Rig(t, [{ 'd/': redirect(to), 'd/own': '', e: '' }, { 'd/below': '', 'a/b/f': '' }]).open();
+    t.equal(client.lookup('d'), -expected);
+    t.same(client.names(''), ['a', 'd', 'e']);
+  });
+}
+
 void t.test('redirects of a layer are followed', async (t) => {
   await t.test('to a name beside', async (t) => {
     const client = new Rig(t, [{ 'd/new/': redirect('old'), 'd/old': whiteout() }, { 'd/old/f': 'x' }]).open();
