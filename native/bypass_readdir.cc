@@ -22,6 +22,12 @@ namespace {
 
 bool isDots(std::string_view name) { return name == "." || name == ".."; }
 
+/** What stat shows for an entry of a directory that lives in one place. */
+uint64_t inoOf(Mount& mount, const Node* directory, const RawDirent* entry) {
+  if (!isDots(entry->name)) return mount.shownIno(directory, entry->ino);
+  return entry->name[1] && directory->parent ? directory->parent->ino : directory->ino;
+}
+
 DirStream* streamOf(Request& request, Node* node, int* error) {
   DirStream* stream = request.mount.streams.find(node->id);
   if (stream) return stream;
@@ -76,7 +82,7 @@ int opReaddir(Request& request, bool plus) {
     std::string_view name = entry->name;
     if (!writer.fits(name.size())) return static_cast<int>(writer.used());
     if (!isHidden(node, dirfd, entry)) {
-      EntryOut* out = writer.add(name, entry->ino, entry->off, entry->type);
+      EntryOut* out = writer.add(name, inoOf(request.mount, node, entry), entry->off, entry->type);
       if (filled) fillPlus(request, node, dirfd, entry, out);
     }
     stream->take();

@@ -32,7 +32,8 @@ Mount::~Mount() {
 
 namespace {
 
-uint64_t deviceOf(const struct statx& st) { return (uint64_t{st.stx_dev_major} << 32) | st.stx_dev_minor; }
+/** No two are the same: 12 bits are the major number, 20 the minor one. */
+uint32_t deviceOf(const struct statx& st) { return (st.stx_dev_major << 20) ^ st.stx_dev_minor; }
 
 }  // namespace
 
@@ -42,19 +43,20 @@ uint32_t stampOf(const struct statx& st) {
 }
 
 NodeKey Mount::keyOf(const struct statx& st, uint32_t salt) const {
-  return {st.stx_ino, (st.stx_dev_major << 20) ^ st.stx_dev_minor, salt};
+  return {st.stx_ino, deviceOf(st), salt};
 }
 
 NodeKey Mount::keyIn(const Place* dir, const struct statx& st) const {
   return keyOf(st, roots[dir->root].nodeFlags & kNodeRoute ? dir->root : 0);
 }
 
-uint64_t Mount::shownIno(const struct statx& st) {
-  uint64_t device = deviceOf(st);
+uint64_t Mount::shownIno(const struct statx& st) { return st.stx_ino ^ markOf(deviceOf(st)); }
+
+uint64_t Mount::markOf(uint32_t device) {
   size_t index = 0;
   while (index < devices_.size() && devices_[index] != device) index++;
   if (index == devices_.size()) devices_.push_back(device);
-  return st.stx_ino ^ (uint64_t{index} << 52);
+  return uint64_t{index} << 52;
 }
 
 void Mount::setAttrTimeout(const Node* node, uint64_t* seconds, uint32_t* nanoseconds) const {

@@ -83,6 +83,8 @@ class Mount {
    * that the marks are the same at every mount of the same layers, whoever is looked at first.
    */
   uint64_t shownIno(const struct statx& st);
+  /** The same of another inode on the filesystem of `node`'s object. */
+  uint64_t shownIno(const Node* node, uint64_t ino) { return ino ^ markOf(node->keyDev); }
 
   uint32_t shownNlink(const Node* node, const struct statx& st) const;
   void fillAttr(const Node* node, const struct statx& st, Attr* out) const;
@@ -210,6 +212,7 @@ class Mount {
   LockTable* locks = nullptr;         // the same; null unless the kernel sends us locks
 
  private:
+  uint64_t markOf(uint32_t device);
   bool isObjectOf(const Node* node, const struct statx& st) const;
   int parentFd(Node* node);
   Node* settle(Node* node, Place* place, const struct statx& st, uint32_t set, uint32_t clear);
@@ -218,7 +221,7 @@ class Mount {
   void closeIdleFds(Node* node);
   /** The kernel asks for the node's attributes again. */
   void dropCachedAttr(const Node* node);
-  std::vector<uint64_t> devices_;  // st_dev of each backing filesystem: of the roots in their order, then those below
+  std::vector<uint32_t> devices_;  // NodeKey::dev of each backing filesystem: of the roots in their order, then those below
   uint64_t nextHandle_ = 1;
   std::vector<Place*> kept_;        // by keepBeforeUnlink, in the request at hand; owned references
   const Node* lastName_ = nullptr;  // what keepBeforeUnlink kept, when nobody else can give it another name meanwhile

@@ -210,3 +210,19 @@ void t.test('a removed directory lists nothing', async (t) => {
   t.equal(client.rmdir('d/sub'), 0);
   t.same(client.entries(id), []);
 });
+
+void t.test('numbers are those of stat, with layers on filesystems of their own', (t) => {
+  const client = new Rig(t, [{ 'd/f': '', 'd/s/t': '', 'e/f': '' }, { 'e/g': '' }], { tmpfs: 'size=1m' }).open();
+  client.mkdir('new');
+  client.create('new/f');
+  for (const path of ['d', 'd/s', 'e', 'new']) {
+    for (const plus of [false, true]) {
+      for (const { name, ino } of client.entries(client.id(path), 4096, plus)) {
+        const above = path.split('/').slice(0, -1).join('/');
+        const at = name === '.' ? path : name === '..' ? above : `${path}/${name}`;
+        t.match(client.lookup(at), { ino }, `${path}: ${name}`);
+      }
+    }
+  }
+  t.end();
+});
