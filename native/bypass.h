@@ -54,6 +54,9 @@ int checkFlags(Request& request, Node* node);
 /** Whether a write op may go on: 0, -EROFS, or kNeedsUpper with the node noted in the request. */
 int checkWritable(Request& request, Node* node);
 
+/** Takes back an open that nobody was told of. */
+void takeBackOpen(Mount& mount, Node* node, const OpenOut& open);
+
 /** Opens a node that CREATE or TMPFILE has entered, behind its entry at the start of `reply`. The answer's length, or
  * -errno. */
 int openEntered(Mount& mount, Node* node, uint32_t flags, uint8_t* reply);

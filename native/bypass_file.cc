@@ -92,6 +92,16 @@ int openNode(Mount& mount, Node* node, uint32_t flags, OpenOut* out) {
 
 }  // namespace
 
+void takeBackOpen(Mount& mount, Node* node, const OpenOut& open) {
+  if (open.fh && !(open.fh & kPassthroughHandle)) {
+    mount.closeHandle(open.fh);
+  } else if (node && node->passthroughOpens) {
+    node->opens--;
+    mount.closePassthrough(node);
+    mount.nodes.release(node);
+  }
+}
+
 int openEntered(Mount& mount, Node* node, uint32_t flags, uint8_t* reply) {
   auto* entry = reinterpret_cast<EntryOut*>(reply);
   auto* open = reinterpret_cast<OpenOut*>(reply + sizeof *entry);
@@ -118,17 +128,20 @@ int opOpen(Request& request) {
     if (!error && wantsWrite(in->flags)) error = checkFlags(request, node);
     if (error) return error;
   }
-  if (in->flags & O_TRUNC) {
-    int fd = request.mount.nodeFd(node);
-    if (fd < 0) return fd;
-    // Not truncate(2): that leaves the times of an empty file as they are on some filesystems, O_TRUNC never does.
-    int error = cut(fd);
-    if (error) return error;
-  }
-  if (kill) killSuidgid(request, node);
   auto* out = request.reply<OpenOut>();
   int error = openNode(request.mount, node, in->flags, out);
   if (error) return error;
+  if (in->flags & O_TRUNC) {
+    // Who cannot have the file open must find it as it was. Not truncate(2): that leaves the times of an empty file as
+    // they are on some filesystems, O_TRUNC never does.
+    int fd = request.mount.nodeFd(node);
+    error = fd < 0 ? fd : cut(fd);
+    if (error) {
+      takeBackOpen(request.mount, node, *out);
+      return error;
+    }
+  }
+  if (kill) killSuidgid(request, node);
   if (in->flags & kOpenExec) node->running++;
   return static_cast<int>(sizeof *out);
 }

@@ -117,6 +117,16 @@ int opMake(Request& request) {
   return enterAndReply(request, dir, name);
 }
 
+namespace {
+
+/** A name that was just made goes again, as its maker cannot have it open. */
+void unmake(Mount& mount, const Directory& dir, std::string_view name, Node* node) {
+  if (mount.known(dir.node->place, name) != node) return;  // others have put something else there
+  if (unlinkat(dir.fd, std::string(name).c_str(), 0) == 0) mount.afterUnlink(node, dir.node->place, name);
+}
+
+}  // namespace
+
 int opCreate(Request& request) {
   Directory dir;
   int error = writableDirectory(request, request.in.nodeid, &dir);
@@ -140,7 +150,9 @@ int opCreate(Request& request) {
   Node* node = request.mount.enter(dir.node, dir.node->place, name, st, 0, 0);
   replyEntry(request, node, st);
   request.mount.places.adopt(node->place, made.release());
-  return openEntered(request.mount, node, args.flags, request.out);
+  int answer = openEntered(request.mount, node, args.flags, request.out);
+  if (answer < 0) unmake(request.mount, dir, name, node);
+  return answer;
 }
 
 int opTmpfile(Request& request) {

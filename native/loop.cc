@@ -124,13 +124,7 @@ void Loop::undo(const Request& request, int result) {
   Node* node = mount.nodes.find(in.opcode == kOpen ? in.nodeid : entry->nodeid);
   auto* asked = in.opcode == kOpen ? request.as<OpenIn>() : nullptr;
   if (asked && (asked->flags & kOpenExec) && node && node->running) node->running--;
-  if (open->fh && !(open->fh & kPassthroughHandle)) {
-    mount.closeHandle(open->fh);
-  } else if (node && node->passthroughOpens) {
-    node->opens--;
-    mount.closePassthrough(node);
-    mount.nodes.release(node);
-  }
+  takeBackOpen(mount, node, *open);
 }
 
 void Loop::send(const Request& request, int result) {

@@ -42,9 +42,7 @@ uint32_t stampOf(const struct statx& st) {
   return static_cast<uint32_t>(st.stx_btime.tv_sec) * 1000003u ^ st.stx_btime.tv_nsec;
 }
 
-NodeKey Mount::keyOf(const struct statx& st, uint32_t salt) const {
-  return {st.stx_ino, deviceOf(st), salt};
-}
+NodeKey Mount::keyOf(const struct statx& st, uint32_t salt) const { return {st.stx_ino, deviceOf(st), salt}; }
 
 NodeKey Mount::keyIn(const Place* dir, const struct statx& st) const {
   return keyOf(st, roots[dir->root].nodeFlags & kNodeRoute ? dir->root : 0);

@@ -221,7 +221,8 @@ class Mount {
   void closeIdleFds(Node* node);
   /** The kernel asks for the node's attributes again. */
   void dropCachedAttr(const Node* node);
-  std::vector<uint32_t> devices_;  // NodeKey::dev of each backing filesystem: of the roots in their order, then those below
+  std::vector<uint32_t>
+      devices_;  // NodeKey::dev of each backing filesystem: of the roots in their order, then those below
   uint64_t nextHandle_ = 1;
   std::vector<Place*> kept_;        // by keepBeforeUnlink, in the request at hand; owned references
   const Node* lastName_ = nullptr;  // what keepBeforeUnlink kept, when nobody else can give it another name meanwhile

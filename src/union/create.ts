@@ -12,6 +12,7 @@ import { noteCopy } from './origin.js';
 import { allowName } from './plain-names.js';
 import { asNewName, refuseNew } from './protection.js';
 import { UPPER, isWhiteout } from './directory.js';
+import { unlink } from './remove.js';
 import type { Answer, Owner } from './stack.js';
 import type { Union, WritableDirectory } from './union.js';
 
@@ -87,7 +88,9 @@ export function create(union: Union, parent: NodeId, what: Creation, owner: Owne
   if (made === -errno.EEXIST && !(what.flags & Open.EXCL)) return -errno.ESTALE;
   if (typeof made === 'number') return made;
   union.native.adopt(made.id as NodeId, made.fd);
-  return union.native.openEntered(made.id as NodeId, what.flags);
+  const answer = union.native.openEntered(made.id as NodeId, what.flags);
+  if (answer < 0) unlink(union, parent, what.name); // its maker cannot have it open
+  return answer;
 }
 
 export function tmpfile(union: Union, parent: NodeId, what: Creation, owner: Owner): Answer {

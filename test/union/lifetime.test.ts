@@ -1,10 +1,13 @@
 // What the kernel forgets is given back: nodes, views of directories, fds. And what it still holds goes on working.
 
-import { readdirSync, readlinkSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { closeSync, constants, mkdirSync, openSync, readdirSync, readlinkSync } from 'node:fs';
+import { dirname } from 'node:path';
 import t from 'tap';
 import { errno } from '../../src/abi/errno.js';
 import type { Client } from './client.js';
 import { sys } from '../../src/native/load.js';
+import { MNT_DETACH } from '../../src/native/syscalls.js';
 import type { Maker, Spec } from './disk.js';
 import { Rig } from './rig.js';
 
@@ -195,4 +198,52 @@ void t.test('the number that stat shows survives copy-up, forgetting and a new m
   client.forgetAll();
   t.same(numbers(client), before, 'forgotten');
   t.same(numbers(rig.open()), before, 'mounted again');
+});
+
+/** Runs `work` while the process may open just one more file. */
+function withOneFd<T>(work: () => T): T {
+  const kept = Array.from({ length: 64 }, () => openSync('/dev/null', 'r')); // what starting prlimit takes
+  const free = openSync('/dev/null', 'r');
+  const limit = (soft: string): Buffer => execFileSync('prlimit', ['--pid', `${process.pid}`, `--nofile=${soft}:`]);
+  const before = execFileSync('prlimit', ['--pid', `${process.pid}`, '--nofile', '-o', 'SOFT', '--noheadings'])
+    .toString()
+    .trim();
+  limit(`${free + 1}`);
+  closeSync(free);
+  try {
+    return work();
+  } finally {
+    for (const fd of kept) closeSync(fd);
+    limit(before);
+  }
+}
+
+void t.test('the last fd is enough to make a file', (t) => {
+  const client = new Rig(t, [{ 'd/a': '', 'd/gone': 'lower' }, { 'd/b': '' }]).open();
+  client.mkdir('new');
+  client.unlink('d/gone');
+  for (const path of ['new/f', 'd/f', 'd/gone']) {
+    client.create(`${path}-before`); // so that all fds on the way are open
+    // It is made, cannot be opened, and is made again once idle fds were closed: not EEXIST.
+    t.match(
+      withOneFd(() => client.create(path)),
+      { nlink: 1 },
+      path,
+    );
+  }
+  t.end();
+});
+
+void t.test('a file that cannot be opened is not truncated', (t) => {
+  const rig = new Rig(t, [{}]);
+  const top = dirname(rig.upper);
+  t.equal(sys.mount('ramfs', top, 'ramfs', 0, ''), 0); // which knows no O_DIRECT
+  t.teardown(() => sys.umount2(top, MNT_DETACH));
+  for (const path of [rig.upper, rig.work]) mkdirSync(path);
+  const client = rig.open();
+  client.create('f');
+  client.write('f', 'content');
+  t.equal(client.open(client.id('f'), constants.O_WRONLY | constants.O_TRUNC | constants.O_DIRECT), -errno.EINVAL);
+  t.equal(client.read('f'), 'content');
+  t.end();
 });

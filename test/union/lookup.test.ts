@@ -81,7 +81,10 @@ const astray: Readonly<Record<string, number>> = {
 
 for (const [to, expected] of Object.entries(astray)) {
   void t.test(`a redirect to ${JSON.stringify(to)} leads nowhere, and its directory is listed`, async (t) => {
-    const client = new Rig(t, [{ 'd/': redirect(to), 'd/own': '', e: '' }, { 'd/below': '', 'a/b/f': '' }]).open();
+    const client = new Rig(t, [
+      { 'd/': redirect(to), 'd/own': '', e: '' },
+      { 'd/below': '', 'a/b/f': '' },
+    ]).open();
     t.equal(client.lookup('d'), -expected);
     t.same(client.names(''), ['a', 'd', 'e']);
   });
