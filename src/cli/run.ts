@@ -55,15 +55,16 @@ async function createContainer(client: Client, args: Arguments, spec: CommandSpe
   if (!['missing', 'always', 'never'].includes(policy)) {
     throw new Error(`invalid pull option: '${policy}': must be one of "always", "missing" or "never"`);
   }
-  const make = (): Promise<{ Id: string }> =>
+  const make = (): Promise<{ Id: string; Warnings: readonly string[] | null }> =>
     client.json('POST', '/containers/create', { query: { name: args.value('name'), platform: args.value('platform') }, body });
   if (policy === 'always') await pullImage(client, image, args.has('quiet'), args.value('platform'));
-  const { Id: id } = await make().catch(async (error: unknown) => {
+  const { Id: id, Warnings: warnings } = await make().catch(async (error: unknown) => {
     if (!isMissingImage(error) || policy === 'never') throw error;
     if (!args.has('quiet')) process.stderr.write(`Unable to find image '${withTag(image)}' locally\n`);
     await pullImage(client, image, args.has('quiet'), args.value('platform'));
     return make();
   });
+  for (const warning of warnings ?? []) process.stderr.write(`WARNING: ${warning}\n`);
   if (cidfile !== undefined) writeFileSync(cidfile, id);
   return id;
 }

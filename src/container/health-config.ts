@@ -39,11 +39,15 @@ export function checkHealth(config: HealthConfig | null | undefined): void {
     if (value !== 0 && value < MILLISECOND) throw badParameter(`${name} in Healthcheck cannot be less than 1ms`);
   }
   if ((config.Retries ?? 0) < 0) throw badParameter('Retries in Healthcheck cannot be negative');
-  const [kind, ...words] = config.Test ?? [];
-  if (kind !== undefined && !['NONE', 'CMD', 'CMD-SHELL'].includes(kind)) {
-    throw badParameter(`Unknown healthcheck type '${kind}' (expected 'CMD', 'CMD-SHELL' or 'NONE')`);
-  }
-  if (kind !== undefined && kind !== 'NONE' && words.length === 0) throw badParameter(`Healthcheck ${kind} without a command`);
+  const [kind = '', ...words] = config.Test ?? [];
+  if (['CMD', 'CMD-SHELL'].includes(kind) && words.length === 0) throw badParameter(`Healthcheck ${kind} without a command`);
+}
+
+/** A check of a kind that there is not is never run, which Docker says in its log alone. */
+export function healthWarnings(config: HealthConfig | null | undefined): string[] {
+  const [kind] = config?.Test ?? [];
+  if (kind === undefined || ['NONE', 'CMD', 'CMD-SHELL'].includes(kind)) return [];
+  return [`Unknown healthcheck type '${kind}' (expected 'CMD', 'CMD-SHELL' or 'NONE'): the check is not run`];
 }
 
 /** Program and arguments of a check; undefined when there is none. */

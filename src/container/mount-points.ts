@@ -7,7 +7,7 @@ import { cleanPath, isLocalPath } from '../volume/clean-path.js';
 import { isPropagation, parseMode } from '../volume/mode.js';
 import { anonymousName } from '../volume/named.js';
 import { checkDestination, checkVolumeName, parseVolume, VolumeSpecError } from '../volume/spec.js';
-import { EngineError, badParameter } from './errors.js';
+import { EngineError, badParameter, notFound } from './errors.js';
 
 /** A mount point, and what is to be made for it. */
 export interface PlannedMount {
@@ -124,10 +124,10 @@ function volumeMount(mount: MountRequest, destination: string): PlannedMount {
   };
 }
 
-/** Only the built-in driver exists. Errors: 400, Docker's words. */
+/** Only the built-in driver exists. Errors: 404, Docker's words. */
 export function checkDriver(name: string | undefined): void {
   if (name === undefined || name === '' || name === LOCAL) return;
-  throw badParameter(`error looking up volume plugin ${name}: plugin "${name}" not found`);
+  throw notFound(`error looking up volume plugin ${name}: plugin "${name}" not found`);
 }
 
 function tmpfsMount(mount: MountRequest, destination: string): PlannedMount {
@@ -203,7 +203,6 @@ export function planMounts({ hostConfig, root, volumes, find }: MountSources): P
   for (const text of hostConfig.VolumesFrom ?? []) {
     for (const mount of inherited(text, find)) taken.set(mount.point.Destination, mount);
   }
-  checkDriver(hostConfig.VolumeDriver);
   const asked = new Set<string>();
   const claim = (destination: string): void => {
     if (asked.has(destination)) throw badParameter(`Duplicate mount point: ${destination}`);
@@ -212,6 +211,7 @@ export function planMounts({ hostConfig, root, volumes, find }: MountSources): P
   };
   const binds = new Set(hostConfig.Binds ?? []);
   const asBinds = [...binds].map((each) => fromBind(each, root));
+  if (asBinds.some(({ volume }) => volume)) checkDriver(hostConfig.VolumeDriver);
   for (const planned of [...asBinds, ...(hostConfig.Mounts ?? []).map((each) => fromMount(each, root))]) {
     claim(planned.point.Destination);
     taken.set(planned.point.Destination, planned);
@@ -220,6 +220,7 @@ export function planMounts({ hostConfig, root, volumes, find }: MountSources): P
   for (const destination of volumes) {
     const planned = anonymousMount(destination);
     if (!taken.has(planned.point.Destination) && !asked.has(planned.point.Destination)) {
+      checkDriver(hostConfig.VolumeDriver);
       taken.set(planned.point.Destination, planned);
     }
   }

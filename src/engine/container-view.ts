@@ -5,6 +5,7 @@ import { isUp } from '../container/state.js';
 import { humanDuration } from '../container/duration.js';
 import type { Image } from '../image/index.js';
 import { canonicalName, familiarName } from '../image/index.js';
+import { PREDEFINED } from '../network/networks.js';
 import type { ContainerRecord, MountPoint } from '../store/index.js';
 import type { HealthState } from '../container/health.js';
 import type { Engine } from './engine.js';
@@ -73,17 +74,26 @@ function portsOf(record: ContainerRecord): Port[] {
   });
 }
 
-function networksOf(record: ContainerRecord): Record<string, object> {
+/** What others on a network of the user's own find it by, beside its name. */
+function aliasesOf({ id, config }: ContainerRecord, aliases: readonly string[]): string[] {
+  const short = id.slice(0, 12);
+  return [...new Set([...aliases, short, config.Hostname ?? short])];
+}
+
+/** `ids`: clients of before 1.45 know its id for an alias, which has moved to DNSNames. */
+function networksOf(record: ContainerRecord, ids = false): Record<string, object> {
   const live = new Map(record.endpoints.map((endpoint) => [endpoint.network, endpoint]));
   return Object.fromEntries(
     record.networks.map(({ name, aliases, ip }) => {
       const endpoint = live.get(name);
+      const all = PREDEFINED.includes(name) ? undefined : aliasesOf(record, aliases);
+      const shown = ids && all ? all : aliases;
       return [
         name,
         {
           IPAMConfig: ip === undefined ? null : { IPv4Address: ip },
           Links: null,
-          Aliases: aliases.length > 0 ? aliases : null,
+          Aliases: shown.length > 0 ? shown : null,
           MacAddress: endpoint?.mac ?? '',
           DriverOpts: null,
           NetworkID: endpoint?.networkId ?? '',
@@ -94,7 +104,7 @@ function networksOf(record: ContainerRecord): Record<string, object> {
           IPv6Gateway: '',
           GlobalIPv6Address: '',
           GlobalIPv6PrefixLen: 0,
-          DNSNames: null,
+          DNSNames: all ? [record.name, ...all] : null,
         },
       ];
     }),
@@ -171,7 +181,7 @@ function stateView(record: ContainerRecord, { health, restarting = false }: Cond
   };
 }
 
-function networkSettings(record: ContainerRecord, netns: string): object {
+function networkSettings(record: ContainerRecord, netns: string, ids: boolean): object {
   const bridge = record.endpoints.find(({ network }) => network === 'bridge');
   const ports: Record<string, unknown> = {};
   if (isUp(record)) {
@@ -196,7 +206,7 @@ function networkSettings(record: ContainerRecord, netns: string): object {
     IPPrefixLen: bridge?.prefix ?? 0,
     IPv6Gateway: '',
     MacAddress: bridge?.mac ?? '',
-    Networks: networksOf(record),
+    Networks: networksOf(record, ids),
   };
 }
 
@@ -228,12 +238,13 @@ function configView({ config }: ContainerRecord): object {
   };
 }
 
-/** `GET /containers/{id}/json`. */
+/** `GET /containers/{id}/json`; `minor`: of the API's version. */
 export function containerView(
   engine: Engine,
   record: ContainerRecord,
   image: Image | undefined,
   netns: string,
+  minor: number,
   size?: { rw: number; root: number },
 ): object {
   const directory = engine.context.directory(record.id);
@@ -262,6 +273,6 @@ export function containerView(
     ...(size ? { SizeRw: size.rw, SizeRootFs: size.root } : {}),
     Mounts: record.mounts.map(mountView),
     Config: configView(record),
-    NetworkSettings: networkSettings(record, netns),
+    NetworkSettings: networkSettings(record, netns, minor < 45),
   };
 }

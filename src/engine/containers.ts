@@ -2,6 +2,7 @@
 // container-actions.ts.
 
 import { EngineError, badParameter } from '../container/errors.js';
+import { healthWarnings } from '../container/health-config.js';
 import { isUp } from '../container/state.js';
 import { imageOf, listImages } from '../image/index.js';
 import type { ContainerConfig, ContainerRecord, HostConfig } from '../store/index.js';
@@ -47,14 +48,16 @@ async function create(engine: Engine, call: Call): Promise<void> {
   const request = readCreate(await call.requiredJson());
   const name = call.query.get('name');
   const platform = call.query.get('platform');
-  const hostConfig = fixedLinks(request.hostConfig, engine.context.registry);
+  // For clients of before 1.40 the default is another.
+  const ipc = call.version[1] < 40 && !request.hostConfig.IpcMode ? { IpcMode: 'shareable' } : {};
+  const hostConfig = fixedLinks({ ...request.hostConfig, ...ipc }, engine.context.registry);
   const record = await engine.lifecycle.create({
     ...request,
     hostConfig,
     name: name || undefined,
     ...(platform ? { platform } : {}),
   });
-  call.answer(201, { Id: record.id, Warnings: [] });
+  call.answer(201, { Id: record.id, Warnings: healthWarnings(record.config.Healthcheck) });
 }
 
 async function list(engine: Engine, call: Call): Promise<void> {
@@ -72,7 +75,8 @@ async function inspect(engine: Engine, call: Call): Promise<void> {
   const record = engine.context.registry.find(call.param());
   const image = await imageOf(engine.context.store, record.image);
   const size = call.flag('size') ? await containerSize(engine, record, image) : undefined;
-  call.answer(200, containerView(engine, record, image, engine.context.networks.path(record.id), size));
+  const netns = engine.context.networks.path(record.id);
+  call.answer(200, containerView(engine, record, image, netns, call.version[1], size));
 }
 
 async function prune(engine: Engine, call: Call): Promise<void> {

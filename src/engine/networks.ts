@@ -24,6 +24,7 @@ const CREATE = {
   Options: { '*': 'string' },
   IPAM: {
     Driver: 'string',
+    Options: { '*': 'string' },
     Config: [{ Subnet: 'string', Gateway: 'string', IPRange: 'string', AuxiliaryAddresses: { '*': 'string' } }],
   },
 } as const;
@@ -45,7 +46,11 @@ interface CreateBody {
   readonly Ingress?: boolean;
   readonly ConfigOnly?: boolean;
   readonly ConfigFrom?: { readonly Network?: string };
-  readonly IPAM?: { readonly Driver?: string; readonly Config?: readonly Pool[] };
+  readonly IPAM?: {
+    readonly Driver?: string;
+    readonly Options?: Readonly<Record<string, string>>;
+    readonly Config?: readonly Pool[];
+  };
 }
 
 function poolOf({ subnet, gateway, range, reserved }: Network): Pool {
@@ -78,7 +83,7 @@ function view(engine: Engine, network: Network): object {
     EnableIPv6: false,
     IPAM: {
       Driver: 'default',
-      Options: null,
+      Options: network.ipamOptions ?? null,
       Config: network.subnet === '' ? [] : [poolOf(network)],
     },
     Internal: network.internal,
@@ -149,6 +154,7 @@ async function create(engine: Engine, call: Call): Promise<void> {
     internal: body.Internal ?? false,
     labels: body.Labels ?? {},
     options: body.Options ?? {},
+    ...(body.IPAM?.Options ? { ipamOptions: body.IPAM.Options } : {}),
     ...(ipam?.Subnet ? { subnet: ipam.Subnet } : {}),
     ...(ipam?.Gateway ? { gateway: ipam.Gateway } : {}),
     ...(ipam?.IPRange ? { range: ipam.IPRange } : {}),
@@ -178,7 +184,11 @@ async function change(engine: Engine, call: Call, action: 'connect' | 'disconnec
   const isTold = await registry.exclusive(id, async () => {
     const record = registry.find(id);
     if (action === 'disconnect') await engine.networks.disconnect(record, network);
-    else await engine.networks.connect(record, network, joinOf(network.name, body.EndpointConfig ?? {}));
+    else {
+      const isMain = [network.name, network.id].includes(record.hostConfig.NetworkMode ?? '');
+      const mac = isMain ? record.config.MacAddress : undefined;
+      await engine.networks.connect(record, network, joinOf(network.name, body.EndpointConfig ?? {}, mac));
+    }
     // One that does not run is connected when it starts.
     return action === 'disconnect' || isUp(record);
   });

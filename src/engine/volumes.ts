@@ -1,6 +1,6 @@
 // /volumes: named and anonymous volumes, who refers to them, and pruning.
 
-import { EngineError, badParameter, conflict, messageOf, notFound } from '../container/errors.js';
+import { EngineError, conflict, messageOf, notFound } from '../container/errors.js';
 import { checkDriver } from '../container/mount-points.js';
 import { treeSize } from '../container/tree-size.js';
 import { type VolumeRecord, volumeRecords } from '../store/index.js';
@@ -74,7 +74,7 @@ async function list(engine: Engine, call: Call): Promise<void> {
   call.answer(200, { Volumes: views, Warnings: null });
 }
 
-/** Errors: 400, with the volume's name. */
+/** Errors: 404 for a driver that is not there, else 400, with the volume's name. */
 function checkDriving(
   name: string,
   { Driver: driver, DriverOpts: options }: { Driver?: string; DriverOpts?: Record<string, string> },
@@ -83,7 +83,7 @@ function checkDriving(
     checkDriver(driver);
     checkDriverOptions(options ?? {});
   } catch (error) {
-    throw badParameter(`create ${name}: ${messageOf(error)}`);
+    throw new EngineError(error instanceof EngineError ? error.status : 400, `create ${name}: ${messageOf(error)}`);
   }
 }
 

@@ -8,7 +8,7 @@ import { MNT_DETACH } from '../native/syscalls.js';
 import { CNI_VERSION, runPlugin, type CniResult } from './cni.js';
 import { run } from './command.js';
 import { NetworkError } from './network-error.js';
-import { type Network, type Networks, shares } from './networks.js';
+import { type Network, type Networks, cniName, shares } from './networks.js';
 import { type PublishedPort, choosePorts, portMappings } from './ports.js';
 
 export interface EndpointRequest {
@@ -58,7 +58,7 @@ function configurationFor(
   { ip, mac }: { readonly ip?: string; readonly mac?: string },
 ): { type: string } & Record<string, unknown> {
   return {
-    name: network.name,
+    name: cniName(network),
     type: 'bridge',
     bridge: network.device,
     isGateway: true,
@@ -246,7 +246,7 @@ export class Endpoints {
 
   async #publish(id: string, state: Omit<State, 'portmap'>, network: Network, result: CniResult): Promise<void> {
     const portmap = {
-      name: network.name,
+      name: cniName(network),
       type: 'portmap',
       capabilities: { portMappings: true },
       snat: true,

@@ -36,6 +36,8 @@ export interface Network {
   readonly internal: boolean;
   readonly labels: Readonly<Record<string, string>>;
   readonly options: Readonly<Record<string, string>>;
+  /** Kept and shown; no address goes by them. */
+  readonly ipamOptions?: Readonly<Record<string, string>>;
   /** Milliseconds since the epoch. */
   readonly created: number;
 }
@@ -50,10 +52,15 @@ export interface NewNetwork {
   readonly internal?: boolean;
   readonly labels?: Readonly<Record<string, string>>;
   readonly options?: Readonly<Record<string, string>>;
+  readonly ipamOptions?: Readonly<Record<string, string>>;
 }
 
-const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 export const PREDEFINED: readonly string[] = ['bridge', 'host', 'none'];
+
+/** What plugins call it; they keep its addresses in a directory of that name, and take no other names. */
+export function cniName({ name, id }: Network): string {
+  return /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name) ? name : id;
+}
 
 function newId(): string {
   return randomBytes(32).toString('hex');
@@ -102,11 +109,7 @@ export class Networks {
 
   /** Errors: NetworkError. */
   create(asked: NewNetwork): Network {
-    if (!NAME.test(asked.name))
-      throw new NetworkError(
-        'invalid',
-        `invalid network name ${JSON.stringify(asked.name)}: only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`,
-      );
+    if (asked.name.trim() === '') throw new NetworkError('invalid', `invalid name: ${asked.name}`);
     if (this.list().some(({ name }) => name === asked.name)) {
       throw new NetworkError('conflict', `network with name ${asked.name} already exists`);
     }
@@ -125,7 +128,7 @@ export class Networks {
     this.#going.add(network);
     try {
       await this.takeDown(network);
-      rmSync(join(this.directory, 'ipam', network.name), { recursive: true, force: true });
+      rmSync(join(this.directory, 'ipam', cniName(network)), { recursive: true, force: true });
       this.#save(this.#networks.filter((each) => each !== network));
     } finally {
       this.#going.delete(network);
@@ -187,6 +190,7 @@ export class Networks {
       internal: asked.internal ?? false,
       labels: asked.labels ?? {},
       options: asked.options ?? {},
+      ...(asked.ipamOptions ? { ipamOptions: asked.ipamOptions } : {}),
       created: Date.now(),
     };
     this.#save([...this.#networks, network]);

@@ -15,7 +15,7 @@ t.before(async () => {
   writeFileSync(join(dir, 'vars'), '# a comment\nA=1\n\nB=two words\nFROM_HERE\nUNSET_HERE\n  INDENTED=x\n');
   writeFileSync(join(dir, 'labels'), 'one=1\ntwo\n');
   mkdirSync(join(dir, 'site'));
-  engine.answers = { 'POST /containers/create': { status: 201, json: { Id: ID, Warnings: [] } } };
+  engine.answers = { 'POST /containers/create': { status: 201, json: { Id: ID, Warnings: ['it is not so'] } } };
 });
 t.teardown(() => {
   engine.close();
@@ -78,6 +78,7 @@ for (const words of CASES) {
     t.equal(docker.code, 0, docker.stderr);
     t.equal(lamina.code, docker.code, lamina.stderr);
     t.equal(lamina.stdout, docker.stdout);
+    t.equal(lamina.stderr, docker.stderr);
     const [ours] = lamina.asked;
     const [theirs] = docker.asked;
     t.same(comparable(ours?.body), comparable(theirs?.body));

@@ -88,6 +88,74 @@ void t.test('what a request asks', { timeout: 180_000 }, async (t) => {
     t.match(await call(socket, 'GET', '/networks/odd'), { status: 404 });
   });
 
+  await t.test('inspect shows what was asked, and of what was not what Docker shows to a client of that version', async (t) => {
+    const { Id: image } = (await json('/images/busybox/json')) as { Id: string };
+    const asked: readonly (readonly [version: string, body: object, shown: object])[] = [
+      ['1.47', { HostConfig: { CpuCount: 2, CpuPercent: 30 } }, { HostConfig: { CpuCount: 2, CpuPercent: 30 } }],
+      ['1.47', {}, { HostConfig: { CpuCount: 0, IOMaximumIOps: 0, Dns: null, DnsOptions: null, DnsSearch: null } }],
+      ['1.47', { HostConfig: { Dns: [] } }, { HostConfig: { Dns: [], IpcMode: 'private' } }],
+      ['1.39', {}, { HostConfig: { IpcMode: 'shareable' } }],
+      ['1.39', { HostConfig: { IpcMode: 'private' } }, { HostConfig: { IpcMode: 'private' } }],
+      ['1.47', { HostConfig: { VolumeDriver: 'foreign' } }, { HostConfig: { VolumeDriver: 'foreign' } }],
+      [
+        '1.47',
+        { Healthcheck: { Test: ['true'] } },
+        { Config: { Healthcheck: { Test: ['true'] } }, State: { Health: undefined } },
+      ],
+    ];
+    for (const [version, body, shown] of asked) {
+      const made = await mustCall(socket, 'POST', `/v${version}/containers/create?name=shown`, { Image: image, ...body });
+      t.match(await json(`/v${version}/containers/shown/json`), shown, `${version} ${JSON.stringify(body)}`);
+      t.match(JSON.parse(made.body), { Warnings: 'Healthcheck' in body ? [/^Unknown healthcheck type 'true'/] : [] });
+      await must('rm', 'shown');
+    }
+  });
+
+  await t.test('a volume of a driver that is not there is not found', async (t) => {
+    const missing = { status: 404, body: /error looking up volume plugin foreign: plugin .*foreign.* not found/ };
+    t.match(await call(socket, 'POST', '/volumes/create', { Name: 'vol', Driver: 'foreign' }), missing);
+    for (const HostConfig of [
+      { VolumeDriver: 'foreign', Binds: ['vol:/v'] },
+      { Mounts: [{ Type: 'volume', Target: '/v', VolumeOptions: { DriverConfig: { Name: 'foreign' } } }] },
+    ])
+      t.match(await call(socket, 'POST', '/containers/create', { Image: 'busybox', HostConfig }), missing);
+    const anonymous = { Image: 'busybox', Volumes: { '/v': {} }, HostConfig: { VolumeDriver: 'foreign' } };
+    t.match(await call(socket, 'POST', '/containers/create', anonymous), missing);
+    await mustCall(socket, 'POST', '/containers/create?name=bound', {
+      Image: 'busybox',
+      HostConfig: { VolumeDriver: 'foreign', Binds: ['/:/host'] },
+    });
+    await must('rm', 'bound');
+  });
+
+  await t.test('a network may be called anything, keeps what was asked of its addresses, and gives its own back', async (t) => {
+    const Name = '_under score';
+    t.match(await call(socket, 'POST', '/networks/create', { Name: ' ' }), { status: 400, body: /invalid name: / });
+    await mustCall(socket, 'POST', '/networks/create', { Name, IPAM: { Driver: 'default', Options: { mine: 'yes' } } });
+    const network = encodeURIComponent(Name);
+    t.match(await json(`/networks/${network}`), { Name, IPAM: { Options: { mine: 'yes' } } });
+    t.match(await json('/networks/bridge'), { IPAM: { Options: null } });
+    const MacAddress = '02:42:ac:11:00:99';
+    const body = { Image: 'busybox', Cmd: ['sleep', '600'], MacAddress, HostConfig: { NetworkMode: Name } };
+    await mustCall(socket, 'POST', '/containers/create?name=named', body);
+    await mustCall(socket, 'POST', '/containers/named/start');
+    const shown = async (version: string): Promise<unknown> => {
+      const { NetworkSettings: settings, Config: config } = (await json(`/v${version}/containers/named/json`)) as {
+        NetworkSettings: { Networks: Record<string, unknown> };
+        Config: { Hostname: string };
+      };
+      return { ...(settings.Networks[Name] as object), short: config.Hostname };
+    };
+    const { short } = (await shown('1.44')) as { short: string };
+    t.match(await shown('1.44'), { MacAddress, Aliases: [short], DNSNames: ['named', short] });
+    t.match(await shown('1.45'), { MacAddress, Aliases: null, DNSNames: ['named', short] });
+    await mustCall(socket, 'POST', `/networks/${network}/disconnect`, { Container: 'named' });
+    await mustCall(socket, 'POST', `/networks/${network}/connect`, { Container: 'named', EndpointConfig: { Aliases: ['db'] } });
+    t.match(await shown('1.44'), { MacAddress, Aliases: ['db', short], DNSNames: ['named', 'db', short] });
+    await must('rm', '-f', 'named');
+    await must('network', 'rm', Name);
+  });
+
   await t.test('containers get the addresses of a range that are not reserved', async (t) => {
     const flags = [
       '--subnet',
