@@ -86,15 +86,23 @@ export const PROTECTED: readonly Allowance[] = [
       tested.v === true,
   },
   {
-    why: 'a file that was open for writing before it became append-only can be mapped for writing (mm/mmap.c: IS_APPEND)',
+    why: 'a file that was open for writing before it became append-only can be mapped (mm/mmap.c: IS_APPEND)',
     op: (op, reference, tested, ops) =>
       op.op === 'mmap' &&
       op['shared'] === true &&
-      op['prot'] === 'rw' &&
       protects(ops) &&
       'e' in reference &&
       reference.e === 'EACCES' &&
       !('e' in tested),
+  },
+  {
+    why: 'so that there is such a map, which there is not elsewhere',
+    op: (op, reference, _tested, ops) => 'map' in op && protects(ops) && 'e' in reference && reference.e === 'EBADF',
+  },
+  {
+    why: 'a copy from behind the end of a file copies nothing without asking us (fs/read_write.c: generic_copy_file_checks)',
+    op: (op, reference, tested, ops) =>
+      op.op === 'copyrange' && protects(ops) && 'e' in reference && reference.e === 'EPERM' && 'v' in tested && tested.v === 0,
   },
 ];
 
