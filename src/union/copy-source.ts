@@ -36,16 +36,24 @@ function copyXattrs(source: Source, dirfd: number, name: string): number {
   return 0;
 }
 
-/** Owner, mode, attributes, times, in the order in which none undoes another. */
+const ALL_BITS = 0o7777;
+/** Without setuid and setgid, which speak of the owner. */
+const OWNERLESS_BITS = 0o1777;
+
+/**
+ * Owner, mode, attributes, times, in the order in which none undoes another. Rootless, what belongs to others (EPERM), or to
+ * who has no number in our user namespace (EINVAL), is copied as ours; the kernel has checked that we may write it.
+ */
 export function copyMetadata(source: Source, dirfd: number, name: string): number {
   const { stat } = source;
+  const given = sys.fchownat(dirfd, name, Number(stat[Stat.uid]), Number(stat[Stat.gid]));
+  const ours = given === -errno.EPERM || given === -errno.EINVAL;
+  if (given && !ours) return given;
+  const bits = ours ? OWNERLESS_BITS : ALL_BITS;
   const error =
-    sys.fchownat(dirfd, name, Number(stat[Stat.uid]), Number(stat[Stat.gid])) ||
-    (typeOf(source) === Mode.LNK ? 0 : sys.fchmodat(dirfd, name, Number(stat[Stat.mode]) & 0o7777)) ||
+    (typeOf(source) === Mode.LNK ? 0 : sys.fchmodat(dirfd, name, Number(stat[Stat.mode]) & bits)) ||
     copyXattrs(source, dirfd, name);
-  // Rootless, what belongs to others is copied as ours; the kernel has checked that we may write it.
-  if (error && error !== -errno.EPERM) return error;
-  return sys.utimensat(dirfd, name, exactTime(stat, 'atime'), exactTime(stat, 'mtime'));
+  return error || sys.utimensat(dirfd, name, exactTime(stat, 'atime'), exactTime(stat, 'mtime'));
 }
 
 /** The content of a lower file or directory: an fd that is the caller's, or -errno. */

@@ -70,3 +70,32 @@ void t.test('rootless: a directory that is two volumes keeps the rules of each',
   t.match(done.stderr, /shown\/a: Read-only file system/);
   return undefined;
 });
+
+void t.test('rootless: a copy of what belongs to others keeps its mode and attributes, but for setuid', async (t) => {
+  const root = await rootOfNobody(t);
+  if (typeof root === 'string') return t.plan(0, root);
+  const made = await command(
+    ['bash', '-euc', 'mkdir d; echo a > d/f; setfattr -n user.a -v b d/f; chmod 4667 d/f; chmod 1777 d'],
+    {
+      cwd: root.path('lower'),
+    },
+  );
+  t.equal(made.code, 0, made.stderr);
+  // In a user namespace of one id root has no number at all, and the kernel lets nobody write what has none.
+  const script = `
+    mkdir -p run
+    try() {
+      rm -rf upper/* work/*
+      squash=$1; shift
+      squash=$squash "$@" bash -euc '
+        $(dirname $LAMINA)/mount.lamina -o lowerdir=lower,upperdir=upper,workdir=work$squash x target
+        echo b >> target/d/f; stat -c %a target/d target/d/f; cat target/d/f; getfattr -n user.a --only-values target/d/f; echo
+        $LAMINA umount target'
+      stat -c %a upper/d upper/d/f
+    }
+    try ''; try ,squash_to_uid=0,squash_to_gid=0 unshare -Urm`;
+  const done = await asNobody(root, script);
+  const shown = '1777\n667\na\nb\nb\n1777\n667\n';
+  t.equal(done.stdout, shown + shown, done.stderr);
+  return undefined;
+});
