@@ -52,6 +52,11 @@ export interface DirectoryMarks extends NameMarks {
 
 const OPAQUE_XATTRS = ['trusted.overlay.opaque', 'user.overlay.opaque', 'user.fuseoverlayfs.opaque'] as const;
 
+/** Whether the directory says where its lower part is, well or badly. */
+export function hasRedirect(dirfd: number, name: string, scheme: XattrScheme): boolean {
+  return typeof sys.getxattr(dirfd, name, overlayXattr(scheme, 'redirect')) !== 'number';
+}
+
 function readRedirect(dirfd: number, name: string, scheme: XattrScheme): string | undefined {
   const found = sys.getxattr(dirfd, name, overlayXattr(scheme, 'redirect'));
   if (typeof found === 'number') return undefined;

@@ -38,10 +38,28 @@ function addEntered(union: Union, dir: UnionDirectory, name: string, entry: Entr
   }
 }
 
+/** Of a directory whose layers cannot be read it is upper's own, as a LOOKUP shows none. */
+function shownIno(union: Union, dir: UnionDirectory, name: string, entry: Entry): bigint {
+  try {
+    return union.inoOf(dir, name, entry);
+  } catch (error) {
+    if (error instanceof ErrnoError) return 0n;
+    throw error;
+  }
+}
+
 /** The same without its entry. */
 function addBare(union: Union, dir: UnionDirectory, name: string, entry: Entry, off: number): number {
-  const ino = union.inoOf(dir, name, entry);
-  return union.native.direntAdd(name, dir.place(entryPlace(entry)), off, entryType(entry), dir.id, 0, false, ino);
+  return union.native.direntAdd(
+    name,
+    dir.place(entryPlace(entry)),
+    off,
+    entryType(entry),
+    dir.id,
+    0,
+    false,
+    shownIno(union, dir, name, entry),
+  );
 }
 
 /** Adds names from a position on. */

@@ -4,12 +4,12 @@
 
 import { errno } from '../abi/errno.js';
 import { ENTRY_OUT } from '../abi/protocol.js';
-import { type NameMarks, readMarks } from '../layer/format.js';
+import { type NameMarks, hasRedirect, readMarks } from '../layer/format.js';
 import { NodeFlag, type NativeMount, type NodeId, type PlaceId, ROOT_ID } from '../native/mount.js';
 import { copyUpDirectory, copyUpNode } from './copy-up.js';
 import { type DirectoryIndex, type Entry, type PlaceIndex, UPPER, UnionDirectory, entryPlace, isDirectory } from './directory.js';
 import { FileCopies } from './file-copies.js';
-import { buildIndex, dropFound, findDirectory, hasNameMarks, isPlain, toDirectory } from './lookup.js';
+import { type FoundDirectory, buildIndex, dropFound, findDirectory, hasNameMarks, isPlain, toDirectory } from './lookup.js';
 import { IndexBudget } from './index-budget.js';
 import { LinkIndex } from './links.js';
 import { inoOf } from './origin.js';
@@ -194,9 +194,7 @@ export class Union {
       return enter(place, 0, 0n, name);
     }
     const merged = found.lowers.length + (found.upper === undefined ? 0 : 1) > 1;
-    // A directory keeps the number of its topmost lower through copy-up (Linux: ovl_getattr, OVL_TYPE_ORIGIN).
-    const lower = found.lowers[0];
-    const ino = found.upper !== undefined && lower !== undefined ? this.native.shownIno(lower, '') : 0n;
+    const ino = this.#inoOfDirectory(found);
     const id = enter(place, NodeFlag.union | (merged ? NodeFlag.merged : 0), ino, name);
     if (id <= 0 || this.#directories.has(id as NodeId)) {
       dropFound(this.native, found);
@@ -209,9 +207,20 @@ export class Union {
     return id;
   }
 
-  /** The number to show for a file; 0n for its own. */
+  /** The number to show for a name; 0n for its own. */
   inoOf(dir: UnionDirectory, name: string, entry: Entry): bigint {
-    return entryPlace(entry) === UPPER && !isDirectory(entry) ? inoOf(this.native, dir, name, this.stack.scheme) : 0n;
+    if (entryPlace(entry) !== UPPER) return 0n;
+    if (!isDirectory(entry)) return inoOf(this.native, dir, name, this.stack.scheme);
+    if (!dir.index?.shownByLower(name) && !hasRedirect(this.native.placeFd(dir.place(UPPER)), name, this.stack.scheme)) return 0n;
+    const found = findDirectory(this.native, this.stack, dir, name, entry);
+    const ino = this.#inoOfDirectory(found);
+    dropFound(this.native, found);
+    return ino;
+  }
+
+  /** A directory keeps the number of its topmost lower through copy-up (Linux: ovl_getattr, OVL_TYPE_ORIGIN). */
+  #inoOfDirectory({ upper, lowers }: FoundDirectory): bigint {
+    return upper !== undefined && lowers[0] !== undefined ? this.native.shownIno(lowers[0], '') : 0n;
   }
 
   /** Makes `upper` of a directory the very place of its node, so that a rename moves both. */

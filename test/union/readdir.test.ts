@@ -211,6 +211,20 @@ void t.test('a removed directory lists nothing', async (t) => {
   t.same(client.entries(id), []);
 });
 
+void t.test('numbers of merged and moved directories are those of stat before anybody looked at them', (t) => {
+  const rig = new Rig(t, [{ 'd/s/f': '', 'd/m/f': '', 'd/k/f': '' }, { 'd/s/g': '' }]);
+  const before = rig.open();
+  before.mkdir('d/s/new');
+  before.rename('d/m', 'd/n');
+  before.mkdir('d/own');
+  before.close();
+  const client = rig.open();
+  const listed = client.entries(client.id('d'), 4096, false).filter(({ name }) => !DOTS.includes(name));
+  t.same(listed.map(({ name }) => name).sort(), ['k', 'n', 'own', 's']);
+  for (const { name, ino } of listed) t.match(client.lookup(`d/${name}`), { ino }, name);
+  t.end();
+});
+
 void t.test('numbers are those of stat, with layers on filesystems of their own', (t) => {
   const client = new Rig(t, [{ 'd/f': '', 'd/s/t': '', 'e/f': '' }, { 'e/g': '' }], { tmpfs: 'size=1m' }).open();
   client.mkdir('new');
