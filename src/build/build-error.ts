@@ -5,8 +5,11 @@ export class BuildError extends Error {
 
   constructor(
     message: string,
-    /** 400 when the request or the Dockerfile is wrong, 500 when a step failed. Only of use before the first line of output. */
-    readonly status: 400 | 500 = 500,
+    /**
+     * 400 when the request or the Dockerfile is wrong, 500 when a step failed; what a server of a URL said. Only of use before the
+     * first line of output.
+     */
+    readonly status: 400 | 401 | 403 | 404 | 500 = 500,
     /** Exit code of the command that failed. */
     readonly code?: number,
   ) {

@@ -8,21 +8,20 @@ import { hostArchitecture } from '../native/architecture.js';
 import { Cache } from './cache.js';
 import type { Expansion } from './config-steps.js';
 import { ContainerTree } from './container-tree.js';
-import { ContextTree } from './context-tree.js';
+import type { ContextTree } from './context-tree.js';
 import { type CopyPlan, type Fetch, planCopy } from './copy-plan.js';
 import { type Dockerfile, readDockerfile } from './dockerfile.js';
 import type { BuildContainer, BuildHost, BuildImage } from './host.js';
 import { IgnoreRules } from './ignore.js';
 import type { ConfigInstruction, CopyInstruction, StepInstruction } from './instructions.js';
 import { BadPattern } from './match.js';
+import { LARGEST_DOCKERFILE, receiveContext } from './remote-context.js';
 import { fetchSource } from './remote-file.js';
 import type { BuildRequest, Emit } from './request.js';
 import { expandWord } from './shell-words.js';
 import { follow } from './source-tree.js';
 import { type BuildContext, shortId, StageBuilder } from './stage-builder.js';
 import { baseStage, copiedStage, neededStages, type Plan, planStages, type Stage } from './stages.js';
-
-const LARGEST_DOCKERFILE = 8 << 20;
 
 /** TARGETPLATFORM and its kin. */
 function platformArgs(platform: string | undefined): Map<string, string> {
@@ -95,7 +94,8 @@ class Build implements BuildContext {
     readonly request: BuildRequest,
     readonly emit: Emit,
     readonly signal: AbortSignal,
-    private readonly context: ContextTree,
+    /** undefined when only a Dockerfile was sent. */
+    private readonly context: ContextTree | undefined,
     dockerfile: Dockerfile,
   ) {
     this.args = new BuildArgs(request.buildArgs, platformArgs(request.platform));
@@ -215,10 +215,14 @@ const quote = (text: string): string => `'${text.replaceAll("'", `'"'"'`)}'`;
  * Errors: BuildError, those of the host, the reason of `signal`. Whatever happens, no container is left, unless asked for.
  */
 export async function buildImage(host: BuildHost, request: BuildRequest, emit: Emit, signal: AbortSignal): Promise<string> {
-  const context = await ContextTree.receive(request.context, request.directory, signal);
+  const received = await receiveContext(request, signal);
+  const tree = Buffer.isBuffer(received) ? undefined : received;
   try {
     const said: Emit = request.quiet ? () => undefined : emit;
-    const build = new Build(host, request, said, signal, context, await dockerfileOf(context, request.dockerfile));
+    const dockerfile = Buffer.isBuffer(received)
+      ? readDockerfile(received.toString())
+      : await dockerfileOf(received, request.dockerfile);
+    const build = new Build(host, request, said, signal, tree, dockerfile);
     const id = await build.run();
     emit({ aux: { ID: id } });
     if (request.quiet) emit({ stream: `${id}\n` });
@@ -229,6 +233,6 @@ export async function buildImage(host: BuildHost, request: BuildRequest, emit: E
     }
     return id;
   } finally {
-    context.close();
+    tree?.close();
   }
 }

@@ -39,7 +39,8 @@ function checksumOf(text: string | undefined, sources: readonly string[]): strin
 /** Errors: BuildError. */
 export async function planCopy(
   instruction: CopyInstruction,
-  tree: SourceTree,
+  /** undefined when there is no context. */
+  tree: SourceTree | undefined,
   isContext: boolean,
   { word, document }: Expansion,
   fetch: Fetch,
@@ -50,8 +51,10 @@ export async function planCopy(
   const checksum = checksumOf(instruction.checksum === undefined ? undefined : word(instruction.checksum), paths);
   const found: Source[] = [];
   for (const path of paths) {
-    if (!isUrl(path)) found.push(...(await findSources(tree, [bytes(path)], kind, isContext)));
-    else if (kind === 'ADD') found.push(await fetch(path, destination, checksum));
+    if (!isUrl(path)) {
+      if (!tree) throw new BuildError(`${kind} failed: missing build context`, 400);
+      found.push(...(await findSources(tree, [bytes(path)], kind, isContext)));
+    } else if (kind === 'ADD') found.push(await fetch(path, destination, checksum));
     else throw new BuildError("COPY failed: source can't be a URL for COPY", 400);
   }
   const written = instruction.contents.map(({ name, content, expand }) =>

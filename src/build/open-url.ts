@@ -1,5 +1,5 @@
 // A GET of what a user has named by its URL, in the words of Docker's engine, which follows redirects and takes every status below
-// 400 for good. Used by ADD and, in engine/, by `import`.
+// 400 for good. Used by ADD, by contexts and, in engine/, by `import`.
 
 import { type Reply, Transport, discard, readRefusal } from '../image/registry/transport.js';
 import { BuildError } from './build-error.js';
@@ -25,7 +25,8 @@ async function get(transport: Transport, url: URL, signal: AbortSignal): Promise
 async function checkStatus(url: string, reply: Reply): Promise<void> {
   if (reply.status < 400) return;
   const words = (await readRefusal(reply)).toString().trim();
-  throw new Error(`failed to GET ${url} with status ${reply.status} ${reply.body.statusMessage ?? ''}: ${words}`);
+  const status = ([400, 401, 403, 404] as const).find((each) => each === reply.status);
+  throw new BuildError(`failed to GET ${url} with status ${reply.status} ${reply.body.statusMessage ?? ''}: ${words}`, status);
 }
 
 /** Gives `use` the answer, whose body is unread. Errors: BuildError, the signal's reason. */
@@ -37,8 +38,12 @@ export async function withUrl<T>(url: string, signal: AbortSignal, use: (reply: 
     return await use(reply);
   } catch (error) {
     signal.throwIfAborted();
+    if (error instanceof BuildError) throw error;
     const { code, message } = error as NodeJS.ErrnoException;
-    throw new BuildError(code === undefined ? message : `Get ${JSON.stringify(url)}: ${message}`, 400);
+    throw new BuildError(
+      code === undefined ? message : `Get ${JSON.stringify(url)}: ${message}`,
+      code === 'ENOTFOUND' ? 404 : 500,
+    );
   } finally {
     transport.close();
   }

@@ -4,8 +4,8 @@ import type { Readable } from 'node:stream';
 import type { BuildResources } from './host.js';
 
 export interface BuildRequest {
-  /** A tar in any compression. */
-  readonly context: Readable;
+  /** A tar in any compression, or the URL of one, of a git repository, or of a Dockerfile alone. */
+  readonly context: Readable | string;
   /** An existing directory for what must be put aside while the build runs. */
   readonly directory: string;
   /** Path in the context. */

@@ -82,20 +82,21 @@ async function follow(messages: AsyncGenerator<StreamMessage>): Promise<string> 
 const build: Command = {
   spec: {
     command: 'lamina build',
-    usage: '[OPTIONS] PATH | -',
+    usage: '[OPTIONS] PATH | URL | -',
     summary: 'Build an image from a Dockerfile',
     flags: FLAGS,
   },
   takes: [1, 1],
   async run(args) {
     const limits = resources(args, build.spec.command);
-    const { upload, dockerfile } = await buildContext(args.rest[0] ?? '', args.value('file') ?? '', args.has('compress'));
+    const { upload, remote, dockerfile } = await buildContext(args.rest[0] ?? '', args.value('file') ?? '', args.has('compress'));
     const iidfile = args.value('iidfile');
     if (iidfile !== undefined) rmSync(iidfile, { force: true });
     const query: Query = {
       ...limits,
       t: args.all('tag'),
       dockerfile,
+      remote,
       buildargs: JSON.stringify(buildArgs(args.all('build-arg'))),
       cachefrom: list(args.all('cache-from')),
       labels: JSON.stringify(pairs(args.all('label'))),
@@ -107,7 +108,7 @@ const build: Command = {
       target: args.value('target'),
       q: args.has('quiet'),
     };
-    const id = await follow((await engine()).lines('POST', '/build', { query, upload }));
+    const id = await follow((await engine()).lines('POST', '/build', { query, ...(upload ? { upload } : {}) }));
     if (iidfile !== undefined) writeFileSync(iidfile, id);
     return 0;
   },

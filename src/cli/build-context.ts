@@ -6,7 +6,9 @@ import { existsSync, lstatSync, readFileSync, readlinkSync, realpathSync, statSy
 import { dirname, join, relative, resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { createGzip } from 'node:zlib';
+import { isGitUrl } from '../build/git-context.js';
 import { IgnoreRules } from '../build/ignore.js';
+import { isUrl } from '../build/open-url.js';
 import { sniff } from '../image/compression.js';
 import { sys } from '../native/load.js';
 import { AT_FDCWD, Open } from '../native/syscalls.js';
@@ -16,7 +18,9 @@ import { BLOCK, TarFormatError, decodeHeader } from '../tar/tar-header.js';
 import { reasonOf } from './upload.js';
 
 interface BuildContext {
-  readonly upload: Readable;
+  /** undefined where the engine fetches what is built. */
+  readonly upload?: Readable;
+  readonly remote?: string;
   /** Path of the Dockerfile in it. */
   readonly dockerfile: string;
 }
@@ -36,10 +40,9 @@ const unprepared = (why: string): Error => new Error(`unable to prepare context:
  */
 export async function buildContext(directory: string, file: string, compress: boolean): Promise<BuildContext> {
   if (directory === '-') return fromStdin(file);
-  if (/^https?:\/\/|^git@|^git:\/\/|^github\.com\//.test(directory))
-    throw unprepared(`${directory}: a remote context is not supported: fetch it and pipe it in (curl URL | lamina build -)`);
+  if (!existsSync(directory) && (isUrl(directory) || isGitUrl(directory))) return { remote: directory, dockerfile: file };
   const context = await fromDirectory(directory, file);
-  return compress ? { ...context, upload: context.upload.pipe(createGzip()) } : context;
+  return compress && context.upload ? { ...context, upload: context.upload.pipe(createGzip()) } : context;
 }
 
 async function fromDirectory(directory: string, file: string): Promise<BuildContext> {

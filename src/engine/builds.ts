@@ -65,7 +65,7 @@ function requestOf(call: Call, directory: string): BuildRequest {
   const asked = parsePlatform(text(call, 'platform') ?? 'linux');
   const platform = asked && platformText(asked);
   return {
-    context: call.upload(),
+    context: text(call, 'remote') ?? call.upload(),
     directory,
     dockerfile: text(call, 'dockerfile') ?? 'Dockerfile',
     tags: call.query
@@ -86,8 +86,6 @@ function requestOf(call: Call, directory: string): BuildRequest {
 
 async function build(engine: Engine, call: Call): Promise<void> {
   if (call.query.get('version') === '2') throw new EngineError(501, 'this engine builds without BuildKit: set DOCKER_BUILDKIT=0');
-  if (call.query.get('remote'))
-    throw badParameter('a remote context is not supported: fetch it and send it as an archive on stdin');
   const { store } = engine.context;
   const directory = store.makeStaging();
   let out: Writable | undefined;

@@ -155,5 +155,4 @@ void t.test('the flags of `lamina build` reach the steps and the files that they
     code: 125,
     stderr: /invalid argument "x" for "-m, --memory" flag/,
   });
-  t.match(await rig.run('lamina', 'build', 'https://192.0.2.7/x.tar'), { code: 1, stderr: /a remote context is not supported/ });
 });
