@@ -3,7 +3,7 @@
 
 import { closeSync, openSync, unlinkSync } from 'node:fs';
 import { read as readCallback, write as writeCallback } from 'node:fs';
-import { join as joinPath } from 'node:path';
+import { join as joinPath, posix } from 'node:path';
 import { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { CompressionError, plainTar } from '../image/compression.js';
@@ -80,11 +80,9 @@ export class ContextTree implements SourceTree {
     }
   }
 
+  /** At the top, its parent is itself. */
   #parts(name: string): string[] {
-    const parts = components(name);
-    if (parts.includes('..'))
-      throw new BuildError(`the build context is not usable: its entry ${shown(name)} leads out of it`, 400);
-    return parts;
+    return components(posix.join('/', name));
   }
 
   /** Puts an entry in its place; its data, if it has any, is appended next. */

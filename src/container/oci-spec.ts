@@ -2,6 +2,7 @@
 // resolve.
 // The shapes are the OCI runtime spec's (config.md, config-linux.md).
 
+import { isHostRoot } from '../native/host-root.js';
 import type { ContainerRecord } from '../store/index.js';
 import { capabilities } from './capabilities.js';
 import { cgroupPath } from './cgroup.js';
@@ -100,6 +101,16 @@ function rootPropagation({ mounts }: ContainerRecord): { rootfsPropagation?: str
   return has(/^r?shared$/) ? { rootfsPropagation: 'shared' } : has(/^r?slave$/) ? { rootfsPropagation: 'rslave' } : {};
 }
 
+/** What any user may do in a network that is the container's own, as Docker has it: ping, and ports below 1024. */
+const IN_OWN_NETWORK = { 'net.ipv4.ping_group_range': '0 2147483647', 'net.ipv4.ip_unprivileged_port_start': '0' };
+
+function sysctls({ config: { Domainname: domain }, hostConfig }: ContainerRecord): Readonly<Record<string, string>> {
+  const { NetworkMode: network = '', Sysctls: asked } = hostConfig;
+  // In a user namespace not all groups are there.
+  const hasOwn = network !== 'host' && !network.startsWith('container:') && isHostRoot();
+  return { ...(hasOwn ? IN_OWN_NETWORK : {}), ...(domain ? { 'kernel.domainname': domain } : {}), ...asked };
+}
+
 /** The whole config.json. */
 export function ociSpec(record: ContainerRecord, input: SpecInput): object {
   const { config, hostConfig } = record;
@@ -126,7 +137,7 @@ export function ociSpec(record: ContainerRecord, input: SpecInput): object {
       namespaces: input.namespaces,
       devices,
       resources: resources(hostConfig, rules),
-      sysctl: { ...(config.Domainname ? { 'kernel.domainname': config.Domainname } : {}), ...hostConfig.Sysctls },
+      sysctl: sysctls(record),
       maskedPaths: unconfined ? [] : (hostConfig.MaskedPaths ?? MASKED),
       readonlyPaths: unconfined ? [] : (hostConfig.ReadonlyPaths ?? READ_ONLY),
       seccomp: seccompProfile(record, privileged),

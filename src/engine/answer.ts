@@ -151,7 +151,7 @@ export class ResponseEnd {
   }
 }
 
-/** How a request with `Upgrade` is answered: Node has handed us the bare socket. */
+/** How a request is answered whose connection may become a stream: Node has handed us the bare socket. */
 export class UpgradeEnd {
   #done = false;
 
@@ -241,8 +241,12 @@ export class UpgradeEnd {
     return this.socket;
   }
 
+  /** 101 for a client that names what it wants to change to; to others the stream is the body of a 200, and ends with the connection. */
   hijack(type: string): Hijacked {
-    return this.#switch({ 'Content-Type': type, Connection: 'Upgrade', Upgrade: 'tcp' });
+    const isAsked = this.request.headers.upgrade !== undefined;
+    return isAsked
+      ? this.#switch(101, { 'Content-Type': type, Connection: 'Upgrade', Upgrade: 'tcp' })
+      : this.#switch(200, { 'Content-Type': type });
   }
 
   /** Errors: 400 for a client that does not ask for a WebSocket. */
@@ -251,7 +255,7 @@ export class UpgradeEnd {
     const { 'sec-websocket-protocol': protocol } = this.request.headers;
     if (upgrade.toLowerCase() !== 'websocket' || key === undefined || version !== '13')
       throw badParameter('not websocket protocol');
-    return this.#switch({
+    return this.#switch(101, {
       Connection: 'Upgrade',
       Upgrade: 'websocket',
       'Sec-WebSocket-Accept': acceptance(key),
@@ -259,8 +263,8 @@ export class UpgradeEnd {
     });
   }
 
-  #switch(headers: Readonly<Record<string, string>>): Hijacked {
-    this.#head(101, headers);
+  #switch(status: 101 | 200, headers: Readonly<Record<string, string>>): Hijacked {
+    this.#head(status, headers);
     const { head, socket } = this;
     if (head.length > 0 && socket.readableEnded) {
       // The client has closed its side already; nothing can be put back into what has ended.

@@ -23,6 +23,11 @@ function contentType(call: Call, tty: boolean): string {
   return tty || minor < 42 ? RAW : MULTIPLEXED;
 }
 
+/** Of a hijacked connection: who has not asked to upgrade it is told nothing of frames. */
+function streamType(call: Call, tty: boolean): string {
+  return call.request.headers.upgrade === undefined ? RAW : contentType(call, tty);
+}
+
 /** `ctrl-p,ctrl-q` or `a,b` as bytes. Errors: 400. */
 export function parseDetachKeys(text: string): number[] {
   return text.split(',').map((key) => {
@@ -146,7 +151,7 @@ async function attach(engine: Engine, call: Call, over: 'connection' | 'websocke
         })
       : undefined;
   try {
-    const client = over === 'connection' ? call.hijack(contentType(call, tty)) : webSocketOf(call);
+    const client = over === 'connection' ? call.hijack(streamType(call, tty)) : webSocketOf(call);
     if (call.flag('logs')) await writePast(engine, call, record, client.output, raw);
     engine.context.publish('attach', record);
     if (task) await join(client, task, call.signal);
@@ -184,7 +189,7 @@ async function startExec(engine: Engine, call: Call): Promise<void> {
   const supervisor = await engine.context.supervisor();
   const task = await supervisor.attach({ task: exec.id, tty, stdin, stdout, stderr, detachKeys: keys });
   // The head goes out before the process starts: a client that reads it with a buffer would lose output that came with it.
-  const client = call.hijack(contentType(call, tty));
+  const client = call.hijack(streamType(call, tty));
   try {
     await engine.execs.start(exec, size);
   } catch (error) {
@@ -216,11 +221,11 @@ function inspectExec(engine: Engine, call: Call): void {
 }
 
 export function containerIoRoutes(engine: Engine, router: Router): void {
-  router.on('POST', '/containers/{}/attach', (call) => attach(engine, call, 'connection'));
+  router.onStream('POST', '/containers/{}/attach', (call) => attach(engine, call, 'connection'));
   router.on('GET', '/containers/{}/attach/ws', (call) => attach(engine, call, 'websocket'));
   router.on('GET', '/containers/{}/logs', (call) => logs(engine, call));
   router.on('POST', '/containers/{}/exec', (call) => createExec(engine, call));
-  router.on('POST', '/exec/*/start', (call) => startExec(engine, call));
+  router.onStream('POST', '/exec/*/start', (call) => startExec(engine, call));
   router.on('GET', '/exec/*/json', (call) => inspectExec(engine, call));
   router.on('POST', '/exec/*/resize', async (call) => {
     const [rows, columns] = [call.integer('h') ?? 0, call.integer('w') ?? 0];

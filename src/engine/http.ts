@@ -1,7 +1,7 @@
 // HTTP on a unix socket as the Docker Engine API wants it: versioned paths, JSON with `message` errors, and connections that
-// stop being HTTP (hijacking). Knows nothing of containers. Used by daemon.ts and the endpoint files.
+// stop being HTTP (hijacking), asked to or not. Knows nothing of containers. Used by daemon.ts and the endpoint files.
 
-import { type IncomingMessage, type Server, createServer } from 'node:http';
+import { IncomingMessage, type Server, createServer } from 'node:http';
 import type { Socket } from 'node:net';
 import { PassThrough, type Readable, type Writable } from 'node:stream';
 import { EngineError, badParameter } from '../container/errors.js';
@@ -203,21 +203,57 @@ interface Route {
   readonly method: string;
   readonly pattern: RegExp;
   readonly handler: Handler;
+  /** Whether its connection becomes a stream. */
+  readonly isStream: boolean;
+}
+
+/** Requests that Node hands over with their connection, as it does those that ask to upgrade, when they are for a stream. */
+function requestsFor(isStream: (request: IncomingMessage) => boolean): typeof IncomingMessage {
+  return class extends IncomingMessage {
+    declare private asksToUpgrade: boolean | null;
+
+    /** Node asks this when it has read the head. */
+    get upgrade(): boolean {
+      return this.asksToUpgrade === true || isStream(this);
+    }
+
+    /** Node says so of a `Connection: Upgrade`. */
+    set upgrade(asks: boolean | null) {
+      this.asksToUpgrade = asks;
+    }
+  };
 }
 
 export class Router {
   readonly #routes: Route[] = [];
 
   /** `pattern` is a path in which `{}` matches a name with slashes, `*` one without. */
-  on(method: string, pattern: string, handler: Handler): void {
+  on(method: string, pattern: string, handler: Handler, isStream = false): void {
     const source = pattern.replace(/[.]/g, '\\$&').replace(/\*/g, '([^/]+)').replace(/\{\}/g, '(.+?)');
-    this.#routes.push({ method, pattern: new RegExp(`^${source}$`), handler });
+    this.#routes.push({ method, pattern: new RegExp(`^${source}$`), handler, isStream });
+  }
+
+  /** The same for a handler that hijacks the connection. */
+  onStream(method: string, pattern: string, handler: Handler): void {
+    this.on(method, pattern, handler, true);
+  }
+
+  /** A body in chunks stays HTTP, as whoever sends it takes the connection for it. */
+  #isStream({ method, url = '', headers }: IncomingMessage): boolean {
+    if (headers['transfer-encoding'] !== undefined) return false;
+    const path = url.replace(/^\/v[\d.]+(?=\/)|\?.*$/g, '');
+    return this.#routes.some((route) => route.isStream && route.method === method && route.pattern.test(path));
   }
 
   /** A server that answers by these routes; the caller makes it listen. `log` hears of what nobody foresaw. */
   server(log: (message: string) => void): Server {
     const server = createServer(
-      { keepAliveTimeout: 60_000, requestTimeout: 0, maxHeaderSize: LARGEST_HEAD },
+      {
+        keepAliveTimeout: 60_000,
+        requestTimeout: 0,
+        maxHeaderSize: LARGEST_HEAD,
+        IncomingMessage: requestsFor((request) => this.#isStream(request)),
+      },
       (request, response) => {
         void this.#handle(request, new ResponseEnd(request, response), log);
       },

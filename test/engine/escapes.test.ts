@@ -103,7 +103,7 @@ void t.test('a build reads nothing outside its context', { timeout: 120_000 }, a
   const build = async (file: string, entries: readonly TarEntry[] = []): Promise<string> =>
     (await call(rig.socket, 'POST', '/build?t=built', tar([{ name: 'Dockerfile', data: `FROM busybox\n${file}\n` }, ...entries])))
       .body;
-  const missing = /not found in build context|no such file|does not exist|forbidden path|leads out of it|no source files/i;
+  const missing = /not found in build context|no such file|does not exist|forbidden path|no source files/i;
   const leads: TarEntry = { name: 'l', type: '2', linkname: outside };
   const direct: TarEntry = { name: 'l', type: '2', linkname: `${outside}/secret` };
   for (const [file, entries] of [
@@ -115,18 +115,13 @@ void t.test('a build reads nothing outside its context', { timeout: 120_000 }, a
     ['COPY l/secret /x', [leads]],
     ['COPY l/* /x/', [leads]],
     ['COPY l/../secret /x', [{ name: 'l', type: '2', linkname: join(outside, 'sub') }]],
-    [
-      'COPY secret /x',
-      [
-        { name: '../secret', data: 'x' },
-        { name: `../../../../..${outside}/secret`, data: 'x' },
-      ],
-    ],
   ] as const)
     t.match(await build(file, entries), missing, file);
   const whole = await build('COPY . /x/\nRUN ls -l /x/l && ! cat /x/l', [direct]);
   t.match(whole, /Successfully built/, 'a link in a directory is copied as one');
   t.notMatch(whole, /"stream":"secret/);
+  const above = await build('COPY secret /x\nRUN cat /x', [{ name: 'sub/../../../secret', data: 'of the context' }]);
+  t.match(above, /"stream":"of the context/, 'what is above the top is at the top');
   const linked = await call(rig.socket, 'POST', '/build', tar([{ ...direct, name: 'Dockerfile' }]));
   t.match(linked.body, /Cannot locate specified Dockerfile: Dockerfile/, 'a Dockerfile that is a link');
   const named = await call(

@@ -65,6 +65,19 @@ void t.test('what a request asks', { timeout: 180_000 }, async (t) => {
     await must('rm', '-f', 'many');
   });
 
+  await t.test('older clients have the default of their time', async (t) => {
+    const ipcOf = async (version: string, asked: object): Promise<string> => {
+      const { body } = await mustCall(socket, 'POST', `${version}/containers/create?name=old`, { Image: 'busybox', ...asked });
+      t.match(body, /"Id"/);
+      const mode = await must('inspect', '-f', '{{.HostConfig.IpcMode}}', 'old');
+      await must('rm', 'old');
+      return mode;
+    };
+    t.equal(await ipcOf('/v1.39', {}), 'shareable');
+    t.equal(await ipcOf('/v1.39', { HostConfig: { IpcMode: 'none' } }), 'none');
+    t.equal(await ipcOf('/v1.40', {}), 'private');
+  });
+
   await t.test('a network that cannot be as it was asked is not made', async (t) => {
     const config = { Subnet: '10.99.0.0/24' };
     const range = (IPRange: string, AuxiliaryAddresses: Record<string, string> = {}): object => ({

@@ -48,6 +48,12 @@ const HAPPEN: readonly Row[] = [
   },
   { flags: ['--cgroup-parent', 'elsewhere'], command: 'grep pids: /proc/self/cgroup', prints: /:\/elsewhere\/[0-9a-f]{64}\n$/ },
   { flags: ['--ulimit', 'nofile=123:456'], command: 'ulimit -n; ulimit -Hn', prints: /^123\n456\n$/ },
+  {
+    flags: ['-u', '7', '--sysctl', 'net.ipv4.ip_unprivileged_port_start=9'],
+    command: 'cd /proc/sys/net/ipv4; cat ping_group_range ip_unprivileged_port_start',
+    prints: /^0\t2147483647\n9\n$/,
+  },
+  { flags: ['-u', '7'], command: 'timeout 0.1 nc -l -p 80; echo $?', prints: /^143\n$/ },
   { flags: ['--sysctl', 'net.core.somaxconn=77'], command: 'cat /proc/sys/net/core/somaxconn', prints: /^77\n$/ },
   { flags: ['--oom-score-adj', '111'], command: 'cat /proc/self/oom_score_adj', prints: /^111\n$/ },
   {
