@@ -36,7 +36,7 @@ interface Endpoint {
 function endpoints(): Endpoint[] {
   const directory = join(checkout, 'src', 'engine');
   return readdirSync(directory).flatMap((name) =>
-    [...readFileSync(join(directory, name), 'utf8').matchAll(/router\.on\(\s*'([A-Z]+)',\s*'([^']+)'/g)].map(
+    [...readFileSync(join(directory, name), 'utf8').matchAll(/router\.on(?:Stream)?\(\s*'([A-Z]+)',\s*'([^']+)'/g)].map(
       ([, method = '', pattern = '']) => ({ method, pattern }),
     ),
   );
