@@ -8,6 +8,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoText } from '../abi/errno.js';
 import { sys } from '../native/load.js';
+import { openInside } from '../native/open-inside.js';
 import { AT_FDCWD, Open, Resolve } from '../native/syscalls.js';
 import { packTree } from '../tar/pack-tree.js';
 import { BuildError } from './build-error.js';
@@ -98,7 +99,7 @@ function openContext(clone: string, directory: string): number {
   const flags = Open.RDONLY | Open.DIRECTORY;
   const top = sys.openat2(AT_FDCWD, bytes(clone), flags, 0, 0);
   if (directory === '' || top < 0) return top;
-  const fd = sys.openat2(top, bytes(directory), flags, 0, Resolve.IN_ROOT);
+  const fd = openInside(top, bytes(directory), flags, 0, Resolve.IN_ROOT);
   sys.close(top);
   if (fd < 0) throw new BuildError(`error setting git context, ${JSON.stringify(directory)}: ${errnoText(fd)}`);
   return fd;

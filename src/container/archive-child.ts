@@ -8,6 +8,7 @@ import { once } from 'node:events';
 import { errno, errnoText } from '../abi/errno.js';
 import { Extractor } from '../image/extract.js';
 import { sys } from '../native/load.js';
+import { openInside } from '../native/open-inside.js';
 import { Mode, Open, Resolve, STAT_WORDS, Stat } from '../native/syscalls.js';
 import { packObject, packTree } from '../tar/pack-tree.js';
 import { TarReader } from '../tar/tar-reader.js';
@@ -45,7 +46,7 @@ function bytes(path: string): string {
 }
 
 function open(root: number, path: string, flags: number): number {
-  return sys.openat2(root, bytes(path), flags, 0, Resolve.IN_ROOT);
+  return openInside(root, bytes(path), flags, 0, Resolve.IN_ROOT);
 }
 
 function missing(path: string, result: number): Failure {

@@ -4,6 +4,7 @@
 import { closeSync, fstatSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sys } from '../native/load.js';
+import { openInside } from '../native/open-inside.js';
 import { AT_FDCWD, MNT_DETACH, Open, Resolve } from '../native/syscalls.js';
 import { removeTree } from '../process/remove-tree.js';
 import { type ContainerRecord, type MountPoint, volumeRecords } from '../store/index.js';
@@ -27,7 +28,7 @@ async function pinSubpath(mount: MountPoint, place: string): Promise<string> {
   const { Source: source, subpath = '' } = mount;
   const base = sys.openat2(AT_FDCWD, bytes(source), Open.PATH | Open.DIRECTORY, 0, 0);
   if (base < 0) throw badParameter(`cannot access path ${source}: ${errnoText(base)}`);
-  const fd = sys.openat2(base, bytes(subpath), Open.PATH, 0, Resolve.BENEATH);
+  const fd = openInside(base, bytes(subpath), Open.PATH, 0, Resolve.BENEATH);
   closeSync(base);
   if (fd === -errno.EXDEV)
     throw badParameter(`path concatenation escapes the base directory, base: ${source}, subpath: ${subpath}`);

@@ -3,6 +3,7 @@
 
 import { errno, errnoText } from '../abi/errno.js';
 import { sys } from '../native/load.js';
+import { openInside } from '../native/open-inside.js';
 import { AT_REMOVEDIR, Mode, Open, Resolve, STAT_WORDS, Stat } from '../native/syscalls.js';
 import type { TarHeader } from '../tar/tar-header.js';
 import type { TarSink } from '../tar/tar-reader.js';
@@ -68,7 +69,7 @@ export class Extractor implements TarSink {
     for (const { path, header } of this.#directories.reverse()) {
       this.#guard(path, () => {
         const fd = must(
-          sys.openat2(this.dir, path === '' ? '.' : path, Open.PATH | Open.DIRECTORY, 0, Resolve.BENEATH),
+          openInside(this.dir, path === '' ? '.' : path, Open.PATH | Open.DIRECTORY, 0, Resolve.BENEATH),
           'open it',
         );
         try {
@@ -113,16 +114,16 @@ export class Extractor implements TarSink {
 
   /** Opens a directory below the top, making what is missing. */
   #directory(parts: readonly string[]): number {
-    let fd = must(sys.openat2(this.dir, '.', Open.PATH | Open.DIRECTORY, 0, Resolve.BENEATH), 'open the directory');
+    let fd = must(openInside(this.dir, '.', Open.PATH | Open.DIRECTORY, 0, Resolve.BENEATH), 'open the directory');
     for (let depth = 1; depth <= parts.length; depth++) {
       const path = parts.slice(0, depth).join('/');
       const name = parts[depth - 1] ?? '';
       // From the top each time: a symlink on the way may lead anywhere below it.
-      let next = sys.openat2(this.dir, path, Open.PATH | Open.DIRECTORY, 0, Resolve.BENEATH);
+      let next = openInside(this.dir, path, Open.PATH | Open.DIRECTORY, 0, Resolve.BENEATH);
       if (next === -errno.ENOENT) {
         const made = sys.mkdirat(fd, name, 0o755);
         if (made !== -errno.EEXIST) this.#mustClosing(fd, made, `make the directory ${shown(path)}`);
-        next = sys.openat2(this.dir, path, Open.PATH | Open.DIRECTORY, 0, Resolve.BENEATH);
+        next = openInside(this.dir, path, Open.PATH | Open.DIRECTORY, 0, Resolve.BENEATH);
       }
       sys.close(fd);
       if (next === -errno.EXDEV) throw new EntryRefused(`${shown(path)} leads out of the directory`);
@@ -153,7 +154,7 @@ export class Extractor implements TarSink {
     switch (header.type) {
       case '0':
         this.#file = {
-          writer: new SparseWriter(must(sys.openat2(parent, base, CREATE, 0o600, Resolve.BENEATH), 'create it'), header),
+          writer: new SparseWriter(must(openInside(parent, base, CREATE, 0o600, Resolve.BENEATH), 'create it'), header),
           header,
         };
         return;
@@ -178,7 +179,7 @@ export class Extractor implements TarSink {
   #link(header: TarHeader, parent: number, base: string): void {
     const parts = components(header.linkname.replace(/^(\.?\/)+/, ''));
     const fd = must(
-      sys.openat2(this.dir, parts.join('/'), Open.PATH | Open.NOFOLLOW, 0, Resolve.BENEATH),
+      openInside(this.dir, parts.join('/'), Open.PATH | Open.NOFOLLOW, 0, Resolve.BENEATH),
       `find ${shown(header.linkname)}`,
     );
     try {

@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import type { XattrScheme } from '../layer/format.js';
 import { errno, errnoText } from '../abi/errno.js';
 import { sys } from '../native/load.js';
+import { openInside } from '../native/open-inside.js';
 import { AT_FDCWD, Open, Resolve } from '../native/syscalls.js';
 import { runApart } from '../process/apart.js';
 import { mergedSource } from './merged-source.js';
@@ -47,7 +48,7 @@ function placeIn(path: string, subpath: string): Place | undefined {
   const bytes = (text: string): string => Buffer.from(text).toString('latin1');
   const base = sys.openat2(AT_FDCWD, bytes(path), Open.PATH | Open.DIRECTORY, 0, 0);
   if (base < 0) throw new VolumeError(`${path}: ${errnoText(base)}: check the data root`);
-  const fd = sys.openat2(base, bytes(subpath), Open.RDONLY | Open.DIRECTORY, 0, Resolve.BENEATH);
+  const fd = openInside(base, bytes(subpath), Open.RDONLY | Open.DIRECTORY, 0, Resolve.BENEATH);
   try {
     if (ELSEWHERE.includes(fd)) return undefined;
     if (fd < 0) throw new VolumeError(`${path}/${subpath}: ${errnoText(fd)}: check the data root`);
