@@ -27,6 +27,8 @@ const KILL_LIMIT_MS = 30_000;
 export class Lifecycle {
   /** Ids of containers that are being removed. */
   readonly #removing = new Set<string>();
+  /** Ids of containers that somebody restarts: their end is not what removes them. */
+  readonly #restarted = new Set<string>();
   readonly #restarts: Restarts;
 
   constructor(readonly context: Context) {
@@ -46,7 +48,9 @@ export class Lifecycle {
         if (record.state.status === 'paused') throw conflict('cannot start a paused container, try unpause instead');
         if (record.state.status === 'running') throw new EngineError(304, 'container already started');
         this.#restarts.cancel(id);
-        return this.#startNow(record, size);
+        const { restartCount } = record;
+        const fresh = restartCount === 0 ? record : await this.context.registry.update(id, { restartCount: 0 });
+        return this.#startNow(fresh ?? record, size);
       });
     } catch (error) {
       const record = this.context.registry.get(id);
@@ -99,8 +103,13 @@ export class Lifecycle {
 
   async restart(reference: string, timeout?: number, signal?: string): Promise<void> {
     const record = this.context.registry.find(reference);
-    if (isUp(record)) await this.stop(record.id, timeout, signal);
-    await this.start(record.id);
+    this.#restarted.add(record.id);
+    try {
+      if (isUp(record)) await this.stop(record.id, timeout, signal);
+      await this.start(record.id);
+    } finally {
+      this.#restarted.delete(record.id);
+    }
     this.context.publish('restart', record);
   }
 
@@ -200,7 +209,7 @@ export class Lifecycle {
     });
     const record = registry.get(id);
     if (!record || isUp(record)) return;
-    if (this.#removing.has(id)) return;
+    if (this.#removing.has(id) || this.#restarted.has(id)) return;
     if (record.hostConfig.AutoRemove) await this.remove(id, { force: false, volumes: true });
     else this.#restarts.schedule(record, exit);
   }
@@ -278,8 +287,14 @@ export class Lifecycle {
     await (await this.context.supervisor()).call('signal', { task: record.id, signal });
   }
 
-  /** Whether it has ended within the limit. */
+  /** Whether it has ended within the limit; then what it had is free, its ports among it, and its end has been told. */
   async #untilExit(id: string, limitMs: number | undefined): Promise<boolean> {
+    const hasEnded = await this.#hasEnded(id, limitMs);
+    if (hasEnded) await this.context.registry.exclusive(id, () => Promise.resolve());
+    return hasEnded;
+  }
+
+  async #hasEnded(id: string, limitMs: number | undefined): Promise<boolean> {
     const { registry } = this.context;
     const record = registry.get(id);
     if (!record || !isUp(record)) return true;

@@ -18,7 +18,10 @@ import { parseMoment } from './moment.js';
 import { CONTAINER_CONFIG, ENDPOINTS, HOST_CONFIG, UPDATE, shaped } from './shape.js';
 
 /** `POST /containers/create`: the config's fields beside HostConfig and NetworkingConfig. */
-function readCreate(body: unknown): { config: ContainerConfig; hostConfig: HostConfig; networks: ContainerRecord['networks'] } {
+function readCreate(
+  body: unknown,
+  [, minor]: Call['version'],
+): { config: ContainerConfig; hostConfig: HostConfig; networks: ContainerRecord['networks'] } {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
     throw badParameter('invalid JSON: got EOF while reading request body');
   }
@@ -31,9 +34,12 @@ function readCreate(body: unknown): { config: ContainerConfig; hostConfig: HostC
     HostConfig?: HostConfig;
     NetworkingConfig?: { EndpointsConfig?: Record<string, EndpointConfig> };
   };
+  if (Object.keys(config).length === 0) throw badParameter('config cannot be empty in order to create a container');
   const mode = config.NetworkDisabled ? 'none' : hostConfig.NetworkMode || 'default';
   const main = mode === 'default' ? 'bridge' : mode;
   const asked = networking?.EndpointsConfig ?? {};
+  if (minor < 44 && Object.keys(asked).length > 1)
+    throw badParameter(`Container cannot be connected to network endpoints: ${Object.keys(asked).join(', ')}`);
   const names = new Set(
     main.startsWith('container:') ? [] : [main, ...Object.keys(asked).map((name) => (name === 'default' ? 'bridge' : name))],
   );
@@ -45,7 +51,7 @@ function readCreate(body: unknown): { config: ContainerConfig; hostConfig: HostC
 }
 
 async function create(engine: Engine, call: Call): Promise<void> {
-  const request = readCreate(await call.requiredJson());
+  const request = readCreate(await call.requiredJson(), call.version);
   const name = call.query.get('name');
   const platform = call.query.get('platform');
   // For clients of before 1.40 the default is another.
@@ -72,9 +78,11 @@ async function list(engine: Engine, call: Call): Promise<void> {
 }
 
 async function inspect(engine: Engine, call: Call): Promise<void> {
-  const record = engine.context.registry.find(call.param());
-  const image = await imageOf(engine.context.store, record.image);
-  const size = call.flag('size') ? await containerSize(engine, record, image) : undefined;
+  const found = engine.context.registry.find(call.param());
+  const image = await imageOf(engine.context.store, found.image);
+  const size = call.flag('size') ? await containerSize(engine, found, image) : undefined;
+  // It may have ended or started meanwhile.
+  const record = engine.context.registry.find(found.id);
   const netns = engine.context.networks.path(record.id);
   call.answer(200, containerView(engine, record, image, netns, call.version[1], size));
 }

@@ -76,6 +76,7 @@ export function hostConfigView(asked: HostConfig, links: readonly string[]): obj
     LogConfig: { Type: asked.LogConfig?.Type || 'json-file', Config: asked.LogConfig?.Config ?? {} },
     RestartPolicy: { Name: asked.RestartPolicy?.Name || 'no', MaximumRetryCount: asked.RestartPolicy?.MaximumRetryCount ?? 0 },
     NetworkMode: asked.NetworkMode || 'bridge',
+    MemorySwappiness: asked.MemorySwappiness ?? null,
     // 0 is what an update has taken away.
     PidsLimit: asked.PidsLimit ?? null,
     Links: links.length > 0 ? links : null,

@@ -146,6 +146,7 @@ function checkAsked({
 async function create(engine: Engine, call: Call): Promise<void> {
   const body = shaped(await call.requiredJson(), CREATE, '') as CreateBody;
   if (!body.Name) throw badParameter('network name cannot be empty');
+  if (PREDEFINED.includes(body.Name)) throw new EngineError(403, `operation is not permitted on predefined ${body.Name} network`);
   checkAsked(body);
   const [ipam] = body.IPAM?.Config ?? [];
   const network = engine.networks.networks.create({

@@ -3,8 +3,8 @@
 
 import { badParameter } from '../container/errors.js';
 
-/** A type, or a field table; `[x]` is a list, `{'*': x}` a map. */
-export type Shape = 'string' | 'number' | 'boolean' | 'any' | readonly [Shape] | { readonly [field: string]: Shape };
+/** A type (`words` is a list of strings, or one alone), or a field table; `[x]` is a list, `{'*': x}` a map. */
+export type Shape = 'string' | 'number' | 'boolean' | 'words' | 'any' | readonly [Shape] | { readonly [field: string]: Shape };
 
 function complain(value: unknown, path: string, wanted: string): never {
   const kind = Array.isArray(value)
@@ -23,6 +23,7 @@ function isInt64(value: unknown): boolean {
 /** `value` with only what the shape knows. Errors: 400. */
 export function shaped(value: unknown, shape: Shape, path: string): unknown {
   if (value === null || value === undefined || shape === 'any') return value ?? undefined;
+  if (shape === 'words') return typeof value === 'string' ? [value] : shaped(value, ['string'], path);
   if (typeof shape === 'string') {
     if (shape === 'number') return isInt64(value) ? value : complain(value, path, 'int64');
     return typeof value === shape ? value : complain(value, path, shape);
@@ -69,17 +70,17 @@ export const CONTAINER_CONFIG: Readonly<Record<string, Shape>> = {
   OpenStdin: 'boolean',
   StdinOnce: 'boolean',
   Env: STRINGS,
-  Cmd: STRINGS,
+  Cmd: 'words',
   Image: 'string',
   Volumes: SET,
   WorkingDir: 'string',
-  Entrypoint: STRINGS,
+  Entrypoint: 'words',
   NetworkDisabled: 'boolean',
   OnBuild: STRINGS,
   Labels: MAP,
   StopSignal: 'string',
   StopTimeout: 'number',
-  Shell: STRINGS,
+  Shell: 'words',
   Healthcheck: {
     Test: STRINGS,
     Interval: 'number',

@@ -65,17 +65,27 @@ void t.test('what a request asks', { timeout: 180_000 }, async (t) => {
     await must('rm', '-f', 'many');
   });
 
-  await t.test('older clients have the default of their time', async (t) => {
-    const ipcOf = async (version: string, asked: object): Promise<string> => {
-      const { body } = await mustCall(socket, 'POST', `${version}/containers/create?name=old`, { Image: 'busybox', ...asked });
-      t.match(body, /"Id"/);
-      const mode = await must('inspect', '-f', '{{.HostConfig.IpcMode}}', 'old');
-      await must('rm', 'old');
-      return mode;
-    };
-    t.equal(await ipcOf('/v1.39', {}), 'shareable');
-    t.equal(await ipcOf('/v1.39', { HostConfig: { IpcMode: 'none' } }), 'none');
-    t.equal(await ipcOf('/v1.40', {}), 'private');
+  await t.test('a swappiness of 0 is one', async (t) => {
+    await must('create', '--name', 'still', '--memory', '64m', '--memory-swappiness', '0', 'busybox');
+    t.match(await json('/containers/still/json'), { HostConfig: { MemorySwappiness: 0 } });
+    await must('rm', 'still');
+  });
+
+  await t.test('a command may be one word without a list', async (t) => {
+    await mustCall(socket, 'POST', '/containers/create?name=word', { Image: 'busybox', Entrypoint: 'echo', Cmd: 'a b' });
+    t.match(await json('/containers/word/json'), { Config: { Entrypoint: ['echo'], Cmd: ['a b'] } });
+    await must('rm', 'word');
+  });
+
+  await t.test('what asks for nothing that can be made is refused', async (t) => {
+    const two = { Image: 'busybox', NetworkingConfig: { EndpointsConfig: { a: {}, b: {} } } };
+    const asked: readonly (readonly [path: string, body: object, status: number, message: RegExp])[] = [
+      ['/containers/create', {}, 400, /config cannot be empty in order to create a container/],
+      ['/v1.43/containers/create', two, 400, /Container cannot be connected to network endpoints: a, b/],
+      ['/networks/create', { Name: 'bridge' }, 403, /operation is not permitted on predefined bridge network/],
+    ];
+    for (const [path, body, status, message] of asked)
+      t.match(await call(socket, 'POST', path, body), { status, body: message }, path);
   });
 
   await t.test('a network that cannot be as it was asked is not made', async (t) => {

@@ -53,6 +53,64 @@ t.before(async () => {
   small = makeDataImage('small', 20, (i) => [`f${i}`, Buffer.alloc(200_000, i + 1)]).archive;
 });
 
+void t.test('who has stopped a container finds its ports free', { timeout: 60_000 }, async (t) => {
+  const port = await freePort();
+  const [first, second] = ['stopped', 'follower'] as const;
+  for (const name of [first, second]) await create(name, { PortBindings: { '80/tcp': [{ HostPort: String(port) }] } });
+  await must('POST', `/containers/${first}/start`);
+  for (const end of ['stop?t=0', 'kill', 'stop?t=0']) {
+    await must('POST', `/containers/${first}/${end}`);
+    t.match(await ask('POST', `/containers/${second}/start`), { status: 204 }, end);
+    await must('POST', `/containers/${second}/kill`);
+    t.match(await ask('POST', `/containers/${first}/start`), { status: 204 }, 'kill');
+  }
+  await discard(first, second);
+  await settled(t);
+});
+
+void t.test('a container that goes with its end stays when it is restarted', { timeout: 60_000 }, async (t) => {
+  const before = rig.log();
+  await create('stays', { ...none, AutoRemove: true });
+  await must('POST', '/containers/stays/start');
+  for (const _ of range(3)) await must('POST', '/containers/stays/restart?t=0');
+  t.match(await inspect('stays'), { State: { Status: 'running' } });
+  t.equal(rig.log(), before, 'nothing is to be tried again');
+  await must('POST', '/containers/stays/kill');
+  await waitFor('it to go', async () => (await ask('GET', '/containers/stays/json')).status === 404);
+  await settled(t);
+});
+
+void t.test('a container between its restarts has not ended, and a start counts them anew', { timeout: 60_000 }, async (t) => {
+  interface Seen {
+    readonly RestartCount: number;
+    readonly State: { readonly Running: boolean; readonly Restarting: boolean };
+  }
+  const policy = { ...none, RestartPolicy: { Name: 'on-failure', MaximumRetryCount: 3 } };
+  await create('again', policy, { Cmd: ['false'] });
+  const seen: Seen[] = [];
+  const look = async (): Promise<Seen> => JSON.parse((await must('GET', '/containers/again/json?size=1')).body) as Seen;
+  const hasEnded = ({ State: { Running: runs, Restarting: waits } }: Seen): boolean => !runs && !waits;
+  for (const _ of range(2)) {
+    await must('POST', '/containers/again/start');
+    await waitFor('its last restart', async () => {
+      const looks = await Promise.all(range(12).map(look));
+      seen.push(...looks);
+      return looks.some((each) => each.RestartCount === 3 && hasEnded(each));
+    });
+  }
+  t.same(
+    seen.filter((each) => each.RestartCount < 3 && hasEnded(each)),
+    [],
+  );
+  const { body } = await must(
+    'GET',
+    `/events?since=0&until=${Date.now() / 1000}&filters={"container":["again"],"event":["die"]}`,
+  );
+  t.equal(body.trim().split('\n').length, 8);
+  await discard('again');
+  await settled(t);
+});
+
 void t.test('one host port asked for by several goes to one', { timeout: 60_000 }, async (t) => {
   const port = await freePort();
   const names = range(4).map((i) => `port${i}`);
