@@ -189,6 +189,16 @@ class Build implements BuildContext {
     });
   }
 
+  /** Errors: BuildError. */
+  async #copiedImage(name: string): Promise<string> {
+    try {
+      return (await this.#resolve(name, this.request.platform)).id;
+    } catch (error) {
+      this.signal.throwIfAborted();
+      throw new BuildError(`invalid from flag value ${name}: ${(error as Error).message}`);
+    }
+  }
+
   async copyPlan(instruction: CopyInstruction, index: number, expansion: Expansion): Promise<CopyPlan> {
     const { from } = instruction;
     const { signal, emit } = this;
@@ -196,7 +206,7 @@ class Build implements BuildContext {
       fetchSource(url, destination, { directory: this.request.directory, checksum, signal, emit });
     if (from === undefined) return planCopy(instruction, this.context, true, expansion, fetch);
     const stage = copiedStage(this.#plan.stages, index, from);
-    const image = stage ? this.#results.get(stage.index) : (await this.#resolve(from, this.request.platform)).id;
+    const image = stage ? this.#results.get(stage.index) : await this.#copiedImage(from);
     if (image === undefined) throw new BuildError(`invalid from flag value ${from}: the stage has no files`, 400);
     let root = this.#roots.get(image);
     if (!root) {

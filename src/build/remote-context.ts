@@ -46,9 +46,9 @@ function isDockerfile(url: string, type: string, beginning: Buffer): boolean {
 
 /** A text is a Dockerfile, everything else an archive. Errors: BuildError, the signal's reason. */
 async function fromUrl(url: string, directory: string, signal: AbortSignal): Promise<ReceivedContext> {
-  let hasAnswered = false;
+  const server = { hasAnswered: false };
   const receive = async (reply: Reply): Promise<ReceivedContext> => {
-    hasAnswered = true;
+    server.hasAnswered = true;
     const chunks = withBeginning(reply.body as AsyncIterable<Buffer>, BEGINNING);
     const first = await chunks.next();
     const type = reply.header('content-type') ?? '';
@@ -60,7 +60,7 @@ async function fromUrl(url: string, directory: string, signal: AbortSignal): Pro
   try {
     return await withUrl(url, signal, receive);
   } catch (error) {
-    if (hasAnswered || !(error instanceof BuildError)) throw error;
+    if (server.hasAnswered || !(error instanceof BuildError)) throw error;
     throw new BuildError(`error downloading remote context ${url}: ${error.message}`, error.status);
   }
 }

@@ -147,7 +147,8 @@ async function makeVolume(context: Context, id: string, planned: PlannedMount, l
     ...(labels ? { labels } : {}),
     ...(options ? { options } : {}),
   });
-  if (made) context.events.publish('volume', 'create', name, { driver: 'local' });
+  // Docker tells so of each that is asked for, there or not.
+  context.events.publish('volume', 'create', name, { driver: 'local' });
   // What a driver mounts has its own content.
   try {
     const { Destination: destination, subpath } = point;

@@ -45,7 +45,7 @@ export interface Ran {
 }
 
 const MOST_OUTPUT = 4096;
-const LAST_WORDS_MS = 500;
+const LAST_WORDS_MS = 2000;
 
 export class Execs {
   readonly #execs = new Map<string, Exec>();
@@ -175,14 +175,15 @@ export class Execs {
       record.hostConfig.GroupAdd ?? [],
     );
     const tty = config.Tty ?? false;
-    const env = baseEnv(record, record.config.Hostname ?? '', tty, user);
+    const own = baseEnv(record, record.config.Hostname ?? '', tty, user);
+    const env = mergeEnv(this.context.networks.environment(record), own);
     return processSpec(record, {
       args: config.Cmd ?? [],
       env: mergeEnv(env, config.Env ?? []),
       cwd: config.WorkingDir || record.config.WorkingDir || '/',
       tty,
       user,
-      privileged: config.Privileged ?? record.hostConfig.Privileged ?? false,
+      privileged: (config.Privileged ?? false) || (record.hostConfig.Privileged ?? false),
     });
   }
 

@@ -53,6 +53,18 @@ export function ipcDonor(record: ContainerRecord, find: (reference: string) => C
   return other;
 }
 
+/** Whose network a container has: its own, or that of the container that it joined, which may have joined another. Errors: 404. */
+export function networkOwner(record: ContainerRecord, find: (reference: string) => ContainerRecord): ContainerRecord {
+  const seen = new Set<ContainerRecord>();
+  let owner = record;
+  // Two that wait for each other are nobody's.
+  for (; isContainer(owner.hostConfig.NetworkMode) && !seen.has(owner);) {
+    seen.add(owner);
+    owner = find((owner.hostConfig.NetworkMode ?? '').slice('container:'.length));
+  }
+  return owner;
+}
+
 /** Errors: EngineError. */
 export function namespacesOf(
   record: ContainerRecord,

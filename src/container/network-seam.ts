@@ -21,6 +21,8 @@ export interface NetworkSeam {
   setUp(record: ContainerRecord): Promise<ConnectedNetwork>;
   /** Where the container's namespace is pinned; '' when it has none. */
   path(id: string): string;
+  /** Variables that tell of linked containers. Errors: 400 when one of them does not run. */
+  environment(record: ContainerRecord): readonly string[];
   /** What it is on while it runs, as events name it; nothing for one that is in another container's network. */
   of(record: ContainerRecord): readonly { readonly id: string; readonly name: string; readonly type: string }[];
   /** A container has come to its networks, has left them or has another name: the others learn of it. */

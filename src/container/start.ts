@@ -17,7 +17,7 @@ import { logRequest } from './log-options.js';
 import type { Context } from './context.js';
 import { EngineError, badParameter, failure, messageOf, notFound } from './errors.js';
 import type { ConnectedNetwork } from './network-seam.js';
-import { ipcDonor, namespacesOf } from './namespaces.js';
+import { ipcDonor, namespacesOf, networkOwner } from './namespaces.js';
 import { INIT_PATH, SHM_SIZE, ociMounts } from './oci-mounts.js';
 import { notePeers } from './hosts-peers.js';
 import { ociSpec } from './oci-spec.js';
@@ -159,8 +159,7 @@ class Start {
 
   /** Whoever uses another container's network has its name and its files too. */
   get #networkOwner(): ContainerRecord {
-    const { NetworkMode: mode = '' } = this.record.hostConfig;
-    return mode.startsWith('container:') ? this.context.registry.find(mode.slice('container:'.length)) : this.record;
+    return networkOwner(this.record, (reference) => this.context.registry.find(reference));
   }
 
   get #files(): string {

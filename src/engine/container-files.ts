@@ -43,9 +43,12 @@ async function read(engine: Engine, call: Call): Promise<void> {
       const stat = await archiveContainer(engine.context, record, { op: 'stat', path }, { signal });
       return call.answer(200, undefined, stat ? statHeader(stat) : {});
     }
-    const output = (stat: PathStat | undefined): Writable => call.stream('application/x-tar', stat ? statHeader(stat) : {});
+    // Told before the client has all and may ask for events.
+    const output = (stat: PathStat | undefined): Writable => {
+      engine.context.publish('archive-path', record);
+      return call.stream('application/x-tar', stat ? statHeader(stat) : {});
+    };
     await archiveContainer(engine.context, record, { op: 'get', path }, { output, signal });
-    engine.context.publish('archive-path', record);
   } catch (error) {
     throw explain(error, path, call.param());
   }
@@ -80,9 +83,11 @@ async function write(engine: Engine, call: Call): Promise<void> {
 
 async function exportRoot(engine: Engine, call: Call): Promise<void> {
   const record = engine.context.registry.find(call.param());
-  const output = (): Writable => call.stream('application/octet-stream');
+  const output = (): Writable => {
+    engine.context.publish('export', record);
+    return call.stream('application/octet-stream');
+  };
   await archiveContainer(engine.context, record, { op: 'export', path: '/' }, { output, signal: call.signal });
-  engine.context.publish('export', record);
 }
 
 /** The container's config as an image's: what only a container has left out. */

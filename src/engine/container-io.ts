@@ -75,7 +75,14 @@ function pieces(call: Call, record: ContainerRecord, raw: boolean): (entry: LogE
 
 /** Writes, and waits until the client has read enough for more. */
 async function writeSlowly(out: Writable, piece: Buffer): Promise<void> {
-  if (!out.write(piece) && !out.destroyed) await new Promise((resolve) => out.once('drain', resolve).once('close', resolve));
+  if (out.write(piece) || out.destroyed) return;
+  await new Promise<void>((resolve) => {
+    const done = (): void => {
+      out.off('drain', done).off('close', done);
+      resolve();
+    };
+    out.on('drain', done).on('close', done);
+  });
 }
 
 async function logs(engine: Engine, call: Call): Promise<void> {

@@ -3,9 +3,11 @@
 
 import { basename } from 'node:path';
 import { EngineError, badParameter, failure } from '../container/errors.js';
+import { networkOwner } from '../container/namespaces.js';
 import type { Registry } from '../container/registry.js';
 import type { Engine } from './engine.js';
 import type { HostEntry } from '../network/name-files.js';
+import { PREDEFINED } from '../network/networks.js';
 import type { ContainerRecord, HostConfig } from '../store/index.js';
 
 interface Link {
@@ -15,26 +17,46 @@ interface Link {
 
 const HOST_LINKS = "conflicting options: host type networking can't be used with links. This would result in undefined behavior";
 
-/** Who is in another container's network is reached by that one's address. Errors: 404; 400 for one on the host's network. */
-function networkOwner(record: ContainerRecord, registry: Registry): ContainerRecord {
-  const { NetworkMode: mode = '' } = record.hostConfig;
-  if (mode === 'host') throw badParameter(HOST_LINKS);
-  return mode.startsWith('container:') ? registry.find(mode.slice('container:'.length)) : record;
+/** Errors: 404 when it is to nobody; 400. */
+function linkOf(text: string, registry: Registry): Link {
+  const [name = '', alias] = text.split(':');
+  if (name === '') throw badParameter(`bad format for links: ${text}`);
+  const to = registry.find(name);
+  if (to.hostConfig.NetworkMode === 'host') throw badParameter(HOST_LINKS);
+  // Who is in another container's network is reached by that one's address.
+  const owner = networkOwner(to, (reference) => registry.find(reference));
+  return { to: owner, alias: basename(alias ?? name) };
 }
 
-/** Links of a container. Errors: 400. */
+const isMissing = (error: unknown): boolean => error instanceof EngineError && error.status === 404;
+
+/** On a network of the user's own links wait for their containers, and Docker's client says them twice. */
+const isOwnNetwork = (mode = ''): boolean => !PREDEFINED.includes(mode || 'bridge') && !mode.startsWith('container:');
+
+/** Links of a container; on the user's own networks to those that are there by now. Errors: 400. */
 export function linksOf(record: Pick<ContainerRecord, 'hostConfig' | 'networks'>, registry: Registry): Link[] {
-  const asked = [...(record.hostConfig.Links ?? []), ...record.networks.flatMap(({ links }) => links ?? [])];
-  return asked.map((text) => {
-    const [name = '', alias] = text.split(':');
-    if (name === '') throw badParameter(`bad format for links: ${text}`);
+  const { Links: asked, NetworkMode: mode } = record.hostConfig;
+  const fixed = (isOwnNetwork(mode) ? [] : (asked ?? [])).map((text) => {
     try {
-      return { to: networkOwner(registry.find(name), registry), alias: basename(alias ?? name) };
+      return linkOf(text, registry);
     } catch (error) {
-      if (error instanceof EngineError && error.status === 400) throw error;
+      if (!isMissing(error)) throw error;
+      const [name = ''] = text.split(':');
       throw badParameter(`could not get container for ${name}: No such container: ${name}`);
     }
   });
+  const waiting = [...(isOwnNetwork(mode) ? (asked ?? []) : []), ...record.networks.flatMap(({ links = [] }) => links)];
+  return [
+    ...fixed,
+    ...[...new Set(waiting)].flatMap((text) => {
+      try {
+        return [linkOf(text, registry)];
+      } catch (error) {
+        if (isMissing(error)) return [];
+        throw error;
+      }
+    }),
+  ];
 }
 
 /**
@@ -42,7 +64,7 @@ export function linksOf(record: Pick<ContainerRecord, 'hostConfig' | 'networks'>
  * Errors: 400 for one that is not there.
  */
 export function fixedLinks(hostConfig: HostConfig, registry: Registry): HostConfig {
-  if ((hostConfig.Links ?? []).length === 0) return hostConfig;
+  if ((hostConfig.Links ?? []).length === 0 || isOwnNetwork(hostConfig.NetworkMode)) return hostConfig;
   const links = linksOf({ hostConfig, networks: [] }, registry);
   return { ...hostConfig, Links: links.map(({ to, alias }) => `${to.id}:${alias}`) };
 }

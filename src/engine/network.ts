@@ -117,6 +117,10 @@ export class EngineNetworks implements NetworkSeam {
     if (left) this.#rewriteOne(left);
   }
 
+  environment(record: ContainerRecord): string[] {
+    return linkEnvironment(record, this.registry);
+  }
+
   announce(record: ContainerRecord): void {
     // Of one that has ended, the networks that it was on are those that it is to join.
     const named = this.networks.list().filter(({ name }) => record.networks.some((each) => each.name === name));
@@ -192,7 +196,7 @@ export class EngineNetworks implements NetworkSeam {
     return {
       hosts: hostsFile([...added, ...own, ...peers], record.hostConfig.NetworkMode === 'host'),
       peers: hostLines(peers),
-      environment: linkEnvironment(record, this.registry),
+      environment: this.environment(record),
       resolvConf: resolvConf({ servers: servers ?? [], search: search ?? [], options: options ?? [] }, isolated),
     };
   }
@@ -207,7 +211,10 @@ export class EngineNetworks implements NetworkSeam {
       .filter(({ network }) => network !== 'bridge')
       .flatMap(({ network }) => this.membersOf(this.networks.find(network)))
       .filter((member) => member.record.id !== record.id)
-      .map(({ record: peer, endpoint }) => ({ ip: endpoint.ip, names: [peer.name, ...endpoint.aliases, peer.id.slice(0, 12)] }));
+      .map(({ record: peer, endpoint: { ip, aliases, network } }) => {
+        const names = [peer.name, ...aliases, peer.id.slice(0, 12)];
+        return { ip, names: [...names, ...names.map((name) => `${name}.${network}`)] };
+      });
     return [...links, ...others];
   }
 }

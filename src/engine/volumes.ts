@@ -107,7 +107,8 @@ async function create(engine: Engine, call: Call): Promise<void> {
       labels: body.Labels ?? {},
       ...(options ? { options } : {}),
     }));
-  if (!known) context.events.publish('volume', 'create', name, { driver: 'local' });
+  // Docker tells so of each that is asked for, there or not.
+  context.events.publish('volume', 'create', name, { driver: 'local' });
   call.answer(201, volumeView(volume));
 }
 

@@ -116,6 +116,7 @@ void t.test("what cannot be fetched is told in Docker's words", async (t) => {
     [`ADD ${url}/round /x`, /ADD failed: stopped after 10 redirects/],
     [`ADD ${url}/out /x`, /ADD failed: unsupported protocol scheme "file"/],
     [`COPY ${url}/archive.tar /x`, "COPY failed: source can't be a URL for COPY"],
+    ['COPY --from=127.0.0.1:9/none /x /x', /invalid from flag value 127\.0\.0\.1:9\/none: .*ECONNREFUSED/],
     [`ADD ${url}/archive.tar local /x`, /the destination must be a directory and end with a \//],
   ];
   for (const [line, stderr] of failing) t.match(await build(['FROM busybox', line]), { code: 1, stderr }, line);

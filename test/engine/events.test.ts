@@ -1,6 +1,7 @@
 // What `docker events` tells of images, of networks that containers come to and leave, and of terminals.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
 import t from 'tap';
 import { call } from '../support/engine-api.js';
 import { EngineRig } from '../support/engine-rig.js';
@@ -108,4 +109,31 @@ void t.test('a terminal that gets another size, and what was pruned', async (t) 
     const [pruned] = await told('event=prune', `type=${kind}`);
     t.match(pruned?.Actor, { ID: '', Attributes: { reclaimed: '0' } }, kind);
   }
+});
+
+void t.test('what is copied out is told before the client has it all', async (t) => {
+  await docker('create', '--name', 'box', 'busybox');
+  for (const [path, action] of [
+    ['/containers/box/archive?path=/bin', 'archive-path'],
+    ['/containers/box/export', 'export'],
+  ] as const) {
+    const answer = request({ socketPath: rig.socket, path });
+    await new Promise((resolve, reject) => answer.on('response', resolve).on('error', reject).end());
+    t.same(
+      (await told('container=box', `event=${action}`)).map(({ Action: told }) => told),
+      [action],
+    );
+    answer.destroy();
+  }
+  await docker('rm', 'box');
+});
+
+void t.test('a volume is told of each time that it is asked for', async (t) => {
+  await docker('volume', 'create', 'vol');
+  await docker('volume', 'create', 'vol');
+  await docker('create', '--name', 'box', '-v', 'vol:/v', 'busybox');
+  const actions = (await told('type=volume', 'volume=vol')).map(({ Action: action }) => action);
+  t.same(actions, ['create', 'create', 'create']);
+  await docker('rm', 'box');
+  await docker('volume', 'rm', 'vol');
 });

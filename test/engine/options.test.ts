@@ -123,6 +123,13 @@ void t.test('the flags of run', { timeout: 240_000 }, async (t) => {
         t.match(await rig.run(client, 'run', '--rm', ...flags, 'busybox', 'true'), { code, stderr });
       });
     }
+    await t.test(`${client}: a further process may do what its container may`, async (t) => {
+      await rig.must(client, 'run', '-d', '--name', 'open', '--privileged', '--network', 'none', 'busybox', 'sleep', '1000');
+      const held = await rig.must(client, 'exec', 'open', 'grep', '-h', 'CapEff', '/proc/1/status', '/proc/self/status');
+      const [first, further] = held.split('\n');
+      t.equal(further, first);
+      await rig.must(client, 'rm', '-f', 'open');
+    });
     await t.test(`${client}: a container's IPC, PIDs and network are shared with who may`, async (t) => {
       await rig.must(client, 'run', '-d', '--name', 'donor', '--ipc', 'shareable', 'busybox', 'sleep', '1000');
       await rig.must(client, 'exec', 'donor', 'touch', '/dev/shm/seen');

@@ -143,6 +143,14 @@ void t.test('a hijacked connection that is closed on one side still carries the 
   await rig.must('lamina', 'rm', '-f', 'open');
 });
 
+void t.test('a log that is read more slowly than it is sent leaves nothing behind', async (t) => {
+  const write = 'head -c 2000000 /dev/zero | tr "\\0" x';
+  await rig.must('lamina', 'run', '--name', 'talks', '--network', 'none', 'busybox', 'sh', '-c', `${write} >/dev/stderr`);
+  t.equal((await rig.run('docker', 'logs', 'talks')).stderr.length, 2_000_000);
+  t.notMatch(rig.log(), /MaxListenersExceeded/);
+  await rig.must('lamina', 'rm', 'talks');
+});
+
 void t.test("a context of Docker's client leads here", async (t) => {
   const docker = (line: string): ReturnType<typeof command> =>
     command(['sh', '-c', `unset DOCKER_HOST; ${line}`], { env: { ...rig.env, DOCKER_HOST: '' }, cwd: rig.dir });

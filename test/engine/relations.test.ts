@@ -25,11 +25,16 @@ void t.test('links are to a container, whatever it is called, and name it', asyn
   const names = (): Promise<string> => docker('ps', '--no-trunc', '-f', `id=${first}`, '--format', '{{.Names}}');
   t.equal(await names(), 'first,second/db,second/inner');
   for (const client of clients) t.equal(await rig.must(client, 'ps', '-f', `id=${first}`, '--format', '{{.Names}}'), 'first');
+  await docker('run', '-d', '--name', 'innermost', '--network', 'container:inner', 'busybox', 'sleep', '100');
+  t.match(await docker('exec', 'innermost', 'cat', '/etc/hosts'), /\tfred$/m, 'and further in');
+  t.match(await docker('run', '--rm', '--link', 'innermost:deep', 'busybox', 'cat', '/etc/hosts'), /\tdeep fred first$/m);
+  await remove('innermost');
   await docker('rename', 'first', 'renamed');
   const links = '{{json .HostConfig.Links}}';
   t.same(JSON.parse(await docker('inspect', '-f', links, 'second')), ['/renamed:/second/db', '/renamed:/second/inner']);
   await docker('restart', '-t', '0', 'second');
   t.match(await docker('exec', 'second', 'cat', '/etc/hosts'), /\tdb fred renamed\n/);
+  t.match(await docker('exec', 'second', 'env'), /^DB_NAME=\/second\/db$/m);
   for (const client of clients) t.equal(await rig.must(client, 'inspect', '-f', '{{.Id}}', 'second/db'), first);
   t.match(await docker('exec', 'second/db', 'hostname'), 'fred');
   for (const client of clients) {
@@ -235,4 +240,17 @@ void t.test('mounts that are shared are seen on both sides', async (t) => {
   await docker('run', '--rm', '--privileged', '-v', `${shared}:/x:shared`, 'busybox', 'mount', '-t', 'tmpfs', 'none', '/x/m');
   t.ok(mountTable().some(({ point }) => point === `${shared}/m`));
   await rig.sh('umount -R shared');
+});
+
+void t.test("on the user's own networks a link waits for its container, and names have the network's", async (t) => {
+  await docker('network', 'create', 'own');
+  await docker('run', '-d', '--name', 'near', '--network', 'own', '--link', 'far:alias', 'busybox', 'sleep', '100');
+  const hosts = (): Promise<string> => docker('exec', 'near', 'cat', '/etc/hosts');
+  t.notMatch(await hosts(), /alias/);
+  await docker('run', '-d', '--name', 'far', '--network', 'own', 'busybox', 'sleep', '100');
+  const told = await hosts();
+  t.match(told, /\talias .*far$/m);
+  t.match(told, /\tfar .* far\.own( |$)/m);
+  await remove('near', 'far');
+  await docker('network', 'rm', 'own');
 });
