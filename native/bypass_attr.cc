@@ -37,6 +37,7 @@ int checkFlags(Request& request, Node* node) {
 
 int checkWritable(Request& request, Node* node) {
   if (node->has(kNodeReadOnly)) return -EROFS;
+  if (node->has(kNodeMetacopy)) return -EPERM;
   if (node->has(kNodeWritable)) return 0;
   if (int error = checkFlags(request, node)) return error;
   request.needsUpper = node;

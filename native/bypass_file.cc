@@ -118,6 +118,8 @@ int opOpen(Request& request) {
   if (!node) return -ESTALE;
   // Opened while it was on a lower layer and copied up since: the retried lookup finds the successor.
   if (node->forward) return -ESTALE;
+  // Zeros in place of what it holds would be worse than nothing (Linux, metacopy=off: EPERM).
+  if (node->has(kNodeMetacopy)) return -EPERM;
   // The kernel refuses to write to a running program before it asks, but for two: O_TRUNC alone, which it refuses when
   // this request has done it (Linux: do_open, handle_truncate), and a program copied up since, now another inode.
   if (wantsWrite(in->flags) && node->running) return -ETXTBSY;

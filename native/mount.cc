@@ -160,6 +160,14 @@ int32_t Mount::readNlinkDelta(int dirfd, std::string_view name) const {
              : 0;
 }
 
+// Kernel overlayfs mounted with metacopy=on makes copies that are holes. Only what has fewer blocks than bytes is
+// asked.
+bool Mount::isMetacopy(int dirfd, std::string_view name, const struct statx& st) const {
+  if (!S_ISREG(st.stx_mode) || st.stx_blocks * 512 >= st.stx_size) return false;
+  std::string path = procPath(dirfd, std::string(name));
+  return lgetxattr(path.c_str(), options.overlayXattr("metacopy").c_str(), nullptr, 0) >= 0;
+}
+
 Node* Mount::enter(Node* parent, Place* dir, std::string_view name, const struct statx& st, uint32_t flags,
                    uint64_t ino) {
   uint32_t inherited = roots[dir->root].nodeFlags & kInherited;
@@ -177,6 +185,7 @@ Node* Mount::enter(Node* parent, Place* dir, std::string_view name, const struct
     places.drop(place);
     node->ino = ino ? ino : shownIno(st);
     node->stamp = stamp;
+    if (!node->has(kNodeRoute) && isMetacopy(places.fdBriefly(dir), name, st)) node->flags |= kNodeMetacopy;
     bool upper = node->has(kNodeWritable) && !node->has(kNodeRoute);
     // A copy that has no name on upper yet is entered from the link index, where it has one link.
     bool linked = st.stx_nlink > 1 || !parent || parent->place != dir;

@@ -216,6 +216,7 @@ class Mount {
   bool isObjectOf(const Node* node, const struct statx& st) const;
   int parentFd(Node* node);
   Node* settle(Node* node, Place* place, const struct statx& st, uint32_t set, uint32_t clear);
+  bool isMetacopy(int dirfd, std::string_view name, const struct statx& st) const;
   int32_t readNlinkDelta(int dirfd, std::string_view name) const;
   bool mayReopen(Handle* handle);
   void closeIdleFds(Node* node);

@@ -29,6 +29,7 @@ enum NodeFlag : uint32_t {
   kNodeFile = 1 << 12,      // a regular file: what may be opened, beside directories
   kNodeMappable = 1 << 13,  // open for reading and writing in the kernel: a shared map changes its times unseen
   kNodeHeir = 1 << 14,      // a moved node forwards to it: the kernel still has that one, too
+  kNodeMetacopy = 1 << 15,  // the kernel has left its data in a lower layer: it cannot be opened
 };
 
 /** Flags that a child has from its directory. */

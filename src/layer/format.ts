@@ -168,6 +168,11 @@ export function isOverlayXattr(name: string): boolean {
   return OWNED_PREFIXES.some((prefix) => name.startsWith(prefix) && !name.startsWith('overlay.', prefix.length));
 }
 
+/** Says of a file that kernel overlayfs left its data in a layer below. */
+export function isMetacopy(name: string): boolean {
+  return name === overlayXattr('trusted', 'metacopy') || name === overlayXattr('user', 'metacopy');
+}
+
 /** The name under which a user knows a stored attribute: escaped ones unescaped, undefined for the overlay's own. */
 export function shownXattr(stored: string): string | undefined {
   const prefix = OWNED_PREFIXES.find((each) => stored.startsWith(each));

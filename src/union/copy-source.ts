@@ -2,7 +2,7 @@
 // copy-up and by what makes directories that look like lower ones.
 
 import { errno } from '../abi/errno.js';
-import { isOverlayXattr } from '../layer/format.js';
+import { isMetacopy, isOverlayXattr } from '../layer/format.js';
 import { sys } from '../native/load.js';
 import { Mode, Open, STAT_WORDS, Stat, type StatBuffer, exactTime } from '../native/syscalls.js';
 
@@ -27,6 +27,7 @@ function copyXattrs(source: Source, dirfd: number, name: string): number {
   const names = sys.listxattr(source.dirfd, source.name);
   if (typeof names === 'number') return names === -errno.EOPNOTSUPP ? 0 : names;
   for (const attribute of names) {
+    if (isMetacopy(attribute)) return -errno.EPERM; // its data is not here
     if (isOverlayXattr(attribute)) continue;
     const value = sys.getxattr(source.dirfd, source.name, attribute);
     if (typeof value === 'number') continue; // gone or hidden between list and get

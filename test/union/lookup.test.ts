@@ -1,5 +1,6 @@
 // Which layers a name comes from: whiteouts, opaque directories and redirects in every format, many layers.
 
+import { truncateSync } from 'node:fs';
 import t from 'tap';
 import { errno } from '../../src/abi/errno.js';
 import { type Maker, type Spec, dir, file, symlink, whiteout, withXattrs } from './disk.js';
@@ -170,4 +171,20 @@ void t.test('a read-only union refuses every change', async (t) => {
   t.equal(client.chmod('d/f', 0o600), EROFS);
   t.equal(client.write('d/f', 'z'), EROFS);
   t.equal(client.link(client.id('d/f'), 'd/h'), EROFS);
+});
+
+void t.test('what kernel overlayfs copied without its data is refused, not shown as zeros', (t) => {
+  const hollow = withXattrs(file(''), { 'trusted.overlay.metacopy': '' });
+  for (const below of ['d', 'merged']) {
+    const rig = new Rig(t, [{ [`${below}/f`]: hollow, [`${below}/hole`]: '' }, { 'merged/f': 'data' }]);
+    for (const name of ['f', 'hole']) truncateSync(`${rig.lowers[0] ?? ''}/${below}/${name}`, 100_000);
+    const client = rig.open();
+    const id = client.id(`${below}/f`);
+    t.equal(client.open(id, 0), -errno.EPERM);
+    t.equal(client.write(`${below}/f`, 'x'), -errno.EPERM);
+    t.equal(client.rename(`${below}/f`, `${below}/g`), -errno.EPERM);
+    t.same(client.names(below), ['f', 'hole']);
+    t.equal(client.write(`${below}/hole`, 'x'), 1);
+  }
+  t.end();
 });
