@@ -163,11 +163,12 @@ export class Filters {
 
   /** A filter that is true or false. Errors: 400. */
   boolean(name: string): boolean | undefined {
-    const [text] = this.get(name);
-    if (text === undefined) return undefined;
-    if (/^(1|t|true)$/i.test(text)) return true;
-    if (/^(0|f|false)$/i.test(text)) return false;
-    throw badParameter(`invalid filter '${name}=[${text}]'`);
+    const texts = this.get(name);
+    if (texts.length === 0) return undefined;
+    const isTrue = texts.some((text) => /^(1|t|true)$/i.test(text));
+    const isFalse = texts.some((text) => /^(0|f|false)$/i.test(text));
+    if (isTrue === isFalse) throw badParameter(`invalid filter '${name}=[${texts.join(' ')}]'`);
+    return isTrue;
   }
 
   /** Whether one of a filter's values fits, or none was given. */

@@ -56,6 +56,9 @@ async function list(engine: Engine, call: Call): Promise<void> {
   const filters = call.filters();
   filters.check(['before', 'dangling', 'label', 'reference', 'since', 'until']);
   const dangling = filters.boolean('dangling');
+  // As clients of before 1.41 say it.
+  const named = call.version[1] < 41 ? call.query.get('filter') : null;
+  const patterns = [...filters.get('reference'), ...(named ? [named] : [])];
   const rows: object[] = [];
   const all = await listImages(engine.context.store);
   const limits = await limitsOf(engine, filters);
@@ -63,7 +66,6 @@ async function list(engine: Engine, call: Call): Promise<void> {
     if (!limits(createdAt(image))) continue;
     if (dangling !== undefined && dangling !== (image.references.length === 0)) continue;
     if (!filters.matchLabels('label', image.config.config.Labels ?? {})) continue;
-    const patterns = filters.get('reference');
     const shown =
       patterns.length === 0 ? image.references : image.references.filter((each) => patterns.some((p) => fitsReference(p, each)));
     if (patterns.length > 0 && shown.length === 0) continue;

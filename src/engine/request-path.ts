@@ -4,7 +4,8 @@ import { posix } from 'node:path';
 import { badParameter } from '../container/errors.js';
 import { API_VERSION } from './answer.js';
 
-const OLDEST_API_VERSION = '1.24';
+/** In it skopeo, podman and buildah of Debian 12 ask for `docker-daemon:` images; they are answered as 1.24. */
+export const OLDEST_API_VERSION = '1.22';
 
 export interface RequestPath {
   /** Without the version, as it was sent: names in it may be escaped. */

@@ -15,6 +15,7 @@ import { layerBytes } from './images.js';
 import { parseMoment } from './moment.js';
 import type { Engine } from './engine.js';
 import { API_VERSION, type Call, type Filters, type Router } from './http.js';
+import { OLDEST_API_VERSION } from './request-path.js';
 import { usageOf, volumeView } from './volumes.js';
 
 function ping(call: Call): void {
@@ -29,7 +30,7 @@ function ping(call: Call): void {
 }
 
 function version(engine: Engine, call: Call): void {
-  const common = { Version: engine.version, ApiVersion: API_VERSION, MinAPIVersion: '1.24' };
+  const common = { Version: engine.version, ApiVersion: API_VERSION, MinAPIVersion: OLDEST_API_VERSION };
   const built = {
     Os: 'linux',
     Arch: hostArchitecture,

@@ -40,7 +40,7 @@ void t.test('requests that are wrong', async (t) => {
     ['GET', '/nosuch', undefined, {}, 404, /^{"message":"page not found"}/],
     ['PATCH', '/containers/json', undefined, {}, 404, /page not found/],
     ['GET', '/v1.99/info', undefined, {}, 400, /client version 1\.99 is too new\. Maximum supported API version is 1\.47/],
-    ['GET', '/v1.10/info', undefined, {}, 400, /client version 1\.10 is too old\. Minimum supported API version is 1\.24/],
+    ['GET', '/v1.10/info', undefined, {}, 400, /client version 1\.10 is too old\. Minimum supported API version is 1\.22/],
     ['POST', '/containers/create', '{"Image":', json, 400, /invalid JSON|unexpected/],
     ['POST', '/containers/create', '{"Image":7}', json, 400, /cannot unmarshal number into field Image of type string/],
     [
@@ -101,6 +101,7 @@ void t.test('requests that are wrong', async (t) => {
     ['GET', '/containers/nope/json', undefined, {}, 404, /No such container: nope/],
     ['GET', '/containers/json?filters=x', undefined, {}, 400, /invalid/],
     ['GET', '/containers/json?filters=%7B%22nosuch%22%3A%5B%22x%22%5D%7D', undefined, {}, 400, /invalid filter 'nosuch'/],
+    ['GET', '/networks?filters=%7B%22dangling%22%3A%5B%22true%22%2C%220%22%5D%7D', undefined, {}, 400, /'dangling=\[true 0\]'/],
     ['GET', '/containers/json?limit=x', undefined, {}, 400, /invalid syntax/],
     ['GET', '/containers/%zz/json', undefined, {}, 400, /invalid URL escape/],
     ['DELETE', '/volumes/nope', undefined, {}, 404, /get nope: no such volume/],

@@ -38,12 +38,12 @@ const get = (path: string, ...headers: string[]): string =>
 
 void t.test('versions and paths are understood as Docker understands them', async (t) => {
   const answers: readonly (readonly [path: string, status: number, body: RegExp])[] = [
-    ['/version', 200, /"ApiVersion":"1.47","MinAPIVersion":"1.24"/],
-    ['/v1.24/containers/json', 200, /^\[\]/],
+    ['/version', 200, /"ApiVersion":"1.47","MinAPIVersion":"1.22"/],
+    ['/v1.22/containers/json', 200, /^\[\]/],
     ['/v1.43/containers/json', 200, /^\[\]/],
     ['/v1.47/containers/json', 200, /^\[\]/],
     ['/v1.24.1/containers/json', 200, /^\[\]/],
-    ['/v1.12/version', 400, /client version 1\.12 is too old\. Minimum supported API version is 1\.24, please upgrade/],
+    ['/v1.12/version', 400, /client version 1\.12 is too old\. Minimum supported API version is 1\.22, please upgrade/],
     ['/v1/version', 400, /client version 1 is too old/],
     ['/v0.9/version', 400, /client version 0\.9 is too old/],
     ['/v1.48/version', 400, /client version 1\.48 is too new\. Maximum supported API version is 1\.47/],
@@ -55,6 +55,9 @@ void t.test('versions and paths are understood as Docker understands them', asyn
     ['/v1.47/../info', 301, /^$/],
     ['/images/busybox/unheard-of', 404, /page not found/],
     ['/swarm', 503, /not a swarm manager/],
+    ['/v1.40/images/json?filter=nonesuch', 200, /^\[\]/],
+    ['/v1.40/images/json?filter=busybox', 200, /^\[\{.*busybox/],
+    ['/v1.41/images/json?filter=nonesuch', 200, /^\[\{.*busybox/],
   ];
   for (const [path, status, body] of answers) {
     const answer = await exchange(get(path));
