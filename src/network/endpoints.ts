@@ -113,14 +113,16 @@ export class Endpoints {
         interface: `eth${i}`,
         configuration: configurationFor(this.directory, network, i === 0, asked),
       }));
-      const state = await this.#claim(request, steps);
+      // On an internal network nothing is published, as in Docker.
+      const outward = steps.find(({ network }) => !network.internal);
+      const state = await this.#claim({ ...request, ports: outward || steps.length === 0 ? request.ports : [] }, steps);
       const { ports } = state;
       await this.#makeNamespace(id);
       const endpoints: Endpoint[] = [];
       for (const step of steps) {
         const result = await this.#join(id, step);
         endpoints.push(endpointOf(step.network, result));
-        if (ports.length > 0 && endpoints.length === 1) await this.#publish(id, state, step.network, result);
+        if (ports.length > 0 && step === outward) await this.#publish(id, state, step, result);
       }
       return { endpoints, ports };
     } catch (error) {
@@ -244,7 +246,7 @@ export class Endpoints {
     this.#ruled.add(network.id);
   }
 
-  async #publish(id: string, state: Omit<State, 'portmap'>, network: Network, result: CniResult): Promise<void> {
+  async #publish(id: string, state: Omit<State, 'portmap'>, { network, ...step }: Step, result: CniResult): Promise<void> {
     const portmap = {
       name: cniName(network),
       type: 'portmap',
@@ -258,7 +260,7 @@ export class Endpoints {
       command: 'ADD',
       container: id,
       netns: this.path(id),
-      interface: 'eth0',
+      interface: step.interface,
     });
   }
 }

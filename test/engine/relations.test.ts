@@ -254,3 +254,22 @@ void t.test("on the user's own networks a link waits for its container, and name
   await remove('near', 'far');
   await docker('network', 'rm', 'own');
 });
+
+void t.test('an internal network publishes nothing, another beside it does', async (t) => {
+  for (const network of [['--internal', 'inside'], ['outside']]) await docker('network', 'create', ...network);
+  const ports = async (): Promise<unknown> =>
+    JSON.parse(await docker('inspect', '-f', '{{json .NetworkSettings.Ports}}', 'served'));
+  const serve = ['sh', '-c', 'while :; do echo served | nc -l -p 80; done'];
+  await docker('run', '-d', '--name', 'served', '--network', 'inside', '-p', '127.0.0.1::80', 'busybox', ...serve);
+  t.notMatch(JSON.stringify(await ports()), /HostPort/);
+  await docker('stop', '-t', '0', 'served');
+  await docker('network', 'connect', 'outside', 'served');
+  await docker('start', 'served');
+  const [{ HostPort: port } = { HostPort: '' }] = ((await ports()) as Record<string, { HostPort: string }[]>)['80/tcp'] ?? [];
+  await waitFor(
+    'the port to answer',
+    async () => (await rig.sh(`busybox nc -w 1 127.0.0.1 ${port} </dev/null`)).stdout === 'served\n',
+  );
+  await remove('served');
+  await docker('network', 'rm', 'inside', 'outside');
+});
