@@ -88,11 +88,11 @@ export class Call {
     return parseJson(body.toString());
   }
 
-  /** The JSON body of a request that must have one. Errors: 400. */
+  /** The JSON body of a request that must have one; `null` leaves everything as it is by default, as in Go. Errors: 400. */
   async requiredJson(): Promise<unknown> {
     const body = await this.json();
     if (body === undefined) throw badParameter('invalid JSON: got EOF while reading request body');
-    return body;
+    return body ?? {};
   }
 
   answer(status: number, body?: unknown, headers: Readonly<Record<string, string>> = {}): void {

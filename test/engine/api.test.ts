@@ -75,6 +75,10 @@ void t.test('requests that are wrong', async (t) => {
       (path) => ['POST', path, undefined, json, 400, /invalid JSON: got EOF while reading request body/] as const,
     ),
     ['POST', '/containers/nope/exec', '{invalid', json, 400, /invalid JSON/],
+    ['POST', '/containers/create', 'null', json, 400, /config cannot be empty in order to create a container/],
+    ['POST', '/networks/create', 'null', json, 400, /network name cannot be empty/],
+    ['POST', '/networks/bridge/connect', 'null', json, 404, /No such container/],
+    ['POST', '/containers/nope/exec', 'null', json, 404, /No such container: nope/],
     ...['', '=', '=x'].map(
       (entry) =>
         [
