@@ -121,6 +121,7 @@ export class Execs {
         if (piece.length > 0) kept.push(piece);
       });
       output.on('error', () => undefined).on('end', () => output.destroy());
+      output.resume();
       const ended = new Promise<void>((resolve) => this.#ends.set(exec.id, resolve));
       const said = new Promise((resolve) => output.once('close', resolve));
       await this.start(exec).catch((error: unknown) => {

@@ -149,11 +149,13 @@ void t.test('the flags of run', { timeout: 240_000 }, async (t) => {
       await rig.must(client, 'rm', '-f', 'donor', 'private');
     });
     await t.test(`${client}: a health check is run, and its result shown`, async (t) => {
-      const flags = ['--health-cmd', 'test -e /tmp/ok', '--health-interval', '200ms', '--health-retries', '2'];
+      const flags = ['--health-cmd', 'echo looked; test -e /tmp/ok', '--health-interval', '200ms', '--health-retries', '2'];
       await rig.must(client, 'run', '-d', '--name', 'patient', ...flags, 'busybox', 'sleep', '1000');
       const status = (): Promise<string> => rig.must(client, 'inspect', '-f', '{{.State.Health.Status}}', 'patient');
       t.match(await rig.must(client, 'ps', '--format', '{{.Status}}'), /\((health: starting|unhealthy)\)/);
       await waitFor('it to be ill', async () => (await status()) === 'unhealthy');
+      const log = '{{range .State.Health.Log}}{{.ExitCode}} {{.Output}}{{end}}';
+      t.match(await rig.must(client, 'inspect', '-f', log, 'patient'), /^(1 looked\n?)+$/);
       t.equal(await rig.must(client, 'ps', '-q', '--filter', 'health=healthy'), '');
       await rig.must(client, 'exec', 'patient', 'touch', '/tmp/ok');
       await waitFor('it to be well', async () => (await status()) === 'healthy');
