@@ -84,7 +84,7 @@ function aliasesOf({ id, config }: ContainerRecord, aliases: readonly string[]):
 function networksOf(record: ContainerRecord, ids = false): Record<string, object> {
   const live = new Map(record.endpoints.map((endpoint) => [endpoint.network, endpoint]));
   return Object.fromEntries(
-    record.networks.map(({ name, aliases, ip }) => {
+    record.networks.map(({ name, aliases, ip, links = null }) => {
       const endpoint = live.get(name);
       const all = PREDEFINED.includes(name) ? undefined : aliasesOf(record, aliases);
       const shown = ids && all ? all : aliases;
@@ -92,7 +92,7 @@ function networksOf(record: ContainerRecord, ids = false): Record<string, object
         name,
         {
           IPAMConfig: ip === undefined ? null : { IPv4Address: ip },
-          Links: null,
+          Links: links,
           Aliases: shown.length > 0 ? shown : null,
           MacAddress: endpoint?.mac ?? '',
           DriverOpts: null,

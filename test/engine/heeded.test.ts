@@ -159,6 +159,7 @@ void t.test('what a request asks', { timeout: 180_000 }, async (t) => {
     t.match(await json(`/networks/${network}`), { Name, IPAM: { Options: { mine: 'yes' } } });
     t.match(await json('/networks/bridge'), { IPAM: { Options: null } });
     const MacAddress = '02:42:ac:11:00:99';
+    const Links = ['other:store'];
     const body = { Image: 'busybox', Cmd: ['sleep', '600'], MacAddress, HostConfig: { NetworkMode: Name } };
     await mustCall(socket, 'POST', '/containers/create?name=named', body);
     await mustCall(socket, 'POST', '/containers/named/start');
@@ -173,8 +174,11 @@ void t.test('what a request asks', { timeout: 180_000 }, async (t) => {
     t.match(await shown('1.44'), { MacAddress, Aliases: [short], DNSNames: ['named', short] });
     t.match(await shown('1.45'), { MacAddress, Aliases: null, DNSNames: ['named', short] });
     await mustCall(socket, 'POST', `/networks/${network}/disconnect`, { Container: 'named' });
-    await mustCall(socket, 'POST', `/networks/${network}/connect`, { Container: 'named', EndpointConfig: { Aliases: ['db'] } });
-    t.match(await shown('1.44'), { MacAddress, Aliases: ['db', short], DNSNames: ['named', 'db', short] });
+    await mustCall(socket, 'POST', `/networks/${network}/connect`, {
+      Container: 'named',
+      EndpointConfig: { Aliases: ['db'], Links },
+    });
+    t.match(await shown('1.44'), { MacAddress, Links, Aliases: ['db', short], DNSNames: ['named', 'db', short] });
     await must('rm', '-f', 'named');
     await must('network', 'rm', Name);
   });
