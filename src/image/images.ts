@@ -101,7 +101,12 @@ export interface Found {
 export async function findImage(records: Transaction, text: string): Promise<Found> {
   const isId = /^(?:sha256:)?[0-9a-f]{64}$/.test(text) || text.startsWith('sha256:');
   const named = isId ? undefined : await byReference(records, text);
-  if (named) return { record: named, name: text.includes('@') ? undefined : canonicalName(text) };
+  if (named) {
+    const { repository, digest } = parseReference(text);
+    const name = digest === undefined ? canonicalName(text) : `${repository}@sha256:${digest}`;
+    // By the digest of what only has a tag there, it is found as by its id.
+    return (await records.get('reference', name)) ? { record: named, name } : { record: named };
+  }
   const record = await byIdPrefix(records, text);
   if (record) return { record };
   throw new NoSuchImage(`No such image: ${isId || text.includes('@') ? text : familiarName(canonicalName(text))}`);

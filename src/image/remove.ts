@@ -141,16 +141,22 @@ async function removalOf(
   return removal;
 }
 
+const repositoryOf = (name: string): string => (isDigested(name) ? (name.split('@')[0] ?? '') : splitTag(name).repository);
+
 async function decide(store: Store, records: Transaction, text: string, options: RemoveOptions): Promise<Decision> {
   const { record, name } = await findImage(records, text);
   const inventory = await takeInventory(records);
   const all = inventory.namesOf(record.id);
-  // Names with digests go with the last one with a tag.
+  // Names with digests go with the last one of their repository that has a tag.
   const names = all.filter((each) => !isDigested(each));
   const untag = (gone: readonly string[]): Change[] => gone.map((key) => ({ table: 'reference', key }));
   const none = { ...NOTHING, id: record.id };
   const onlyUntag = (gone: readonly string[]): Decision => ({ ...none, untagged: gone, changes: untag(gone) });
-  if (name !== undefined && names.length > 1) return onlyUntag([name]);
+  if (name !== undefined) {
+    const mates = all.filter((each) => each !== name && repositoryOf(each) === repositoryOf(name));
+    const gone = isDigested(name) || !mates.every(isDigested) ? [name] : [name, ...mates];
+    if (gone.length < all.length) return onlyUntag(gone);
+  }
   const container = name === undefined ? undefined : await containerOf(records, record);
   if (container && !options.force) {
     throw new ImageInUse(

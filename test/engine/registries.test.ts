@@ -214,6 +214,14 @@ void t.test('dockerode checks credentials and inspects what a registry has', { t
   t.match(await refused(`${basic}/in/spected:1`, { password: 'no' }), /^401 .*unauthorized: authentication required/);
   t.match(await refused('127.0.0.1:9/x', {}), /^500 .*ECONNREFUSED/);
   t.match(await refused('UPPER', {}), /^400 .*must be lowercase/);
+
+  await docker.getImage(`${basic}/in/spected:1`).remove();
+  const pulled = await docker.pull(byDigest, { authconfig: auth });
+  await new Promise((resolve) => docker.modem.followProgress(pulled, resolve));
+  const { Id: id } = await docker.getImage(byDigest).inspect();
+  await docker.getImage(byDigest).remove({ force: true });
+  t.match(await refusal(docker.getImage(byDigest).inspect()), /^404 /);
+  t.match(await docker.getImage('busybox').inspect(), { Id: id }, 'its other names stay');
 });
 
 void t.test('an index of several platforms is told platform by platform', async (t) => {
