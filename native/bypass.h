@@ -67,6 +67,11 @@ int killSuidgid(Request& request, Node* node);
 /** 0, or -EPERM when the caller is in a chown(2) that would clear setuid or setgid of a file that is not its own. */
 int checkOwnerCall(Request& request, Node* node);
 
+/** 0 for an attribute that the caller may set as far as the kernel cannot tell: system.* is left to the filesystem
+ * (Linux: xattr_permission), and that of a volume (system.nfs4_acl) takes us for root. -EOPNOTSUPP for who does not own
+ * the file. */
+int checkAttributeName(Request& request, Node* node, std::string_view name);
+
 /** Who the caller of a creation in `directory` is on disk. */
 Identity identityOf(const Request& request, const Node* directory, uint32_t umask);
 

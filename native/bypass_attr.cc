@@ -171,14 +171,28 @@ int opSetattrBare(Request& request, Node* node) {
   return error ? error : replyAttr(request, node);
 }
 
+/** Linux: inode_owner_or_capable. */
+bool isOwner(const Request& request, const Caller& caller, const Node* node, const struct statx& st) {
+  return request.in.uid == request.mount.shownUid(node, st.stx_uid) || caller.has(CAP_FOWNER);
+}
+
 }  // namespace
+
+int checkAttributeName(Request& request, Node* node, std::string_view name) {
+  auto begins = [&](std::string_view with) { return name.substr(0, with.size()) == with; };
+  if (!begins("system.") || begins("system.posix_acl_")) return 0;
+  struct statx st;
+  int error = request.mount.statNode(node, &st);
+  if (error) return error;
+  return isOwner(request, Caller(request.in), node, st) ? 0 : -EOPNOTSUPP;
+}
 
 int checkOwnerCall(Request& request, Node* node) {
   struct statx st;
   int error = request.mount.statNode(node, &st);
   if (error || !(st.stx_mode & (S_ISUID | S_ISGID))) return error;
   Caller caller(request.in);
-  if (request.in.uid == request.mount.shownUid(node, st.stx_uid) || caller.has(CAP_FOWNER)) return 0;
+  if (isOwner(request, caller, node, st)) return 0;
   if (modeWithoutPrivileges(request, caller, node, st) == st.stx_mode) return 0;
   return !S_ISREG(st.stx_mode) || caller.changesOwner() ? -EPERM : 0;
 }

@@ -110,7 +110,8 @@ int opSetxattr(Request& request) {
   size_t value = sizeof(SetxattrIn) + name.size() + 1;
   if (!in || name.empty() || value + in->size > request.size) return -EINVAL;
   if (!node) return -ESTALE;
-  int error = checkWritable(request, node);
+  int error = checkAttributeName(request, node, name);
+  if (!error) error = checkWritable(request, node);
   if (error) return error;
   std::string path, stored = storedName(node, name);
   int last = targetPath(request.mount, node, &path);
@@ -130,7 +131,7 @@ int opRemovexattr(Request& request) {
   if (name.empty()) return -EINVAL;
   if (!node) return -ESTALE;
   // A chown(2) that will be refused has come for the capabilities first (Linux: notify_change).
-  int error = name == "security.capability" ? checkOwnerCall(request, node) : 0;
+  int error = name == "security.capability" ? checkOwnerCall(request, node) : checkAttributeName(request, node, name);
   if (!error) error = checkWritable(request, node);
   if (error) return error;
   std::string path, stored = storedName(node, name);

@@ -67,9 +67,13 @@ class Bench {
 
   /** The work, on a disk that records. */
   async record(mode: Mode): Promise<Recording> {
-    const disk = spawn('python3', [script('disk.py'), this.path('base.img'), this.path('log'), this.path('device')], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    });
+    const disk = spawn(
+      'python3',
+      [join(checkout, 'test', 'support', 'disk.py'), this.path('base.img'), this.path('log'), this.path('device')],
+      {
+        stdio: ['pipe', 'pipe', 'inherit'],
+      },
+    );
     const said = createInterface({ input: disk.stdout })[Symbol.asyncIterator]();
     if ((await said.next()).value !== 'ready') throw new Error('the recording disk did not start');
     const enter = async (mark: string): Promise<void> => {

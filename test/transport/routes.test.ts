@@ -1,11 +1,15 @@
 // Volumes as routes, in every tier: what is written goes to the backing directory and to no layer, ro is refused by
 // every write op, boundaries hold, and what the host changes is seen at once.
 
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { mustCommand } from '../support/command.js';
 import { privilegedRequired, unavailable } from '../support/mounts.js';
 import * as op from '../support/ops.js';
+import { checkout, scratchDir } from '../support/paths.js';
 import { Root } from '../support/roots.js';
 
 const TIERS = ['bind', 'passthrough', 'relay'] as const;
@@ -27,6 +31,32 @@ function volume(root: Root, name: string, files: Record<string, string> = {}): s
 }
 
 async function testTier(t: Test, tier: string): Promise<void> {
+  await t.test(`${tier}: attributes that the kernel leaves to the filesystem below are the owner's`, async (t) => {
+    const backing = scratchDir();
+    for (const name of ['base', 'log', 'f']) writeFileSync(join(backing, name), '');
+    const server = spawn('python3', [
+      join(checkout, 'test/support/disk.py'),
+      ...['base', 'log', 'f'].map((name) => join(backing, name)),
+    ]);
+    await once(server.stdout, 'data');
+    const root = await mounted(tier, () => [`${join(backing, 'f')}:/f`]);
+    t.teardown(async () => {
+      await root.dispose();
+      await mustCommand(['umount', join(backing, 'f')]);
+      if (server.exitCode === null) await once(server, 'exit');
+    });
+    const acl = ['system.nfs4_acl', 'anything'] as const;
+    const results = await root.results(
+      op.setxattr('f', ...acl),
+      op.by([1000, 1000], op.setxattr('f', ...acl)),
+      op.by([1000, 1000], op.removexattr('f', acl[0])),
+      op.removexattr('f', acl[0]),
+    );
+    // A bind asks the filesystem itself, and this one lets everybody.
+    const refused = tier === 'bind' ? null : 'EOPNOTSUPP';
+    t.same(results, [null, refused, refused, null]);
+  });
+
   await t.test(`${tier}: a write lands in the backing directory and in no layer`, async (t) => {
     const root = await mounted(tier, (r) => [`${volume(r, 'vol')}:/data`]);
     t.teardown(() => root.dispose());

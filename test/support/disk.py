@@ -1,6 +1,7 @@
 # A disk that writes down what it is told: one file, served by FUSE at POINT, to be put under a loop device. Every write and
 # every flush goes to LOG in the order in which they came; a line on stdin is entered as a mark and answered with a line.
-# LOG: records of kind (B), offset (Q), length (I), then the data: 1 a write, 2 a flush, 3 a mark. Called by power-loss.test.ts.
+# LOG: records of kind (B), offset (Q), length (I), then the data: 1 a write, 2 a flush, 3 a mark. Attributes of any name can
+# be set, by anybody, and are forgotten. Called by power-loss.test.ts, and by routes.test.ts for its attributes.
 
 import ctypes
 import errno
@@ -54,7 +55,7 @@ def answer(opcode, body):
     if opcode == 20:  # FSYNC
         enter(2)
         return b''
-    if opcode in (18, 25, 38):  # RELEASE, FLUSH, DESTROY
+    if opcode in (18, 21, 24, 25, 38):  # RELEASE, SETXATTR, REMOVEXATTR, FLUSH, DESTROY
         return b''
     if opcode in (2, 36, 42):  # FORGET, INTERRUPT, BATCH_FORGET
         return None
