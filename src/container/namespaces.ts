@@ -55,11 +55,11 @@ export function ipcDonor(record: ContainerRecord, find: (reference: string) => C
 
 /** Whose network a container has: its own, or that of the container that it joined, which may have joined another. Errors: 404. */
 export function networkOwner(record: ContainerRecord, find: (reference: string) => ContainerRecord): ContainerRecord {
-  const seen = new Set<ContainerRecord>();
+  const seen = new Set<string>();
   let owner = record;
   // Two that wait for each other are nobody's.
-  for (; isContainer(owner.hostConfig.NetworkMode) && !seen.has(owner);) {
-    seen.add(owner);
+  while (isContainer(owner.hostConfig.NetworkMode) && !seen.has(owner.id)) {
+    seen.add(owner.id);
     owner = find((owner.hostConfig.NetworkMode ?? '').slice('container:'.length));
   }
   return owner;
