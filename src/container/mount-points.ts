@@ -7,7 +7,7 @@ import { cleanPath, isLocalPath } from '../volume/clean-path.js';
 import { isPropagation, parseMode } from '../volume/mode.js';
 import { anonymousName } from '../volume/named.js';
 import { checkDestination, checkVolumeName, parseVolume, VolumeSpecError } from '../volume/spec.js';
-import { EngineError, badParameter, notFound } from './errors.js';
+import { EngineError, badParameter } from './errors.js';
 
 /** A mount point, and what is to be made for it. */
 export interface PlannedMount {
@@ -124,10 +124,16 @@ function volumeMount(mount: MountRequest, destination: string): PlannedMount {
   };
 }
 
-/** Only the built-in driver exists. Errors: 404, Docker's words. */
-export function checkDriver(name: string | undefined): void {
-  if (name === undefined || name === '' || name === LOCAL) return;
-  throw notFound(`error looking up volume plugin ${name}: plugin "${name}" not found`);
+/** Only the built-in driver exists. Why another cannot be used, in Docker's words. */
+export function missingDriver(name: string | undefined): string | undefined {
+  if (name === undefined || name === '' || name === LOCAL) return undefined;
+  return `error looking up volume plugin ${name}: plugin "${name}" not found`;
+}
+
+/** Errors: 400, not Docker's 404, which its own client takes for a missing image: it pulls, and tells of that. */
+function checkDriver(name: string | undefined): void {
+  const missing = missingDriver(name);
+  if (missing !== undefined) throw badParameter(missing);
 }
 
 function tmpfsMount(mount: MountRequest, destination: string): PlannedMount {

@@ -1,7 +1,7 @@
 // /volumes: named and anonymous volumes, who refers to them, and pruning.
 
-import { EngineError, conflict, messageOf, notFound } from '../container/errors.js';
-import { checkDriver } from '../container/mount-points.js';
+import { EngineError, badParameter, conflict, messageOf, notFound } from '../container/errors.js';
+import { missingDriver } from '../container/mount-points.js';
 import { treeSize } from '../container/tree-size.js';
 import { type VolumeRecord, volumeRecords } from '../store/index.js';
 import { readRecords } from '../transport/registry.js';
@@ -79,11 +79,12 @@ function checkDriving(
   name: string,
   { Driver: driver, DriverOpts: options }: { Driver?: string; DriverOpts?: Record<string, string> },
 ): void {
+  const missing = missingDriver(driver);
+  if (missing !== undefined) throw notFound(`create ${name}: ${missing}`);
   try {
-    checkDriver(driver);
     checkDriverOptions(options ?? {});
   } catch (error) {
-    throw new EngineError(error instanceof EngineError ? error.status : 400, `create ${name}: ${messageOf(error)}`);
+    throw badParameter(`create ${name}: ${messageOf(error)}`);
   }
 }
 

@@ -19,7 +19,8 @@ const docker = (...args: string[]): Promise<string> => rig.must('docker', ...arg
 
 /** All that was told until now and passes the filters. */
 async function told(...filters: readonly string[]): Promise<Told[]> {
-  const until = String(Date.now() / 1000);
+  // What happened in this very millisecond too.
+  const until = String((Date.now() + 1) / 1000);
   const flags = filters.flatMap((filter) => ['-f', filter]);
   const lines = await docker('events', '--until', until, '--format', '{{json .}}', ...flags);
   return lines

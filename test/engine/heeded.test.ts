@@ -134,9 +134,10 @@ void t.test('what a request asks', { timeout: 180_000 }, async (t) => {
     }
   });
 
-  await t.test('a volume of a driver that is not there is not found', async (t) => {
-    const missing = { status: 404, body: /error looking up volume plugin foreign: plugin .*foreign.* not found/ };
-    t.match(await call(socket, 'POST', '/volumes/create', { Name: 'vol', Driver: 'foreign' }), missing);
+  await t.test('a volume of a driver that is not there is not found, nor a container made with it', async (t) => {
+    const body = /error looking up volume plugin foreign: plugin .*foreign.* not found/;
+    t.match(await call(socket, 'POST', '/volumes/create', { Name: 'vol', Driver: 'foreign' }), { status: 404, body });
+    const missing = { status: 400, body };
     for (const HostConfig of [
       { VolumeDriver: 'foreign', Binds: ['vol:/v'] },
       { Mounts: [{ Type: 'volume', Target: '/v', VolumeOptions: { DriverConfig: { Name: 'foreign' } } }] },

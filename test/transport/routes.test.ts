@@ -44,6 +44,7 @@ async function testTier(t: Test, tier: string): Promise<void> {
       await root.dispose();
       await mustCommand(['umount', join(backing, 'f')]);
       if (server.exitCode === null) await once(server, 'exit');
+      rmSync(backing, { recursive: true });
     });
     const acl = ['system.nfs4_acl', 'anything'] as const;
     const results = await root.results(
