@@ -16,7 +16,7 @@ import { patient } from '../support/patience.js';
 
 const FILES = Number(process.env['LAMINA_RESPONSIVE_FILES'] ?? 10_000);
 const DIRECTORIES = 200;
-const LIMIT_MS = patient(100);
+const LIMIT_MS = patient(200);
 const rig = new EngineRig();
 const audit = new EngineAudit(rig);
 const idle = rig.path('idle.sock');
