@@ -86,6 +86,9 @@ function endpointOf(network: Network, result: CniResult): Endpoint {
   };
 }
 
+/** Of a file that is being written. */
+const DRAFT = '.tmp';
+
 export class Endpoints {
   /** Networks whose rules are known to be there. */
   readonly #ruled = new Set<string>();
@@ -97,6 +100,9 @@ export class Endpoints {
     private readonly networks: Networks,
   ) {
     for (const name of ['netns', 'endpoints', 'ipam']) mkdirSync(join(directory, name), { recursive: true, mode: 0o700 });
+    // What a killed daemon was about to say, of one that runs too.
+    const endpoints = join(directory, 'endpoints');
+    for (const name of readdirSync(endpoints)) if (name.endsWith(DRAFT)) rmSync(join(endpoints, name));
   }
 
   /** Where a container's namespace is pinned. */
@@ -196,7 +202,7 @@ export class Endpoints {
     for (const each of state?.networks ?? []) await attempt(each.configuration, each.interface);
     sys.umount2(Buffer.from(netns).toString('latin1'), MNT_DETACH);
     rmSync(netns, { force: true });
-    for (const path of [this.#file(id), `${this.#file(id)}.tmp`]) rmSync(path, { force: true });
+    for (const path of [this.#file(id), this.#file(id) + DRAFT]) rmSync(path, { force: true });
   }
 
   /** Ids of containers that have something here. */
@@ -211,8 +217,8 @@ export class Endpoints {
 
   #save(id: string, state: State): void {
     const path = this.#file(id);
-    writeFileSync(`${path}.tmp`, JSON.stringify(state), { mode: 0o600 });
-    renameSync(`${path}.tmp`, path);
+    writeFileSync(path + DRAFT, JSON.stringify(state), { mode: 0o600 });
+    renameSync(path + DRAFT, path);
   }
 
   #load(id: string): State | undefined {
