@@ -71,6 +71,7 @@ int openPassthrough(Mount& mount, Node* node, uint32_t flags, OpenOut* out) {
   } else {
     if (mount.locks) out->fh = mount.passthroughHandle();
     node->opens++;
+    node->bareOpens++;
   }
   mount.openPassthrough(node, (flags & O_ACCMODE) == O_RDWR);
   return 0;
@@ -95,8 +96,9 @@ int openNode(Mount& mount, Node* node, uint32_t flags, OpenOut* out) {
 void takeBackOpen(Mount& mount, Node* node, const OpenOut& open) {
   if (open.fh && !(open.fh & kPassthroughHandle)) {
     mount.closeHandle(open.fh);
-  } else if (node && node->passthroughOpens) {
+  } else if (node && node->bareOpens) {
     node->opens--;
+    node->bareOpens--;
     mount.closePassthrough(node);
     mount.nodes.release(node);
   }
@@ -159,8 +161,10 @@ int opRelease(Request& request) {
   for (Node* each = node; each && (in->flags & kOpenExec); each = each->forward) {
     if (each->running) each->running--;
   }
-  bool passed = handled ? handle && handle->passthrough : node->passthroughOpens > 0;
+  bool bare = !handled && node->bareOpens > 0;
+  bool passed = handle ? handle->passthrough : bare;
   if (handle || passed) node->opens--;
+  if (bare) node->bareOpens--;
   if (mount.locks) mount.locks->released(&mount, node, in->fh);
   if (handle) mount.dropHandle(in->fh);
   if (passed) mount.closePassthrough(node);

@@ -52,8 +52,9 @@ struct Node {
   uint32_t keySalt = 0;  // not 0 for the root of a route
   uint32_t stamp = 0;    // birth time, folded: an inode number used again is another object
   uint32_t flags = 0;
-  uint32_t opens = 0;  // handles, passthrough and relay
-  uint32_t refs = 0;   // children, forwarders, mountpoints
+  uint32_t opens = 0;      // handles, passthrough and relay
+  uint32_t bareOpens = 0;  // those of them that have no handle: in the kernel alone
+  uint32_t refs = 0;       // children, forwarders, mountpoints
   int32_t backingId = 0;
   int32_t nlinkDelta = 0;  // names beyond the backing object's links
   uint32_t passthroughOpens = 0;

@@ -39,7 +39,11 @@ void t.test('the wire', async (t) => {
     await mustCommand(['cc', '-shared', '-fPIC', '-o', library, join(checkout, 'test/fuzz/backing.c')]);
     const before = process.env['LD_PRELOAD'];
     const preload = before === undefined ? library : `${before} ${library}`;
-    await fuzz(t, dir, { LD_PRELOAD: preload, LAMINA_FUZZ_BACKING: join(dir, 'ids') });
+    const env = { LD_PRELOAD: preload, LAMINA_FUZZ_BACKING: join(dir, 'ids') };
+    await fuzz(t, dir, env);
+    const argv = [process.execPath, join(__dirname, 'driver.js'), '724030', '8000', 'union'];
+    const done = await command(argv, { limitMs, env: { ...env, LAMINA_FUZZ_AT: join(dir, 'stray') } });
+    t.equal(done.code, 0, `a RELEASE of what was not given takes no other open with it: ${done.stdout}${done.stderr}`);
   });
 
   await t.test('room for fds is made without an end to the stack, when each to be closed asks for more', async (t) => {
