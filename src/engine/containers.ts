@@ -22,7 +22,7 @@ function readCreate(
   body: unknown,
   [, minor]: Call['version'],
 ): { config: ContainerConfig; hostConfig: HostConfig; networks: ContainerRecord['networks'] } {
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+  if (typeof body !== 'object' || Array.isArray(body)) {
     throw badParameter('invalid JSON: got EOF while reading request body');
   }
   const shape = { ...CONTAINER_CONFIG, HostConfig: HOST_CONFIG, NetworkingConfig: { EndpointsConfig: ENDPOINTS } };

@@ -17,18 +17,21 @@ interface Link {
 
 const HOST_LINKS = "conflicting options: host type networking can't be used with links. This would result in undefined behavior";
 
-/** Errors: 404 when it is to nobody; 400. */
-function linkOf(text: string, registry: Registry): Link {
+/** undefined when it is to nobody. Errors: 400. */
+function linkOf(text: string, registry: Registry): Link | undefined {
   const [name = '', alias] = text.split(':');
   if (name === '') throw badParameter(`bad format for links: ${text}`);
-  const to = registry.find(name);
-  if (to.hostConfig.NetworkMode === 'host') throw badParameter(HOST_LINKS);
-  // Who is in another container's network is reached by that one's address.
-  const owner = networkOwner(to, (reference) => registry.find(reference));
-  return { to: owner, alias: basename(alias ?? name) };
+  try {
+    const to = registry.find(name);
+    if (to.hostConfig.NetworkMode === 'host') throw badParameter(HOST_LINKS);
+    // Who is in another container's network is reached by that one's address.
+    const owner = networkOwner(to, (reference) => registry.find(reference));
+    return { to: owner, alias: basename(alias ?? name) };
+  } catch (error) {
+    if (error instanceof EngineError && error.status === 404) return undefined;
+    throw error;
+  }
 }
-
-const isMissing = (error: unknown): boolean => error instanceof EngineError && error.status === 404;
 
 /** On a network of the user's own links wait for their containers, and Docker's client says them twice. */
 const isOwnNetwork = (mode = ''): boolean => !PREDEFINED.includes(mode || 'bridge') && !mode.startsWith('container:');
@@ -37,26 +40,13 @@ const isOwnNetwork = (mode = ''): boolean => !PREDEFINED.includes(mode || 'bridg
 export function linksOf(record: Pick<ContainerRecord, 'hostConfig' | 'networks'>, registry: Registry): Link[] {
   const { Links: asked, NetworkMode: mode } = record.hostConfig;
   const fixed = (isOwnNetwork(mode) ? [] : (asked ?? [])).map((text) => {
-    try {
-      return linkOf(text, registry);
-    } catch (error) {
-      if (!isMissing(error)) throw error;
-      const [name = ''] = text.split(':');
-      throw badParameter(`could not get container for ${name}: No such container: ${name}`);
-    }
+    const link = linkOf(text, registry);
+    if (link) return link;
+    const [name = ''] = text.split(':');
+    throw badParameter(`could not get container for ${name}: No such container: ${name}`);
   });
   const waiting = [...(isOwnNetwork(mode) ? (asked ?? []) : []), ...record.networks.flatMap(({ links = [] }) => links)];
-  return [
-    ...fixed,
-    ...[...new Set(waiting)].flatMap((text) => {
-      try {
-        return [linkOf(text, registry)];
-      } catch (error) {
-        if (isMissing(error)) return [];
-        throw error;
-      }
-    }),
-  ];
+  return [...fixed, ...[...new Set(waiting)].flatMap((text) => linkOf(text, registry) ?? [])];
 }
 
 /**

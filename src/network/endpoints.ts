@@ -1,7 +1,7 @@
 // Containers on networks: a pinned network namespace for each, an interface on each of its networks, published ports. What
 // is set up is on disk before it is, so that it can be taken down after any crash.
 
-import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sys } from '../native/load.js';
 import { MNT_DETACH } from '../native/syscalls.js';
@@ -10,6 +10,7 @@ import { run } from './command.js';
 import { NetworkError } from './network-error.js';
 import { type Network, type Networks, cniName, shares } from './networks.js';
 import { type PublishedPort, choosePorts, portMappings } from './ports.js';
+import { DRAFT, replaceFile } from './replace-file.js';
 
 export interface EndpointRequest {
   readonly id: string;
@@ -85,9 +86,6 @@ function endpointOf(network: Network, result: CniResult): Endpoint {
     mac: inside?.mac ?? '',
   };
 }
-
-/** Of a file that is being written. */
-const DRAFT = '.tmp';
 
 export class Endpoints {
   /** Networks whose rules are known to be there. */
@@ -202,13 +200,13 @@ export class Endpoints {
     for (const each of state?.networks ?? []) await attempt(each.configuration, each.interface);
     sys.umount2(Buffer.from(netns).toString('latin1'), MNT_DETACH);
     rmSync(netns, { force: true });
-    for (const path of [this.#file(id), this.#file(id) + DRAFT]) rmSync(path, { force: true });
+    rmSync(this.#file(id), { force: true });
   }
 
   /** Ids of containers that have something here. */
   ids(): string[] {
     const names = ['endpoints', 'netns'].flatMap((name) => readdirSync(join(this.directory, name)));
-    return [...new Set(names.map((name) => name.replace(/\.json(\.tmp)?$/, '')))];
+    return [...new Set(names.map((name) => name.replace(/\.json$/, '')))];
   }
 
   #file(id: string): string {
@@ -216,9 +214,7 @@ export class Endpoints {
   }
 
   #save(id: string, state: State): void {
-    const path = this.#file(id);
-    writeFileSync(path + DRAFT, JSON.stringify(state), { mode: 0o600 });
-    renameSync(path + DRAFT, path);
+    replaceFile(this.#file(id), JSON.stringify(state), false);
   }
 
   #load(id: string): State | undefined {

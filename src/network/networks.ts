@@ -2,10 +2,11 @@
 // subnet. Kept as one JSON file in the engine's directory. Called by endpoints.ts and engine/.
 
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { run, succeeds } from './command.js';
 import { NetworkError } from './network-error.js';
+import { DRAFT, replaceFile } from './replace-file.js';
 import {
   type Subnet,
   formatAddress,
@@ -75,7 +76,7 @@ export class Networks {
   constructor(private readonly directory: string) {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     this.#file = join(directory, 'networks.json');
-    rmSync(`${this.#file}.tmp`, { force: true });
+    rmSync(this.#file + DRAFT, { force: true });
     try {
       this.#networks = JSON.parse(readFileSync(this.#file, 'utf8')) as Network[];
     } catch (error) {
@@ -198,14 +199,7 @@ export class Networks {
   }
 
   #save(networks: Network[]): void {
-    const draft = `${this.#file}.tmp`;
-    try {
-      writeFileSync(draft, JSON.stringify(networks), { mode: 0o600, flush: true });
-      renameSync(draft, this.#file);
-    } catch (error) {
-      rmSync(draft, { force: true });
-      throw error;
-    }
+    replaceFile(this.#file, JSON.stringify(networks), true);
     this.#networks = networks;
   }
 }
